@@ -1,0 +1,85 @@
+"""Writing a bundle: everything is made in a hidden folder beside the target, which appears at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, render_manifest
+from sprig_server.errors import InvalidInput
+
+_LISTED = ("encoder.onnx", "decoder.onnx", "tokenizer.json", "importance.npz", "report.json", "README.md")
+
+
+@contextmanager
+def staging_folder(output: Path) -> Iterator[Path]:
+    """A folder to build the bundle in, on the same file system as `output`; gone afterwards, whatever happens.
+
+    Raises:
+        InvalidInput: `output` exists and is something other than a bundle or an empty folder, or cannot be written.
+    """
+    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
+        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
+    except OSError as error:
+        raise InvalidInput(f'cannot write to "{output.parent}" ({error.strerror}): give another folder') from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[str, Any]) -> Manifest:
+    """Complete the files in `staging` and put them in the place of `output`.
+
+    Returns:
+        The manifest as it was written, with every file's size and hash.
+    """
+    (staging / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (staging / "README.md").write_text(_model_card(manifest), encoding="utf-8")
+    for path in staging.iterdir():
+        if path.name not in _LISTED:
+            path.unlink()
+    manifest = replace(manifest, files={p.name: describe_file(p) for p in sorted(staging.iterdir())})
+    (staging / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    staging.chmod(0o755)
+    if output.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".old", dir=output.parent))
+        os.replace(output, aside / output.name)
+        os.replace(staging, output)
+        shutil.rmtree(aside)
+    else:
+        os.replace(staging, output)
+    return manifest
+
+
+def _model_card(manifest: Manifest) -> str:
+    lines = [
+        "---",
+        f"license: {manifest.licence}",
+        f"base_model: {manifest.base.name}",
+        "library_name: sprig",
+        "---",
+        "",
+        f"# {manifest.name}",
+        "",
+        f"A Sprig bundle for **{manifest.task}** ({', '.join(manifest.languages)}), made from `{manifest.base.name}` "
+        f"(weights {manifest.base.sha256[:12]}, licence {manifest.base.licence}).",
+        "",
+        f"Quantization {manifest.quantization}, opset {manifest.opset}, window {manifest.max_tokens} tokens.",
+        "",
+        "| data | figure | value |",
+        "|---|---|---|",
+    ]
+    for data, figures in manifest.quality.items():
+        lines += [f"| {data} | {name} | {value:.4g} |" for name, value in figures.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,94 @@
+"""Where models come from: a local folder, or a model hub where there is one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sprig_server.errors import InvalidInput
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model on disk: its folder, the name it is known by, the digest of its weights, and its licence."""
+
+    folder: Path
+    name: str
+    sha256: str
+    licence: str
+    config: dict[str, Any]
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the checkpoint; empty where there is none."""
+        path = self.folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def pooling(self) -> str:
+        """How a sentence encoder pools: as its own pooling configuration says, otherwise the mean."""
+        return "cls" if self.read_json("1_Pooling/config.json").get("pooling_mode_cls_token") else "mean"
+
+    @property
+    def max_tokens(self) -> int:
+        """The window of a sentence encoder in sub-tokens."""
+        own = self.read_json("sentence_bert_config.json").get("max_seq_length")
+        return int(own or min(self.config.get("max_position_embeddings", 512), 512))
+
+
+def open_checkpoint(model: str) -> Checkpoint:
+    """The checkpoint in a folder, or of a hub id, which is downloaded if it is not in the local cache.
+
+    Raises:
+        InvalidInput: neither a folder with a model nor a hub id that can be reached.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        if model.count("/") != 1 or model.startswith((".", "/")):
+            raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
+        folder = _download(model)
+    config_path = folder / "config.json"
+    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if not config_path.is_file() or weights is None or not (folder / "tokenizer.json").is_file():
+        raise InvalidInput(
+            f'"{model}" is not a model folder: it needs config.json, tokenizer.json and {" or ".join(_WEIGHTS)}'
+        )
+    try:
+        config = json.loads(config_path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f'"{config_path}" is not JSON ({error}): fetch the model again') from None
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
+        sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
+    name = config.get("_name_or_path") or folder.resolve().name
+    card = _card(folder)
+    return Checkpoint(folder, card.get("name", name), sha256, card.get("license", "unknown"), config)
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(_CONFIGURATION)))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InvalidInput(
+            f'the model "{model}" cannot be downloaded ({reason}): check the id and the network, or give a folder'
+        ) from None
+
+
+def _card(folder: Path) -> dict[str, str]:
+    """The plain `key: value` lines in the head of a model card."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return {}
+    parts = path.read_text(encoding="utf-8", errors="replace").split("---", 2)
+    if len(parts) < 3:
+        return {}
+    pairs = (line.split(":", 1) for line in parts[1].splitlines() if ":" in line and not line.startswith((" ", "-")))
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs if value.strip()}

@@ -1,0 +1,1 @@
+"""From PyTorch to ONNX files that ONNX Runtime serves: convert, quantize, validate."""

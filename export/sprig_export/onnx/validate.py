@@ -1,0 +1,132 @@
+"""An ONNX file against the PyTorch model it came from: each check raises where a difference is too large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, T5ForConditionalGeneration
+
+from sprig_server.errors import SprigError
+
+# Largest absolute difference allowed between PyTorch and fp32 ONNX, as a share of the output's largest value.
+RELATIVE_TOLERANCE = 1e-4
+
+
+class ValidationFailed(SprigError):
+    """The exported graph does not compute what the model computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one output lies from the reference: the largest absolute difference, and the reference's largest value."""
+
+    output: str
+    largest: float
+    scale: float
+
+    def check(self) -> None:
+        """Raise where the difference is beyond `RELATIVE_TOLERANCE`.
+
+        Raises:
+            ValidationFailed: it is.
+        """
+        if not self.largest <= RELATIVE_TOLERANCE * self.scale:
+            raise ValidationFailed(
+                f'the ONNX output "{self.output}" differs from PyTorch by {self.largest:.2e} where '
+                f"{RELATIVE_TOLERANCE * self.scale:.2e} is allowed: try another opset or version of optimum-onnx"
+            )
+
+
+def compare(output: str, reference: NDArray[np.float32], found: NDArray[np.float32]) -> Difference:
+    """The difference between two arrays of the same shape.
+
+    Raises:
+        ValidationFailed: the shapes differ.
+    """
+    if reference.shape != found.shape:
+        raise ValidationFailed(f'the ONNX output "{output}" has shape {found.shape}, PyTorch gives {reference.shape}')
+    return Difference(output, float(np.abs(reference - found).max()), float(np.abs(reference).max()))
+
+
+def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Difference:
+    """Compare the last hidden state on unpadded positions; ids and mask are int64 [b, t].
+
+    Raises:
+        ValidationFailed: beyond the tolerance.
+    """
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = {node.name for node in session.get_inputs()}
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    found = session.run(None, {name: value for name, value in feeds.items() if name in names})[0]
+    with torch.inference_mode():
+        reference = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state
+    difference = compare("last_hidden_state", reference.numpy()[mask == 1], found[mask == 1])
+    difference.check()
+    return difference
+
+
+def validate_encoder_decoder(
+    model: T5ForConditionalGeneration,
+    encoder: Path,
+    decoder: Path,
+    ids: NDArray[np.int64],
+    mask: NDArray[np.int64],
+    target: NDArray[np.int64],
+) -> Difference:
+    """Compare the logits of every step, decoded with the cache against PyTorch without one.
+
+    Args:
+        ids: int64 [b, t]; mask alike; target: decoder inputs, int64 [b, s].
+
+    Raises:
+        ValidationFailed: beyond the tolerance.
+    """
+    found = teacher_forced_logits(encoder, decoder, model, ids, mask, target)
+    difference = compare("logits", reference_logits(model, ids, mask, target), found)
+    difference.check()
+    return difference
+
+
+def reference_logits(
+    model: T5ForConditionalGeneration, ids: NDArray[np.int64], mask: NDArray[np.int64], target: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """PyTorch's logits for every decoder position: float32 [b, s, v]."""
+    with torch.inference_mode():
+        output = model(
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            decoder_input_ids=torch.from_numpy(target),
+        )
+    logits: NDArray[np.float32] = output.logits.numpy()
+    return logits
+
+
+def teacher_forced_logits(
+    encoder: Path,
+    decoder: Path,
+    model: T5ForConditionalGeneration,
+    ids: NDArray[np.int64],
+    mask: NDArray[np.int64],
+    target: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """The same from the two ONNX files, one step after the other, starting from an empty cache."""
+    encoding = ort.InferenceSession(str(encoder), providers=["CPUExecutionProvider"])
+    decoding = ort.InferenceSession(str(decoder), providers=["CPUExecutionProvider"])
+    names = [node.name for node in encoding.get_outputs()]
+    outputs = encoding.run(names, {"input_ids": ids, "attention_mask": mask})
+    feeds = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
+    cached = [node.name for node in decoding.get_outputs() if node.name.startswith("present")]
+    empty = np.zeros((len(ids), model.config.num_heads, 0, model.config.d_kv), dtype=np.float32)
+    feeds |= {name.replace("present", "past_key_values"): empty for name in cached}
+    logits = []
+    for step in range(target.shape[1]):
+        inputs = {**feeds, "input_ids": target[:, step : step + 1], "encoder_attention_mask": mask}
+        step_logits, *present = decoding.run(["logits", *cached], inputs)
+        feeds |= {name.replace("present", "past_key_values"): value for name, value in zip(cached, present, strict=True)}
+        logits.append(step_logits)
+    return np.concatenate(logits, axis=1)

@@ -1,0 +1,135 @@
+"""What a bundle says of itself: `manifest.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+
+from sprig_server.errors import InvalidBundle
+from sprig_server.types import Task
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model a bundle was made from; `sha256` is the digest of its weights file."""
+
+    name: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """How the exporter trimmed what the model was fed: the method's name and the share of tokens removed."""
+
+    method: Literal["none"] = "none"
+    ratio: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer."""
+
+    layers: int
+    heads: int
+    head_dim: int
+    start_token: int
+    end_token: int
+    max_new_tokens: int
+    beams: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of the bundle: its size in bytes and its SHA-256 in hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything the server needs to load a bundle, and everything a reader needs to trust it.
+
+    `dimensions` is the length of a search vector, or the width of a summary model. `max_tokens` is the window of the
+    encoder in its own sub-tokens, special tokens included. `quality` maps a data set to figures before and after.
+    """
+
+    schema: int
+    name: str
+    task: Task
+    languages: tuple[str, ...]
+    base: Base
+    recipe: dict[str, Any]
+    dimensions: int
+    pooling: Literal["mean", "cls", "none"]
+    max_tokens: int
+    quantization: Literal["none", "int8-dynamic"]
+    opset: int
+    licence: str
+    files: dict[str, File]
+    trim: Trim = field(default_factory=Trim)
+    decoding: Decoding | None = None
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A digest of everything that shapes the bundle's answers: 16 hexadecimal digits."""
+        hashes = {name: file.sha256 for name, file in self.files.items() if name.endswith((".onnx", ".npz"))}
+        hashes |= {name: file.sha256 for name, file in self.files.items() if name == "tokenizer.json"}
+        shape = [self.task, self.pooling, self.max_tokens, asdict(self.trim), sorted(hashes.items())]
+        shape.append(asdict(self.decoding) if self.decoding else None)
+        return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+for _class in (Base, Trim, Decoding, File, Manifest):
+    _converter.register_structure_hook(
+        _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
+    )
+
+
+def parse_manifest(text: str, source: Path) -> Manifest:
+    """The manifest in `text`; `source` is named in errors.
+
+    Raises:
+        InvalidBundle: not JSON, an unknown schema version, or a field that is missing, unknown or of a wrong type.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InvalidBundle(f'the manifest "{source}" is not JSON ({error}): export the bundle again') from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise InvalidBundle(
+            f'the manifest "{source}" has schema version {schema!r}, this version of Sprig reads {SCHEMA}: '
+            "export the bundle again or install the matching version"
+        )
+    try:
+        return _converter.structure(data, Manifest)
+    except Exception as error:
+        problems = "; ".join(cattrs.transform_error(error, path="manifest"))
+        raise InvalidBundle(f'the manifest "{source}" cannot be used ({problems}): export the bundle again') from None
+
+
+def render_manifest(manifest: Manifest) -> str:
+    """The text of `manifest.json`."""
+    return json.dumps(_converter.unstructure(manifest), indent=2, ensure_ascii=False) + "\n"
+
+
+def describe_file(path: Path) -> File:
+    """Size and SHA-256 of a file on disk."""
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return File(path.stat().st_size, digest.hexdigest())

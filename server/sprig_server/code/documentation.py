@@ -1,0 +1,77 @@
+"""The documentation that belongs to a function: a docstring inside it, or the comments right above it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from tree_sitter import Node
+
+from sprig_server.code.syntax import SyntaxTree
+
+_STRING = re.compile(r"""^([A-Za-z]*)("{3}|'{3}|"|')(.*)\2$""", re.DOTALL)
+_LINE_MARK = re.compile(r"^\s*(?:///?|//!)<?!?\s?")
+_BLOCK_EDGE = re.compile(r"^/\*+[!<]*|\*+/$")
+_BLOCK_MARK = re.compile(r"^[ \t]*\*(?!\*)[ \t]?", re.MULTILINE)
+
+
+def docstring_node(body: Node) -> Node | None:
+    """The statement that holds the docstring of a body, as in Python, or None."""
+    for child in body.named_children:
+        if child.type == "comment":
+            continue
+        first = child.named_children[0] if child.type == "expression_statement" and child.named_children else child
+        return child if first.type in ("string", "concatenated_string") else None
+    return None
+
+
+def clean_docstring(literal: str) -> str:
+    """The text of a string literal that documents something; "" for bytes and formatted strings."""
+    match = _STRING.match(literal.strip())
+    if match is None or set(match[1].lower()) & {"b", "f"}:
+        return ""
+    return inspect.cleandoc(match[3]).strip()
+
+
+def comment_above(tree: SyntaxTree, definition: Node) -> str:
+    """The text of the comments that stand right above a definition, without their marks.
+
+    A block comment or an unbroken run of line comments counts where it starts its line and no blank line parts it
+    from the definition (a documentation block may have one).
+    """
+    comments: list[str] = []
+    below = definition
+    node = definition.prev_sibling
+    while node is not None and "comment" in node.type and _starts_its_line(tree, node):
+        text = tree.text_of(node).rstrip()
+        is_block = text.startswith("/*")
+        blank_lines = tree.text[tree.end(node) : tree.start(below)].count("\n") - (not _ends_with_newline(tree, node))
+        if blank_lines > (1 if text.startswith(("/**", "/*!")) and not comments else 0):
+            break
+        if is_block and comments:
+            break
+        comments.append(text)
+        if is_block:
+            break
+        below, node = node, node.prev_sibling
+    return clean_comment("\n".join(reversed(comments)))
+
+
+def clean_comment(comment: str) -> str:
+    """The text of a block comment or of a run of line comments, without the marks and the common indentation."""
+    comment = comment.strip()
+    if comment.startswith("/*"):
+        inner = _BLOCK_MARK.sub("", _BLOCK_EDGE.sub("", comment))
+    else:
+        inner = "\n".join(_LINE_MARK.sub("", line) for line in comment.splitlines())
+    return inspect.cleandoc(inner.strip("\r\n")).strip()
+
+
+def _starts_its_line(tree: SyntaxTree, node: Node) -> bool:
+    start = tree.start(node)
+    line_start = max(tree.text.rfind("\n", 0, start), tree.text.rfind("\r", 0, start)) + 1
+    return not tree.text[line_start:start].strip()
+
+
+def _ends_with_newline(tree: SyntaxTree, node: Node) -> bool:
+    return tree.text_of(node).endswith("\n")

@@ -1,0 +1,295 @@
+"""The languages, one table entry each: adding a language is adding an entry here and its test data.
+
+Everything else in this package reads the table; no other module knows a node type of a grammar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from pathlib import PurePath
+
+from tree_sitter import Language as Grammar
+
+from sprig_server.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Language:
+    """What Sprig needs to know of a language.
+
+    `functions` are the node types with a body that define a function; `named_by` says for the anonymous ones which
+    field of which parent names them. `scopes` are the node types that qualify the names inside them, `types` those of
+    them whose functions are methods. `wrappers` are parents that belong to the definition they hold. `calls` maps a
+    call's node type to the field with what is called. `statements` maps node types to the statement classes of
+    `code.statements`; compound nodes are listed too, their class is that of their header.
+    """
+
+    name: str
+    grammar: tuple[str, str]
+    extensions: tuple[str, ...]
+    functions: frozenset[str]
+    scopes: frozenset[str]
+    types: frozenset[str]
+    statements: dict[str, str]
+    calls: dict[str, str]
+    aliases: tuple[str, ...] = ()
+    wrappers: frozenset[str] = frozenset()
+    named_by: dict[str, str] = field(default_factory=dict)
+    constructors: frozenset[str] = frozenset()
+    separator: str = "."
+    docstrings: bool = False
+
+
+_PYTHON = Language(
+    name="python",
+    grammar=("tree_sitter_python", "language"),
+    extensions=(".py", ".pyi", ".pyw"),
+    functions=frozenset({"function_definition"}),
+    scopes=frozenset({"class_definition", "function_definition"}),
+    types=frozenset({"class_definition"}),
+    wrappers=frozenset({"decorated_definition"}),
+    constructors=frozenset({"__init__"}),
+    docstrings=True,
+    calls={"call": "function"},
+    statements={
+        "function_definition": "method",
+        "decorator": "method",
+        "class_definition": "method",
+        "expression_statement": "expression",
+        "return_statement": "return",
+        "raise_statement": "throw",
+        "for_statement": "for",
+        "while_statement": "while",
+        "if_statement": "if",
+        "elif_clause": "if",
+        "else_clause": "if",
+        "try_statement": "try",
+        "except_clause": "catch",
+        "except_group_clause": "catch",
+        "finally_clause": "finally",
+        "break_statement": "break",
+        "continue_statement": "continue",
+        "match_statement": "switch",
+        "case_clause": "case",
+        "comment": "annotation",
+        "with_statement": "none",
+        "pass_statement": "none",
+        "assert_statement": "none",
+        "import_statement": "none",
+        "import_from_statement": "none",
+        "delete_statement": "none",
+        "global_statement": "none",
+        "nonlocal_statement": "none",
+    },
+)
+
+_C_FAMILY = {
+    "expression_statement": "expression",
+    "return_statement": "return",
+    "throw_statement": "throw",
+    "for_statement": "for",
+    "while_statement": "while",
+    "do_statement": "while",
+    "if_statement": "if",
+    "else_clause": "if",
+    "try_statement": "try",
+    "catch_clause": "catch",
+    "finally_clause": "finally",
+    "break_statement": "break",
+    "continue_statement": "continue",
+    "switch_statement": "switch",
+    "comment": "annotation",
+}
+
+_JAVA = Language(
+    name="java",
+    grammar=("tree_sitter_java", "language"),
+    extensions=(".java",),
+    functions=frozenset({"method_declaration", "constructor_declaration", "compact_constructor_declaration"}),
+    scopes=frozenset(
+        {
+            "class_declaration",
+            "interface_declaration",
+            "enum_declaration",
+            "record_declaration",
+            "annotation_type_declaration",
+            "enum_constant",
+        }
+    ),
+    types=frozenset(
+        {
+            "class_declaration",
+            "interface_declaration",
+            "enum_declaration",
+            "record_declaration",
+            "annotation_type_declaration",
+            "enum_constant",
+        }
+    ),
+    calls={"method_invocation": "name", "object_creation_expression": "type"},
+    statements=_C_FAMILY
+    | {
+        "method_declaration": "method",
+        "constructor_declaration": "method",
+        "compact_constructor_declaration": "method",
+        "local_variable_declaration": "variable",
+        "field_declaration": "variable",
+        "explicit_constructor_invocation": "function",
+        "enhanced_for_statement": "for",
+        "try_with_resources_statement": "try",
+        "switch_expression": "switch",
+        "switch_block_statement_group": "case",
+        "switch_rule": "case",
+        "synchronized_statement": "synchronized",
+        "yield_statement": "return",
+        "assert_statement": "none",
+        "line_comment": "annotation",
+        "block_comment": "annotation",
+    },
+)
+
+_SCRIPT_FUNCTIONS = frozenset(
+    {
+        "function_declaration",
+        "generator_function_declaration",
+        "method_definition",
+        "arrow_function",
+        "function_expression",
+        "generator_function",
+    }
+)
+_SCRIPT_TYPES = frozenset(
+    {"class_declaration", "class", "abstract_class_declaration", "interface_declaration", "enum_declaration"}
+)
+_SCRIPT_NAMED_BY = {
+    "variable_declarator": "name",
+    "assignment_expression": "left",
+    "pair": "key",
+    "field_definition": "property",
+    "public_field_definition": "name",
+}
+_SCRIPT_WRAPPERS = frozenset(
+    {
+        "export_statement",
+        "variable_declarator",
+        "lexical_declaration",
+        "variable_declaration",
+        "assignment_expression",
+        "expression_statement",
+        "pair",
+        "field_definition",
+        "public_field_definition",
+    }
+)
+_SCRIPT_STATEMENTS = _C_FAMILY | {
+    "function_declaration": "method",
+    "generator_function_declaration": "method",
+    "method_definition": "method",
+    "arrow_function": "method",
+    "function_expression": "method",
+    "generator_function": "method",
+    "lexical_declaration": "variable",
+    "variable_declaration": "variable",
+    "for_in_statement": "for",
+    "switch_case": "case",
+    "switch_default": "case",
+}
+
+_JAVASCRIPT = Language(
+    name="javascript",
+    grammar=("tree_sitter_javascript", "language"),
+    extensions=(".js", ".jsx", ".mjs", ".cjs"),
+    aliases=("javascriptreact",),
+    functions=_SCRIPT_FUNCTIONS,
+    scopes=_SCRIPT_TYPES | _SCRIPT_FUNCTIONS | {"variable_declarator", "pair"},
+    types=_SCRIPT_TYPES,
+    wrappers=_SCRIPT_WRAPPERS,
+    named_by=_SCRIPT_NAMED_BY,
+    constructors=frozenset({"constructor"}),
+    calls={"call_expression": "function", "new_expression": "constructor"},
+    statements=_SCRIPT_STATEMENTS,
+)
+
+
+def _typescript(function: str, extensions: tuple[str, ...], aliases: tuple[str, ...]) -> Language:
+    return Language(
+        name="typescript",
+        grammar=("tree_sitter_typescript", function),
+        extensions=extensions,
+        aliases=aliases,
+        functions=_SCRIPT_FUNCTIONS,
+        scopes=_JAVASCRIPT.scopes | {"internal_module", "module"},
+        types=_SCRIPT_TYPES,
+        wrappers=_SCRIPT_WRAPPERS,
+        named_by=_SCRIPT_NAMED_BY,
+        constructors=frozenset({"constructor"}),
+        calls=_JAVASCRIPT.calls,
+        statements=_SCRIPT_STATEMENTS,
+    )
+
+
+_CPP_TYPES = frozenset({"class_specifier", "struct_specifier", "union_specifier", "enum_specifier"})
+_CPP = Language(
+    name="cpp",
+    grammar=("tree_sitter_cpp", "language"),
+    extensions=(".cpp", ".cc", ".cxx", ".c", ".hpp", ".hh", ".hxx", ".h", ".ipp", ".inl"),
+    aliases=("c", "c++"),
+    functions=frozenset({"function_definition"}),
+    scopes=_CPP_TYPES | {"namespace_definition"},
+    types=_CPP_TYPES,
+    wrappers=frozenset({"template_declaration"}),
+    separator="::",
+    calls={"call_expression": "function", "new_expression": "type"},
+    statements=_C_FAMILY
+    | {
+        "function_definition": "method",
+        "declaration": "variable",
+        "field_declaration": "variable",
+        "for_range_loop": "for",
+        "case_statement": "case",
+        "co_return_statement": "return",
+        "co_yield_statement": "return",
+        "goto_statement": "break",
+    },
+)
+
+LANGUAGES: tuple[Language, ...] = (
+    _PYTHON,
+    _JAVA,
+    _JAVASCRIPT,
+    _typescript("language_typescript", (".ts", ".mts", ".cts"), ()),
+    _typescript("language_tsx", (".tsx",), ("tsx", "typescriptreact")),
+    _CPP,
+)
+
+NAMES: tuple[str, ...] = tuple(dict.fromkeys(language.name for language in LANGUAGES))
+
+_BY_EXTENSION = {extension: language for language in LANGUAGES for extension in language.extensions}
+_BY_NAME = {
+    name: language for language in reversed(LANGUAGES) for name in (language.name, *language.aliases)
+}
+
+
+def language_of_path(path: str) -> Language | None:
+    """The language of a file by its extension, or None where Sprig has none for it."""
+    return _BY_EXTENSION.get(PurePath(path).suffix.lower())
+
+
+def find_language(name: str) -> Language:
+    """The language of that name (or of that identifier in an editor).
+
+    Raises:
+        InvalidInput: no such language.
+    """
+    language = _BY_NAME.get(name.lower())
+    if language is None:
+        raise InvalidInput(f'unknown language "{name}": use one of {", ".join(NAMES)}')
+    return language
+
+
+@lru_cache(maxsize=None)
+def load_grammar(module: str, function: str) -> Grammar:
+    """The compiled grammar of a wheel; loaded at first use, so that a Python workspace never pays for C++."""
+    return Grammar(getattr(import_module(module), function)())

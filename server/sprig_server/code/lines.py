@@ -1,0 +1,104 @@
+"""Lines, columns and encodings: the one place where they are computed (DESIGN invariant 10).
+
+A line ends at "\\n", "\\r\\n" or "\\r" as the Language Server Protocol says, and nowhere else: `str.splitlines` also breaks at
+form feeds and other separators, which would shift every position below them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from typing import Literal
+
+PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def decode(data: bytes) -> str:
+    """The text of a source file, without its byte order mark.
+
+    UTF-8 unless a mark says otherwise; a file that is not valid UTF-8 is read as Latin-1, in which every byte is a
+    character, so that nothing is ever refused and line numbers stay right.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of `text` with their endings; joined they are `text` again."""
+    return _LINE.findall(text)
+
+
+class Lines:
+    """The line starts of one text, and conversions between offsets in characters and protocol positions."""
+
+    __slots__ = ("starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = [0]
+        for line in split_lines(text):
+            self.starts.append(self.starts[-1] + len(line))
+        if len(self.starts) > 1 and not text.endswith(("\n", "\r")):
+            self.starts.pop()  # the text ends inside its last line: no line starts there
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def line_of(self, offset: int) -> int:
+        """The 0-based line that holds the character at `offset`."""
+        return bisect_right(self.starts, offset) - 1
+
+    def line(self, number: int) -> str:
+        """Line `number` (0-based) without its ending; "" past the end."""
+        if not 0 <= number < len(self.starts):
+            return ""
+        end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.text)
+        return self.text[self.starts[number] : end].rstrip("\r\n")
+
+    def offset(self, line: int, character: int, encoding: PositionEncoding) -> int:
+        """The offset in characters of a protocol position, clamped to the text."""
+        if line < 0:
+            return 0
+        if line >= len(self.starts):
+            return len(self.text)
+        content = self.line(line)
+        if encoding == "utf-32" or content.isascii():
+            return self.starts[line] + min(max(character, 0), len(content))
+        units = 0
+        for index, char in enumerate(content):
+            if units >= character:
+                return self.starts[line] + index
+            units += _units(char, encoding)
+        return self.starts[line] + len(content)
+
+    def position(self, offset: int, encoding: PositionEncoding) -> tuple[int, int]:
+        """The protocol position (line, character) of an offset in characters."""
+        offset = min(max(offset, 0), len(self.text))
+        line = self.line_of(offset)
+        before = self.text[self.starts[line] : offset]
+        if encoding == "utf-32" or before.isascii():
+            return line, len(before)
+        return line, sum(_units(char, encoding) for char in before)
+
+
+def _units(char: str, encoding: PositionEncoding) -> int:
+    point = ord(char)
+    if encoding == "utf-16":
+        return 2 if point > 0xFFFF else 1
+    return 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4

@@ -1,0 +1,32 @@
+"""What a model is fed for a function. Exporter and server both call these, so that training and serving agree
+(DESIGN invariant 3)."""
+
+from __future__ import annotations
+
+from sprig_server.code.languages import find_language
+
+
+CHUNKER_VERSION = 1
+"""Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
+
+
+def search_input(code: str, documentation: str = "", name: str = "") -> str:
+    """The text a search model reads for a definition: its qualified name, its documentation, its code.
+
+    Args:
+        code: a definition without its own documentation (`Definition.code`).
+        documentation: the text of that documentation, "" where there is none.
+        name: the qualified name, "" to show the code alone.
+    """
+    return "\n".join(part for part in (name, documentation, code) if part)
+
+
+def summary_input(code: str, language: str) -> str:
+    """The text a summary model reads: a language tag, then the lines without indentation and without blank ones.
+
+    Args:
+        code: a function without its own documentation (`Function.code`).
+        language: a name or alias of a language; it becomes the tag, as in "<python> ".
+    """
+    lines = (line.strip() for line in code.splitlines())
+    return f"<{find_language(language).name}> " + "\n".join(line for line in lines if line)

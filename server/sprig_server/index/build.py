@@ -1,0 +1,161 @@
+"""Bringing an index up to date: parse what changed, forget what is gone, encode what has no vector yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from sprig_server.code.languages import language_of_path
+from sprig_server.code.lines import decode
+from sprig_server.code.outline import parse_outline
+from sprig_server.code.text import CHUNKER_VERSION, search_input
+from sprig_server.errors import Cancelled
+from sprig_server.index.files import is_indexable, list_sources
+from sprig_server.index.store import Entry, FileState, Store, digest_of
+from sprig_server.inference.models import Models
+
+Report = Callable[[str, int, int], None]
+"""Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
+
+# A commit holds this many: rarely enough to be fast, often enough that stopping loses little.
+_FILES_A_COMMIT = 64
+_TEXTS_A_COMMIT = 64
+
+
+def parse_file(path: str, data: bytes) -> list[tuple[Entry, str]]:
+    """What a file defines, each with the text that is encoded for it; empty for a file of an unknown language."""
+    language = language_of_path(path)
+    if language is None:
+        return []
+    text = decode(data)
+    name = language.aliases[0] if language.extensions == (".tsx",) else language.name
+    entries = []
+    for d in parse_outline(text, name, PurePosixPath(path).stem):
+        content = search_input(d.code, d.documentation, d.qualified_name)
+        digest = digest_of(content.encode("utf-8", errors="replace"))
+        start, end = d.span.start_line + 1, d.span.end_line + 1
+        documented = bool(d.documentation)
+        entry = Entry(path, d.name, d.qualified_name, d.kind, d.language, start, end, digest, documented)
+        entries.append((entry, content))
+    return entries
+
+
+def update_files(
+    store: Store,
+    root: Path,
+    buffers: dict[str, str],
+    report: Report,
+    stop: Callable[[], bool],
+) -> list[str]:
+    """Parse every file that is new or changed, and forget those that are gone.
+
+    Args:
+        buffers: texts of open documents by path; they stand for what is on disk.
+
+    Returns:
+        Paths that could not be read, which are left out.
+
+    Raises:
+        Cancelled: `stop` returned True; what was committed stays.
+    """
+    known = store.file_states()
+    paths = list_sources(root)
+    unreadable: list[str] = []
+    store.delete_files(sorted(known.keys() - set(paths)))
+
+    def changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, str]]]]:
+        for done, path in enumerate(paths):
+            if stop():
+                raise Cancelled
+            report("parsing", done, len(paths))
+            try:
+                found = _read_changed(root / path, known.get(path), buffers.get(path))
+            except OSError:
+                unreadable.append(path)
+                continue
+            if found is not None:
+                state, data = found
+                before = known.get(path)
+                if before is not None and before.digest == state.digest and before.chunker == CHUNKER_VERSION:
+                    store.touch_files([(path, state)])
+                else:
+                    yield path, state, parse_file(path, data)
+
+    files = changed()
+    while batch := list(islice(files, _FILES_A_COMMIT)):
+        store.put_files(batch)
+    store.prune()
+    report("parsing", len(paths), len(paths))
+    return unreadable
+
+
+def update_file(store: Store, root: Path, path: str, buffer: str | None) -> None:
+    """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
+    known = store.file_states().get(path)
+    if buffer is None and not is_indexable(root / path):
+        store.delete_files([path])
+        return
+    try:
+        found = _read_changed(root / path, None if buffer is None else known, buffer)
+    except OSError:
+        store.delete_files([path])
+        return
+    if found is not None and (known is None or known.digest != found[0].digest):
+        store.put_files([(path, found[0], parse_file(path, found[1]))])
+
+
+def encode_missing(
+    store: Store, models: Models, first: Iterable[str], report: Report, stop: Callable[[], bool]
+) -> int:
+    """Encode everything without a vector, the files in `first` before all others.
+
+    Returns:
+        How many texts were encoded.
+
+    Raises:
+        Cancelled: `stop` returned True; what was committed stays.
+        InvalidBundle: a search bundle cannot be loaded.
+    """
+    priority = {path: place for place, path in enumerate(first)}
+    work: list[tuple[int, str, str]] = []
+    for language in store.languages():
+        bundle = models.search_bundle(language)
+        if bundle is not None:
+            for content, path in store.missing_vectors(bundle.manifest.digest, language):
+                work.append((priority.get(path, len(priority)), language, content))
+    work.sort(key=lambda item: item[0])
+    for done in range(0, len(work), _TEXTS_A_COMMIT):
+        report("encoding", done, len(work))
+        by_language: dict[str, list[str]] = {}
+        for _, language, content in work[done : done + _TEXTS_A_COMMIT]:
+            by_language.setdefault(language, []).append(content)
+        for language, contents in by_language.items():
+            _encode(store, models, language, contents, stop)
+    report("encoding", len(work), len(work))
+    return len(work)
+
+
+def _encode(
+    store: Store, models: Models, language: str, contents: Sequence[str], stop: Callable[[], bool]
+) -> None:
+    bundle = models.search_bundle(language)
+    if bundle is not None:
+        vectors = models.encoder(bundle).encode(store.texts(contents), stop)
+        store.put_vectors(bundle.manifest.digest, contents, vectors)
+
+
+def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tuple[FileState, bytes] | None:
+    """State and content of a file, or None where size and time say that it is what is known."""
+    if buffer is not None:
+        data = buffer.encode("utf-8", errors="replace")
+        return FileState(digest_of(data), -1, -1), data  # no file on disk has this size: closing it reads it again
+    status = path.stat()
+    if known is not None and (known.size, known.mtime, known.chunker) == (
+        status.st_size,
+        status.st_mtime_ns,
+        CHUNKER_VERSION,
+    ):
+        return None
+    data = path.read_bytes()
+    return FileState(digest_of(data), status.st_size, status.st_mtime_ns), data

@@ -1,0 +1,75 @@
+"""Beam search over any next-token function: pure, so that it can be tested without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_server.errors import Cancelled
+
+Step = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""(tokens [k], parents [k]) -> logits [k, v]: the next step of k hypotheses, each going on from the row of the last
+step that `parents` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """Tokens without start and end, and the mean log-probability of them and of the end token."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+def beam_search(
+    step: Step, *, start: int, end: int, beams: int, max_new_tokens: int, stop: Callable[[], bool] = lambda: False
+) -> Hypothesis:
+    """The best sequence by mean log-probability; with one beam this is greedy decoding.
+
+    Ends as soon as an ended hypothesis has a better mean than every open one has so far; a hypothesis that reaches
+    `max_new_tokens` counts as ended there.
+
+    Raises:
+        Cancelled: `stop` returned True between two steps.
+    """
+    tokens = np.array([start], dtype=np.int64)
+    parents = np.array([0], dtype=np.int64)
+    prefixes: list[tuple[int, ...]] = [()]
+    totals = np.zeros(1, dtype=np.float64)
+    best: Hypothesis | None = None
+    for length in range(1, max_new_tokens + 1):
+        if stop():
+            raise Cancelled
+        candidates = totals[:, None] + log_softmax(step(tokens, parents))  # [k, v]
+        k, v = candidates.shape
+        # As many again as there are beams, since at most one candidate of each row ends it.
+        order = _largest(candidates.ravel(), min(beams + k, k * v))
+        for flat in order[:beams]:
+            row, token = divmod(int(flat), v)
+            mean = float(candidates[row, token] / length)
+            if token == end and (best is None or mean > best.score):
+                best = Hypothesis(prefixes[row], mean)
+        still_open = order[order % v != end][:beams]
+        parents, tokens = still_open // v, still_open % v
+        totals = candidates.ravel()[still_open]
+        prefixes = [(*prefixes[p], int(t)) for p, t in zip(parents, tokens, strict=True)]
+        open_mean = float(totals[0] / length)
+        if best is not None and (beams == 1 or best.score >= open_mean):
+            return best
+    by_length = Hypothesis(prefixes[0], open_mean)
+    return best if best is not None and best.score >= by_length.score else by_length
+
+
+def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log-probabilities over the last axis, float64 of the same shape."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def _largest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Indices of the `count` largest values, best first; the earlier index wins a tie."""
+    top = np.argpartition(-values, count - 1)[:count]
+    return top[np.lexsort((top, -values[top]))]

@@ -1,0 +1,57 @@
+"""The bundles of one process, loaded at first use and kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from sprig_server.bundle.store import Bundle, built_in_bundles, choose_bundle, open_bundle
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.summarizer import Summarizer
+
+
+class Models:
+    """Which bundle serves which task and language, and the loaded ones."""
+
+    def __init__(self, folders: Sequence[Path], threads: int) -> None:
+        """Bundles in `folders` come before the built-in ones.
+
+        Raises:
+            InvalidBundle: one of the folders is not a bundle.
+        """
+        self.bundles: tuple[Bundle, ...] = (*map(open_bundle, folders), *built_in_bundles())
+        self.threads = threads
+        self._lock = threading.Lock()
+        self._encoders: dict[Path, Encoder] = {}
+        self._summarizers: dict[Path, Summarizer] = {}
+
+    def search_bundle(self, language: str) -> Bundle | None:
+        """The bundle that encodes functions of that language."""
+        return choose_bundle(self.bundles, "search", language)
+
+    def summary_bundle(self, language: str) -> Bundle | None:
+        """The bundle that summarizes functions of that language."""
+        return choose_bundle(self.bundles, "summarize", language)
+
+    def encoder(self, bundle: Bundle) -> Encoder:
+        """The encoder of a search bundle.
+
+        Raises:
+            InvalidBundle: it cannot be loaded.
+        """
+        with self._lock:
+            if bundle.folder not in self._encoders:
+                self._encoders[bundle.folder] = Encoder(bundle, self.threads)
+            return self._encoders[bundle.folder]
+
+    def summarizer(self, bundle: Bundle) -> Summarizer:
+        """The summarizer of a summary bundle.
+
+        Raises:
+            InvalidBundle: it cannot be loaded.
+        """
+        with self._lock:
+            if bundle.folder not in self._summarizers:
+                self._summarizers[bundle.folder] = Summarizer(bundle, self.threads)
+            return self._summarizers[bundle.folder]

@@ -1,0 +1,75 @@
+"""The values that the modules of the server exchange: frozen, and without behaviour of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["function", "method", "constructor", "class", "module"]
+Task = Literal["search", "summarize"]
+
+Vectors = NDArray[np.float32]
+"""L2-normalised embeddings, float32 [n, d]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text: characters [start, end) and 0-based lines, the last one included."""
+
+    start: int
+    end: int
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function, method or constructor with a body; for the index also a class or a whole module.
+
+    `code` is the source without the definition's own documentation and without its common indentation (of a class or
+    module: without the bodies of its functions); `documentation` is the text of that documentation without comment
+    marks ("" where there is none). `span` covers decorators, annotations and template headers but not a documentation
+    comment above them.
+    """
+
+    name: str
+    qualified_name: str
+    kind: Kind
+    language: str
+    signature: str
+    documentation: str
+    code: str
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A piece of a function with its class, one of `code.statements.CLASSES`."""
+
+    category: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search: a function of the workspace, lines 1-based and inclusive."""
+
+    path: str
+    start_line: int
+    end_line: int
+    name: str
+    kind: str
+    language: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A generated sentence; `confidence` is the mean log-probability of its tokens (at most 0)."""
+
+    text: str
+    confidence: float
