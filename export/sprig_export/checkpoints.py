@@ -65,9 +65,8 @@ def open_checkpoint(model: str) -> Checkpoint:
     with weights.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
         sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
-    name = config.get("_name_or_path") or folder.resolve().name
     card = _card(folder)
-    return Checkpoint(folder, card.get("name", name), sha256, card.get("license", "unknown"), config)
+    return Checkpoint(folder, card.get("title", folder.resolve().name), sha256, card.get("license", "unknown"), config)
 
 
 def _download(model: str) -> Path:
@@ -83,7 +82,7 @@ def _download(model: str) -> Path:
 
 
 def _card(folder: Path) -> dict[str, str]:
-    """The plain `key: value` lines in the head of a model card."""
+    """The plain `key: value` lines in the head of a model card, and its first heading as "title"."""
     path = folder / "README.md"
     if not path.is_file():
         return {}
@@ -91,4 +90,6 @@ def _card(folder: Path) -> dict[str, str]:
     if len(parts) < 3:
         return {}
     pairs = (line.split(":", 1) for line in parts[1].splitlines() if ":" in line and not line.startswith((" ", "-")))
-    return {key.strip(): value.strip().strip("\"'") for key, value in pairs if value.strip()}
+    card = {key.strip(): value.strip().strip("\"'") for key, value in pairs if value.strip()}
+    heading = next((line[2:].strip() for line in parts[2].splitlines() if line.startswith("# ")), "")
+    return card | ({"title": heading} if heading else {})

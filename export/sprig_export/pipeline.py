@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, T5ForConditionalGeneration
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from sprig_export.architectures import decoder_shape, load_encoder_decoder
 from sprig_export.bundle_writer import staging_folder, write_bundle
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
@@ -140,7 +141,7 @@ def _export_summarize(
     with run.stage("convert to ONNX") as facts:
         encoder, decoder = convert_encoder_decoder(checkpoint.folder, staging, recipe.opset)
         facts["megabytes"] = _megabytes(encoder, decoder)
-    model = T5ForConditionalGeneration.from_pretrained(checkpoint.folder, torch_dtype=torch.float32).eval()
+    model = load_encoder_decoder(checkpoint.folder)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
     window = recipe.summary_tokens
     with run.stage("validate against PyTorch") as facts:
@@ -164,9 +165,7 @@ def _export_summarize(
         )
     config = model.config
     decoding = Decoding(
-        layers=config.num_decoder_layers,
-        heads=config.num_heads,
-        head_dim=config.d_kv,
+        **asdict(decoder_shape(model)),
         start_token=config.decoder_start_token_id,
         end_token=config.eos_token_id,
         max_new_tokens=recipe.max_new_tokens,
@@ -193,7 +192,7 @@ def _export_summarize(
 
 
 def _agreement(
-    model: T5ForConditionalGeneration,
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     encoder: Path,
     decoder: Path,

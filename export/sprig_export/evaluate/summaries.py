@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu
 from sprig_server.code.text import summary_input
@@ -28,7 +28,7 @@ def repeats(summary: str) -> bool:
 
 
 def summarize_with_torch(
-    model: T5ForConditionalGeneration,
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[tuple[str, str]],
     max_tokens: int,

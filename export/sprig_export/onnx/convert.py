@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from optimum.exporters.onnx import main_export
 from torch import Tensor, nn
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
-from sprig_server.errors import InvalidInput
+from sprig_export.architectures import cross_attention, decoder_shape, load_encoder_decoder
 
 
 def convert_encoder(model: Path, output: Path, opset: int) -> Path:
@@ -24,7 +24,12 @@ def convert_encoder(model: Path, output: Path, opset: int) -> Path:
     """
     with _quiet():
         main_export(
-            str(model), output=output, task="feature-extraction", opset=opset, do_validation=False, library_name="transformers"
+            str(model),
+            output=output,
+            task="feature-extraction",
+            opset=opset,
+            do_validation=False,
+            library_name="transformers",
         )
     return (output / "model.onnx").rename(output / "encoder.onnx")
 
@@ -37,13 +42,9 @@ def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path
     the first step too, and no weight is stored twice for it.
 
     Raises:
-        InvalidInput: the model is not of the T5 family.
+        InvalidInput: the model is of an unknown family.
     """
-    network = T5ForConditionalGeneration.from_pretrained(model, torch_dtype=torch.float32).eval()
-    if network.config.model_type != "t5":
-        raise InvalidInput(
-            f'the model "{model}" is of type {network.config.model_type}: summaries are exported from the T5 family'
-        )
+    network = load_encoder_decoder(model)
     with _quiet():
         main_export(
             str(model),
@@ -62,23 +63,21 @@ def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path
 class _EncoderWithCrossAttention(nn.Module):
     """The encoder and, on top of it, the key and value projections of the decoder's cross-attention."""
 
-    def __init__(self, network: T5ForConditionalGeneration) -> None:
+    def __init__(self, network: PreTrainedModel) -> None:
         super().__init__()
-        self.encoder = network.encoder
-        self.attentions = nn.ModuleList(block.layer[1].EncDecAttention for block in network.decoder.block)
+        self.encoder = network.get_encoder()
+        self.projections = nn.ModuleList(p for pair in cross_attention(network) for p in pair)
+        self.shape = decoder_shape(network)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
-        b = hidden.shape[0]
-        projections = (projection for a in self.attentions for projection in (a.k, a.v))
-        h, d = self.attentions[0].n_heads, self.attentions[0].key_value_proj_dim
-        return tuple(project(hidden).view(b, -1, h, d).transpose(1, 2) for project in projections)  # [b, h, t, d]
+        b, h, d = hidden.shape[0], self.shape.heads, self.shape.head_dim
+        return tuple(p(hidden).view(b, -1, h, d).transpose(1, 2) for p in self.projections)  # [b, h, t, d]
 
 
-def _export_encoder(network: T5ForConditionalGeneration, path: Path, opset: int) -> None:
-    outputs = [
-        f"present.{layer}.encoder.{part}" for layer in range(network.config.num_decoder_layers) for part in ("key", "value")
-    ]
+def _export_encoder(network: PreTrainedModel, path: Path, opset: int) -> None:
+    layers = decoder_shape(network).layers
+    outputs = [f"present.{layer}.encoder.{part}" for layer in range(layers) for part in ("key", "value")]
     axes = {name: {0: "batch_size", 1: "encoder_sequence_length"} for name in ("input_ids", "attention_mask")}
     axes |= {name: {0: "batch_size", 2: "encoder_sequence_length"} for name in outputs}
     ids = torch.ones((2, 16), dtype=torch.int64)

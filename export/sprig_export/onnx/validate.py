@@ -9,8 +9,9 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
+from sprig_export.architectures import decoder_shape
 from sprig_server.errors import SprigError
 
 # Largest absolute difference allowed between PyTorch and fp32 ONNX, as a share of the output's largest value.
@@ -71,7 +72,7 @@ def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64],
 
 
 def validate_encoder_decoder(
-    model: T5ForConditionalGeneration,
+    model: PreTrainedModel,
     encoder: Path,
     decoder: Path,
     ids: NDArray[np.int64],
@@ -93,7 +94,7 @@ def validate_encoder_decoder(
 
 
 def reference_logits(
-    model: T5ForConditionalGeneration, ids: NDArray[np.int64], mask: NDArray[np.int64], target: NDArray[np.int64]
+    model: PreTrainedModel, ids: NDArray[np.int64], mask: NDArray[np.int64], target: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """PyTorch's logits for every decoder position: float32 [b, s, v]."""
     with torch.inference_mode():
@@ -109,7 +110,7 @@ def reference_logits(
 def teacher_forced_logits(
     encoder: Path,
     decoder: Path,
-    model: T5ForConditionalGeneration,
+    model: PreTrainedModel,
     ids: NDArray[np.int64],
     mask: NDArray[np.int64],
     target: NDArray[np.int64],
@@ -121,7 +122,8 @@ def teacher_forced_logits(
     outputs = encoding.run(names, {"input_ids": ids, "attention_mask": mask})
     feeds = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
     cached = [node.name for node in decoding.get_outputs() if node.name.startswith("present")]
-    empty = np.zeros((len(ids), model.config.num_heads, 0, model.config.d_kv), dtype=np.float32)
+    shape = decoder_shape(model)
+    empty = np.zeros((len(ids), shape.heads, 0, shape.head_dim), dtype=np.float32)
     feeds |= {name.replace("present", "past_key_values"): empty for name in cached}
     logits = []
     for step in range(target.shape[1]):

@@ -59,6 +59,7 @@ class Workspace:
         first: Iterable[str] = (),
         report: build.Report = _silent,
         stop: Callable[[], bool] = _never,
+        encode: bool = True,
     ) -> list[str]:
         """Bring the whole index up to date.
 
@@ -67,6 +68,7 @@ class Workspace:
             first: relative paths to encode before all others.
             report: called with stage, done, total.
             stop: asked between files and between batches.
+            encode: False leaves out the vectors, which take nearly all of the time.
 
         Returns:
             Files that could not be read.
@@ -76,7 +78,8 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
-        build.encode_missing(self.store, self.models, first, report, stop)
+        if encode:
+            build.encode_missing(self.store, self.models, first, report, stop)
         return unreadable
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:

@@ -1,0 +1,39 @@
+# The vocabulary people type. Everything is installed into the active virtual environment, or into .venv without one.
+VENV   ?= $(or $(VIRTUAL_ENV),.venv)
+PYTHON  = $(VENV)/bin/python
+SPRIG   = $(VENV)/bin/sprig
+# The exporter needs torch; without a pin pip may fetch gigabytes for GPUs that nothing here uses.
+TORCH  ?= torch==2.13.0
+DATA   ?= data
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.sprig-server  ## install the server and see it answer
+	@$(PYTHON) benchmarks/demo.py
+
+test: $(VENV)/.sprig-dev  ## install everything and run all tests
+	$(PYTHON) -m pytest
+
+lint: $(VENV)/.sprig-dev  ## style, formatting and types
+	$(PYTHON) -m ruff check server export tests benchmarks
+	$(PYTHON) -m ruff format --check server export tests benchmarks
+	$(PYTHON) -m mypy
+
+bench: $(VENV)/.sprig-dev  ## speed beside the unpruned model; quality too where DATA names the benchmark data
+	$(PYTHON) benchmarks/speed.py
+	@if [ -d "$(DATA)" ]; then $(PYTHON) benchmarks/quality.py --data "$(DATA)"; fi
+
+$(PYTHON):
+	python3 -m venv $(VENV)
+
+$(VENV)/.sprig-server: pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.sprig-dev: pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable ".[export,dev]"
+	@touch $@ $(VENV)/.sprig-server
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,172 @@
+"""The sources of a corpus: packages with exact versions, fetched once, their source files kept."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sprig_export.train.toml import read_toml
+from sprig_server.errors import InvalidInput
+
+_LOG = logging.getLogger(__name__)
+_PARALLEL = 6
+_TIMEOUT = 600  # seconds for one package
+_LARGEST_FILE = 1_000_000  # bytes; larger sources are generated or data
+SUFFIXES = {"python": (".py",)}
+"""Per language, how the names of its source files end."""
+_PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One release of a package."""
+
+    name: str
+    version: str
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that its sources are unpacked into."""
+        return f"{self.name}-{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a sources file names: releases of one language."""
+
+    language: str
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of the packages of a sources file: how many are there, and which are not."""
+
+    present: int
+    missing: tuple[str, ...]
+
+
+def read_sources(path: Path) -> Sources:
+    """The packages that a sources file names.
+
+    Raises:
+        InvalidInput: no such file, no TOML, or an entry that is not `name==version`.
+    """
+    content = read_toml(path)
+    language, entries = content.get("language"), content.get("packages")
+    if language not in SUFFIXES or not isinstance(entries, list):
+        raise InvalidInput(
+            f"{path} is no sources file: it needs a `language` ({' or '.join(SUFFIXES)}) and `packages`."
+        )
+    packages = []
+    for entry in entries:
+        pinned = _PINNED.fullmatch(str(entry))
+        if pinned is None:
+            raise InvalidInput(f"{path}: {entry!r} must name one release, as in 'django==5.2.19'.")
+        packages.append(Package(pinned[1], pinned[2]))
+    return Sources(language, tuple(packages))
+
+
+def fetch(sources: Path, output: Path) -> Fetched:
+    """Download the packages of a sources file and unpack their sources, one folder a release, below `output`.
+
+    A release that is there already is not fetched again; one that cannot be had is logged and left out.
+
+    Raises:
+        InvalidInput: the sources file cannot be read.
+    """
+    named = read_sources(sources)
+    output.mkdir(parents=True, exist_ok=True)
+    suffixes = SUFFIXES[named.language]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        present = list(pool.map(lambda package: _fetch_one(package, suffixes, output), named.packages))
+    missing = tuple(p.folder for p, there in zip(named.packages, present, strict=True) if not there)
+    return Fetched(sum(present), missing)
+
+
+def unpack(archive: Path, suffixes: tuple[str, ...], folder: Path) -> int:
+    """Copy the source files of a wheel or source archive into `folder`; returns how many.
+
+    Raises:
+        InvalidInput: the archive is damaged, or of a kind that this does not read.
+    """
+    count = 0
+    try:
+        for name, data in _members(archive, suffixes):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            count += 1
+    except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise InvalidInput(f"{archive.name} cannot be unpacked: {error}.") from error
+    return count
+
+
+def _fetch_one(package: Package, suffixes: tuple[str, ...], output: Path) -> bool:
+    target = output / package.folder
+    if target.is_dir():
+        return True
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=output) as temporary:
+        work = Path(temporary)
+        archive = _download(package, work / "archive")
+        if archive is None:
+            return False
+        unpacked = work / "sources"
+        unpacked.mkdir()
+        try:
+            count = unpack(archive, suffixes, unpacked)
+        except InvalidInput as error:
+            _LOG.warning("%s", error)
+            return False
+        unpacked.replace(target)
+    _LOG.info("%s: %d source files", package.folder, count)
+    return True
+
+
+def _download(package: Package, folder: Path) -> Path | None:
+    """The archive of a release: its wheel, or its source archive where there is no wheel for this machine."""
+    for binary in ("--only-binary=:all:", "--no-binary=:all:"):
+        shutil.rmtree(folder, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", binary]
+        try:
+            release = f"{package.name}=={package.version}"
+            done = subprocess.run(
+                [*command, "--dest", str(folder), release], capture_output=True, timeout=_TIMEOUT, check=False
+            )
+        except subprocess.TimeoutExpired:
+            continue
+        found = sorted(folder.glob("*")) if done.returncode == 0 else []
+        if found:
+            return found[0]
+    _LOG.warning("%s could not be downloaded and is left out", package.folder)
+    return None
+
+
+def _members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for entry in zipped.infolist():
+                if _wanted(entry.filename, entry.file_size, suffixes):
+                    yield entry.filename, zipped.read(entry)
+        return
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            stream = packed.extractfile(member) if member.isfile() else None
+            if stream is not None and _wanted(member.name, member.size, suffixes):
+                yield member.name, stream.read()
+
+
+def _wanted(name: str, size: int, suffixes: tuple[str, ...]) -> bool:
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts  # an archive may not write outside its folder
+    return inside and name.endswith(suffixes) and 0 < size <= _LARGEST_FILE

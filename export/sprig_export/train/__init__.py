@@ -1,0 +1,1 @@
+"""The base models: recipes, tokenizer, data and training loop."""

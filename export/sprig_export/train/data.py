@@ -1,0 +1,201 @@
+"""What training reads: the pairs as token ids in flat arrays, the tokenizer, and the model to start from."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from sprig_export.train.recipe import Recipe, read_recipe
+from sprig_export.train.start import generation_config, start_model
+from sprig_export.train.tokenizer import train_tokenizer
+from sprig_server.errors import InvalidInput
+
+_LOG = logging.getLogger(__name__)
+_TOKENIZER_TEXTS = 60_000  # pairs that the tokenizer is trained on; more change nothing
+_SETS = ("mined.train", "mined.valid", "target.train", "target.valid")
+_POOL = 50  # batches that are sorted by length together
+
+Text = tuple[str, str]
+"""What the encoder reads, and the summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Sources and targets as token ids, each uint16 [all tokens] with offsets int64 [n + 1]."""
+
+    sources: NDArray[np.uint16]
+    source_offsets: NDArray[np.int64]
+    targets: NDArray[np.uint16]
+    target_offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.source_offsets) - 1
+
+    @property
+    def source_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each source, int64 [n]."""
+        return np.diff(self.source_offsets)
+
+    def source(self, index: int) -> NDArray[np.uint16]:
+        """The token ids of one source."""
+        return self.sources[self.source_offsets[index] : self.source_offsets[index + 1]]
+
+    def target(self, index: int) -> NDArray[np.uint16]:
+        """The token ids of one target."""
+        return self.targets[self.target_offsets[index] : self.target_offsets[index + 1]]
+
+
+def prepare(recipe: Path, pairs: Path, output: Path, evaluation: Path) -> None:
+    """Turn pairs into the folder that `summarize.train` reads.
+
+    Args:
+        recipe: the TOML file of what to train.
+        pairs: the Parquet file of `corpus.build.build`.
+        output: the folder to write: tokenizer.json, an .npz for each set of examples, and
+            `start`, the model to begin with.
+        evaluation: the folder of the recipe's target files.
+
+    Raises:
+        InvalidInput: the recipe, the pairs, a target file or the model to start from cannot be read.
+    """
+    named = read_recipe(recipe)
+    output.mkdir(parents=True, exist_ok=True)
+    texts = {"mined.train": _read_pairs(pairs, "train"), "mined.valid": _read_pairs(pairs, "valid")}
+    texts["target.train"] = [text for name in named.targets for text in _read_targets(evaluation / name)]
+    texts["target.valid"] = (
+        _read_targets(evaluation / named.target_validation) if named.target_validation else []
+    )
+    tokenizer = train_tokenizer(_sample(texts, named.seed), named.vocabulary_size)
+    _replace(output / "tokenizer.json", tokenizer.to_str().encode())
+    examples = {name: _encode(tokenizer, texts[name], named) for name in _SETS}
+    for name, encoded in examples.items():
+        _write_examples(output / f"{name}.npz", encoded)
+        _LOG.info("%s: %d examples, %d source tokens", name, len(encoded), len(encoded.sources))
+    summaries = (examples["mined.train"].target(i).tolist() for i in range(len(examples["mined.train"])))
+    _write_start(named, tokenizer, summaries, output / "start")
+
+
+def read_examples(path: Path) -> Examples:
+    """Examples that `prepare` wrote.
+
+    Raises:
+        InvalidInput: no such file, or not of this kind.
+    """
+    try:
+        with np.load(path) as arrays:
+            return Examples(*(arrays[name] for name in Examples.__slots__))
+    except (OSError, KeyError, ValueError) as error:
+        raise InvalidInput(f"{path} does not hold prepared examples: {error}.") from error
+
+
+def plan_batches(
+    lengths: NDArray[np.int64], recipe: Recipe, tokens: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Endless batches of example numbers, of similar lengths each; the same for the same seed.
+
+    Args:
+        lengths: source tokens of each example, int64 [n].
+        recipe: says how many of the long examples take part in an epoch.
+        tokens: the most source tokens of a batch, padding included.
+        seed: decides the order.
+    """
+    generator = np.random.default_rng(seed)
+    while True:
+        chosen = (lengths < recipe.long_tokens) | (generator.random(len(lengths)) < recipe.long_share)
+        order = generator.permutation(np.flatnonzero(chosen))
+        pool = max(1, _POOL * tokens // max(1, int(lengths[order].mean())))
+        for start in range(0, len(order), pool):
+            part = order[start : start + pool]
+            batches = list(_cut(part[np.argsort(lengths[part], kind="stable")], lengths, tokens))
+            for index in generator.permutation(len(batches)):
+                yield batches[index]
+
+
+def _cut(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Runs of examples, sorted by length, that fill `tokens` once they are padded."""
+    start = 0
+    for end in range(1, len(ordered) + 1):
+        if end == len(ordered) or (end + 1 - start) * lengths[ordered[end]] > tokens:
+            yield ordered[start:end]
+            start = end
+
+
+def _read_pairs(path: Path, split: str) -> list[Text]:
+    import pyarrow.parquet  # not on every machine that trains: only preparing reads Parquet
+
+    from sprig_server.code.text import summary_input
+
+    try:
+        table = pyarrow.parquet.read_table(
+            path, columns=["code", "language", "summary"], filters=[("split", "=", split)]
+        )
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
+    return [(summary_input(row["code"], row["language"]), row["summary"]) for row in table.to_pylist()]
+
+
+def _read_targets(path: Path) -> list[Text]:
+    from sprig_server.code.text import summary_input
+
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            records = [json.loads(line) for line in lines]
+        return [(summary_input(r["code"], r["language"]), r["docstring"]) for r in records]
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise InvalidInput(f"{path} does not hold summaries as gzipped JSON lines: {error!r}.") from error
+
+
+def _sample(texts: dict[str, list[Text]], seed: int) -> Iterator[str]:
+    mined = texts["mined.train"]
+    for pair in random.Random(seed).sample(mined, min(_TOKENIZER_TEXTS, len(mined))) + texts["target.train"]:
+        yield pair[0].partition(" ")[2]  # without the language tag
+        yield pair[1]
+
+
+def _encode(tokenizer: Tokenizer, texts: Sequence[Text], recipe: Recipe) -> Examples:
+    arrays: list[NDArray[np.uint16] | NDArray[np.int64]] = []
+    for column, most in ((0, recipe.source_tokens), (1, recipe.target_tokens)):
+        tokenizer.enable_truncation(most)
+        encodings = tokenizer.encode_batch([text[column][: 20 * most] for text in texts])
+        ids = [np.array(encoding.ids, dtype=np.uint16) for encoding in encodings]
+        arrays.append(np.concatenate([np.empty(0, np.uint16), *ids]))
+        arrays.append(np.cumsum([0, *(len(row) for row in ids)], dtype=np.int64))
+    tokenizer.no_truncation()
+    return Examples(*arrays)  # type: ignore[arg-type]
+
+
+def _write_examples(path: Path, examples: Examples) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    np.savez_compressed(temporary, **{name: getattr(examples, name) for name in Examples.__slots__})
+    temporary.replace(path)
+
+
+def _write_start(recipe: Recipe, tokenizer: Tokenizer, summaries: Iterator[list[int]], folder: Path) -> None:
+    from transformers import AutoTokenizer, BertModel
+
+    try:
+        bert = BertModel.from_pretrained(recipe.start)
+        backend: Tokenizer = AutoTokenizer.from_pretrained(recipe.start).backend_tokenizer
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"The model to start from, {recipe.start!r}, cannot be loaded: {error}") from error
+    backend.no_truncation()
+    backend.no_padding()
+    model = start_model(recipe, bert, backend, tokenizer, summaries)
+    model.generation_config = generation_config(recipe)
+    model.save_pretrained(folder)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -1,0 +1,125 @@
+"""The command `sprig`. Nothing heavy is imported before it is known what is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from sprig_server import __version__
+
+_EXPORTER = ("export", "corpus", "train")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 where it worked, 1 where a check failed or a client left without goodbye, 2 for input that cannot be used,
+        130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in _EXPORTER:
+        return _run(lambda: _delegate(words))
+    arguments = _parser().parse_args(words)
+    if arguments.command == "serve":
+        from sprig_server.app import serve
+
+        return _run(lambda: serve(arguments.tcp, arguments.verbose))
+    command = import_module(f"sprig_server.commands.{arguments.command}")
+    return _run(lambda: int(command.run(arguments)))
+
+
+def _delegate(words: list[str]) -> int:
+    from sprig_server.errors import InvalidInput
+
+    try:
+        exporter = import_module("sprig_export.cli")
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f'"sprig {words[0]}" needs the exporter, which is not installed (no module "{error.name}"): '
+            'pip install "sprig-lsp[export]"'
+        ) from None
+    return int(exporter.run(words))
+
+
+def _run(command: Callable[[], int]) -> int:
+    from sprig_server.errors import SprigError
+
+    try:
+        return command()
+    except SprigError as error:
+        sys.stderr.write(f"sprig: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("sprig: stopped\n")
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _threads(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sprig",
+        description="Code models small enough to live inside an editor: code search and hover summaries, offline.",
+        epilog='The exporter adds "sprig export", "sprig corpus" and "sprig train"; see their --help.',
+    )
+    parser.add_argument("--version", action="version", version=f"sprig {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--bundle", type=Path, action="append", default=[], metavar="DIR", help="use this bundle before the built-in ones"
+    )
+    shared.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
+    workspace = argparse.ArgumentParser(add_help=False)
+    workspace.add_argument("--workspace", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="print JSON")
+
+    serve = commands.add_parser("serve", help="run the language server")
+    serve.add_argument("--stdio", action="store_true", help="talk over stdin and stdout (the default)")
+    serve.add_argument("--tcp", type=int, metavar="PORT", help="listen on this port of 127.0.0.1, for debugging")
+    serve.add_argument("--verbose", action="store_true", help="log more")
+
+    search = commands.add_parser("search", parents=[shared, workspace, as_json], help="search a folder by meaning")
+    search.add_argument("query", nargs="*", metavar="QUERY", help="a question in words, or a name")
+    search.add_argument("--queries", type=Path, metavar="FILE", help="a file with one query a line; - is stdin")
+    search.add_argument("-k", type=int, default=10, metavar="N", help="how many hits (default: 10)")
+    search.add_argument("--language", metavar="L", help="only definitions in this language")
+    only = search.add_mutually_exclusive_group()
+    only.add_argument("--dense-only", action="store_true", help="vectors alone, for measuring")
+    only.add_argument("--lexical-only", action="store_true", help="full text alone, for measuring")
+
+    summarize = commands.add_parser("summarize", parents=[shared, as_json], help="say in a sentence what functions do")
+    summarize.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a source file")
+    summarize.add_argument("--line", type=int, metavar="N", help="only the function that covers this line")
+    summarize.add_argument("--jsonl", type=Path, metavar="FILE", help='JSON lines with "id", "language", "code"')
+
+    embed = commands.add_parser("embed", parents=[shared], help="write vectors of functions and questions")
+    embed.add_argument("--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"')
+    embed.add_argument("--output", type=Path, required=True, metavar="FILE", help="the .npy file to write")
+
+    commands.add_parser("index", parents=[shared, workspace], help="build or refresh the index of a folder")
+    commands.add_parser("models", parents=[shared, as_json], help="list the bundles")
+    commands.add_parser("doctor", parents=[shared], help="check that everything works on this machine")
+    return parser
+
+
+def _default_threads() -> int:
+    """All processors this process may use: a command, unlike a server, is waited for."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The sub-commands of `sprig`: one module each, imported only when it is run."""

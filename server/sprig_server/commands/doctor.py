@@ -1,0 +1,83 @@
+"""sprig doctor: whether everything that Sprig needs works on this machine."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.text import Text
+
+from sprig_server import __version__
+from sprig_server.code.functions import parse_functions
+from sprig_server.code.languages import NAMES
+from sprig_server.commands.terminal import output
+from sprig_server.errors import SprigError
+from sprig_server.index.store import Store, index_path
+from sprig_server.inference.models import Models
+
+_PACKAGES = ("onnxruntime", "tokenizers", "tree-sitter", "pygls", "numpy")
+
+
+def run(arguments: Namespace) -> int:
+    """Check, say what was found, and return 1 where something does not work."""
+    models: list[Models] = []
+
+    def load_bundles() -> str:
+        models.append(Models(arguments.bundle, arguments.threads))
+        return f"{len(models[0].bundles)} found, {models[0].threads} threads"
+
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("sprig", lambda: f"{__version__} on Python {platform.python_version()}, {platform.platform()}"),
+        ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
+        ("languages", _check_grammars),
+        ("index", _check_index),
+        ("bundles", load_bundles),
+        ("search", lambda: _check_search(models)),
+        ("summaries", lambda: _check_summaries(models)),
+    ]
+    failed = 0
+    for name, check in checks:
+        try:
+            line, mark = check(), Text("ok   ", style="green")
+        except Exception as error:  # whatever is broken, the other checks still tell something
+            line, mark = str(error) or type(error).__name__, Text("FAIL ", style="bold red")
+            failed += 1
+        output().print(mark.append(f"{name:10}", style="bold default").append(line, style="default"))
+    return 1 if failed else 0
+
+
+def _check_grammars() -> str:
+    for name in NAMES:
+        parse_functions("", name)
+    return ", ".join(NAMES)
+
+
+def _check_index() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        Store(Path(folder) / "check.sqlite3").close()
+    return f"SQLite {sqlite3.sqlite_version} with full-text search, indexes in {index_path(Path('x')).parent}"
+
+
+def _check_search(models: list[Models]) -> str:
+    bundle = models[0].search_bundle("python") if models else None
+    if bundle is None:
+        raise SprigError("no bundle for search: install Sprig again, or name one with --bundle")
+    vectors = models[0].encoder(bundle).encode(["sort a list", "order the items", "open a socket"])
+    near, far = vectors[1:] @ vectors[0]
+    if not near > far:
+        raise SprigError(f"{bundle.manifest.name} finds unlike texts more alike ({near:.2f} against {far:.2f})")
+    return f"{bundle.manifest.name}: {near:.2f} for like texts, {far:.2f} for unlike ones"
+
+
+def _check_summaries(models: list[Models]) -> str:
+    bundle = models[0].summary_bundle("python") if models else None
+    if bundle is None:
+        raise SprigError("no bundle for summaries: install Sprig again, or name one with --bundle")
+    code = "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result"
+    summary = models[0].summarizer(bundle).summarize(code, "python")
+    return f"{bundle.manifest.name}: {summary.text!r}"

@@ -1,0 +1,56 @@
+"""sprig embed: vectors for functions and questions, for use elsewhere."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from sprig_server.code.languages import find_language
+from sprig_server.code.text import search_input
+from sprig_server.commands.terminal import messages, progress, read_json_lines
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.models import Models
+from sprig_server.types import Vectors
+
+
+def run(arguments: Namespace) -> int:
+    """Write float32 [n, d], L2-normalised, one row for each record in their order."""
+    texts: list[str] = []
+    languages: list[str] = []
+    for record in read_json_lines(arguments.jsonl):
+        code, query = record.get("code"), record.get("query")
+        if isinstance(code, str):
+            languages.append(find_language(str(record.get("language"))).name)
+            texts.append(search_input(code))
+        elif isinstance(query, str):
+            texts.append(query)
+        else:
+            raise InvalidInput(f'the record {str(record)[:60]!r} needs "code" with "language", or "query"')
+    models = Models(arguments.bundle, arguments.threads)
+    bundle = models.search_bundle(languages[0] if languages else "python")
+    if bundle is None:
+        raise InvalidInput("no bundle for search is installed: name one with --bundle")
+    encoder = models.encoder(bundle)
+    vectors = np.zeros((len(texts), encoder.dimensions), dtype=np.float32)
+    done = 0
+    with progress() as report:
+        for rows, batch in encoder.encode_batches(texts):
+            vectors[rows] = batch
+            done += len(rows)
+            report("encoding", done, len(texts))
+    _save(vectors, arguments.output)
+    messages().print(f"{len(texts)} vectors of {encoder.dimensions} dimensions in {arguments.output}", markup=False)
+    return 0
+
+
+def _save(vectors: Vectors, path: Path) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as stream:
+            np.save(stream, vectors)
+        os.replace(part, path)
+    except OSError as error:
+        raise InvalidInput(f'cannot write "{path}" ({error.strerror}): give another path') from None

@@ -1,0 +1,30 @@
+"""sprig index: build or refresh the index of a folder."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from sprig_server.commands.terminal import output, progress
+from sprig_server.index.workspace import Workspace
+from sprig_server.inference.models import Models
+
+
+def run(arguments: Namespace) -> int:
+    """Index, and say what the index holds."""
+    workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
+    started = time.perf_counter()
+    with progress() as report:
+        unreadable = workspace.update(report=report)
+    seconds = time.perf_counter() - started
+    counted = workspace.statistics()
+    size = workspace.store.path.stat().st_size / 1e6
+    output().print(
+        f"{counted.functions} functions ({counted.definitions} definitions) in {counted.files} files, "
+        f"{seconds:.1f} s, {size:.1f} MB in {workspace.store.path}",
+        markup=False,
+    )
+    for path in unreadable:
+        output().print(f"cannot read {path}: left out", markup=False)
+    workspace.close()
+    return 0

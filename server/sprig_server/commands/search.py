@@ -1,0 +1,61 @@
+"""sprig search: questions to a folder of code."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.syntax import Syntax
+from rich.text import Text
+
+from sprig_server.code.lines import decode, split_lines
+from sprig_server.commands.terminal import messages, output, progress, read_lines, write_json
+from sprig_server.errors import InvalidInput
+from sprig_server.index.workspace import Mode, Workspace
+from sprig_server.inference.models import Models
+from sprig_server.types import Hit
+
+_EXCERPT_LINES = 6
+
+
+def run(arguments: Namespace) -> int:
+    """Answer one question, or one on each line of a file."""
+    queries = [" ".join(arguments.query)] if arguments.query else []
+    if arguments.queries:
+        queries += [line for line in read_lines(arguments.queries) if line.strip()]
+    if not queries or not all(query.strip() for query in queries):
+        raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
+    mode: Mode = "dense" if arguments.dense_only else "lexical" if arguments.lexical_only else "hybrid"
+    workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
+    with progress() as report:
+        unreadable = workspace.update(report=report, encode=mode != "lexical")
+    for path in unreadable:
+        messages().print(f"cannot read {path}: left out")
+    for query in queries:
+        hits = workspace.search(query, arguments.k, arguments.language, mode)
+        if arguments.json:
+            write_json({"query": query, "hits": [asdict(hit) for hit in hits]})
+        else:
+            _show(workspace.root, query, hits)
+    workspace.close()
+    return 0
+
+
+def _show(root: Path, query: str, hits: list[Hit]) -> None:
+    console = output()
+    if not hits:
+        console.print(f'nothing found for "{query}"', markup=False)
+    for place, hit in enumerate(hits, 1):
+        head = Text(f"{place:2} ")
+        head.append(hit.name, style="bold")
+        head.append(f"  {hit.kind}", style="dim")
+        head.append(f"  {hit.path}:{hit.start_line}-{hit.end_line}", style="cyan")
+        head.append(f"  {hit.score:.2f}", style="dim")
+        console.print(head)
+        lines = split_lines(decode((root / hit.path).read_bytes()))[hit.start_line - 1 : hit.end_line]
+        excerpt = "".join(lines[:_EXCERPT_LINES]).rstrip()
+        if console.is_terminal:
+            console.print(Syntax(excerpt, hit.language, start_line=hit.start_line, line_numbers=True))
+        else:
+            console.print("\n".join(f"     {line}" for line in excerpt.splitlines()), markup=False)

@@ -1,0 +1,87 @@
+"""What every command shares: consoles, progress on a terminal, and reading JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sprig_server.errors import InvalidInput
+
+Report = Callable[[str, int, int], None]
+
+
+def output() -> Console:
+    """The console for results: plain text in a pipe, and lines are never wrapped."""
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def messages() -> Console:
+    """The console for everything that is not a result."""
+    return Console(stderr=True, highlight=False)
+
+
+def write_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A progress bar for each stage on stderr, where that is a terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=messages(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    stages: dict[str, Any] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage not in stages:
+            stages[stage] = bar.add_task(stage, total=total)
+        bar.update(stages[stage], completed=done, total=total)
+
+    with bar:
+        yield report
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines; "-" is stdin.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a line is not a JSON object.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            raise InvalidInput(f'line {number} of "{path}" is not a JSON object: {line.strip()[:60]!r}')
+        yield record
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; "-" is stdin.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+    """
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f'cannot read "{path}" ({getattr(error, "strerror", None) or error}): give a text file') from None
+    return text.split("\n")

@@ -1,0 +1,85 @@
+"""Work that must not run on the event loop: on threads of our own, and always stoppable.
+
+pygls reads stdin on its thread pool, so model work there would delay every message (DESIGN invariant 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sprig_server.errors import Cancelled
+
+T = TypeVar("T")
+Stop = Callable[[], bool]
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """A few threads for one kind of work. Each call gets a `stop` that turns True when nobody waits any more."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._closed = threading.Event()
+
+    async def run(self, work: Callable[[Stop], T]) -> T:
+        """The result of `work(stop)`, computed on a thread of this worker.
+
+        Raises:
+            asyncio.CancelledError: the awaiting task was cancelled; `stop` has turned True.
+            Cancelled: the worker was closed.
+        """
+        given_up = threading.Event()
+
+        def stop() -> bool:
+            return given_up.is_set() or self._closed.is_set()
+
+        def guarded() -> T:
+            if stop():  # cancelled while it waited for a thread
+                raise Cancelled
+            return work(stop)
+
+        if self._closed.is_set():
+            raise Cancelled
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, guarded)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    def close(self) -> None:
+        """Stop what runs at its next check, and accept nothing more."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Tasks:
+    """Background tasks of the event loop, kept from being collected, their failures logged."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a coroutine in the background."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def cancel(self) -> None:
+        """Cancel everything that still runs."""
+        for task in self._running:
+            task.cancel()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, Cancelled):
+            _log.error("%s failed: %s", task.get_name(), error, exc_info=error)

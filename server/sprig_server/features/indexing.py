@@ -1,0 +1,215 @@
+"""Keeping the index of every workspace folder up to date, with progress, as documents and files change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from pathlib import Path
+
+from lsprotocol import types as lsp
+from pygls import uris
+
+from sprig_server.code.languages import LANGUAGES
+from sprig_server.concurrency import Stop
+from sprig_server.errors import Cancelled, SprigError
+from sprig_server.index.workspace import Workspace
+from sprig_server.server import Folder, SprigServer
+
+_log = logging.getLogger(__name__)
+
+# Long enough to spare a parse at every keystroke, short enough to be done before the next question.
+_DEBOUNCE_SECONDS = 0.4
+_REPORT_SECONDS = 0.2
+
+
+def register(server: SprigServer) -> None:
+    """Register the handlers that notice changes."""
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
+    def opened(ls: SprigServer, params: lsp.DidOpenTextDocumentParams) -> None:
+        _document_changed(ls, params.text_document.uri)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(ls: SprigServer, params: lsp.DidChangeTextDocumentParams) -> None:
+        _document_changed(ls, params.text_document.uri)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
+    def saved(ls: SprigServer, params: lsp.DidSaveTextDocumentParams) -> None:
+        _document_changed(ls, params.text_document.uri)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(ls: SprigServer, params: lsp.DidCloseTextDocumentParams) -> None:
+        _document_changed(ls, params.text_document.uri)
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def watched(ls: SprigServer, params: lsp.DidChangeWatchedFilesParams) -> None:
+        for change in params.changes:
+            _document_changed(ls, change.uri)
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def folders_changed(ls: SprigServer, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+        for removed in params.event.removed:
+            folder = ls.folders.pop(removed.uri, None)
+            if folder is not None and folder.update is not None:
+                folder.update.cancel()
+        open_folders(ls)
+
+
+async def watch_files(server: SprigServer) -> None:
+    """Ask the client to tell about changed source files, where it can."""
+    workspace = server.client_capabilities.workspace
+    watching = workspace.did_change_watched_files if workspace else None
+    if watching is None or not watching.dynamic_registration:
+        _log.info("the client cannot watch files: changes made outside it are seen at the next start")
+        return
+    extensions = sorted({extension[1:] for language in LANGUAGES for extension in language.extensions})
+    glob = f"**/*.{{{','.join(extensions)}}}"
+    options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[lsp.FileSystemWatcher(glob_pattern=glob)])
+    registration = lsp.Registration("sprig-files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+    await server.client_register_capability_async(lsp.RegistrationParams([registration]))
+
+
+def open_folders(server: SprigServer) -> None:
+    """Open and index the workspace folders that are not open yet."""
+    if not server.settings.index:
+        return
+    known = list(server.workspace.folders.values())
+    if not known and server.workspace.root_uri:
+        known = [lsp.WorkspaceFolder(server.workspace.root_uri, "")]
+    for client_folder in known:
+        path = uris.to_fs_path(client_folder.uri)
+        if client_folder.uri in server.folders or path is None:
+            continue
+        try:
+            folder = Folder(client_folder.uri, Workspace(Path(path), server.models))
+        except SprigError as error:
+            server.show_problem(str(error))
+            continue
+        server.folders[client_folder.uri] = folder
+        _schedule(server, folder, delay=0.0, rescan=True)
+
+
+def reindex(server: SprigServer) -> None:
+    """Bring every folder up to date again, as after a change of bundles."""
+    for folder in server.folders.values():
+        folder.workspace.models = server.models
+        _schedule(server, folder, delay=0.0, rescan=True)
+
+
+def _document_changed(server: SprigServer, uri: str) -> None:
+    found = server.folder_of(uri)
+    if found is not None:
+        folder, path = found
+        folder.changed.add(path)
+        _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
+
+
+def _schedule(server: SprigServer, folder: Folder, delay: float, rescan: bool = False) -> None:
+    """Update a folder soon. One update of a folder runs at a time; it goes on until nothing has changed any more."""
+    folder.rescan = folder.rescan or rescan
+    if folder.update is None or folder.update.done():
+        folder.update = server.tasks.start(_update(server, folder, delay), f"indexing {folder.workspace.root}")
+
+
+async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
+    await asyncio.sleep(delay)
+    while folder.rescan or folder.changed:
+        changed, folder.changed = folder.changed, set()
+        rescan, folder.rescan = folder.rescan, False
+        folder.indexing = True
+        try:
+            if not rescan:
+                rescan = await _update_known(server, folder, changed)
+            if rescan:
+                await _rescan(server, folder)
+            folder.error = None
+        except Cancelled:
+            return
+        except SprigError as error:
+            folder.error = str(error)
+            server.show_problem(f"Sprig cannot index {folder.workspace.root.name}: {error}")
+            return
+        finally:
+            folder.indexing = False
+        if folder.changed:
+            await asyncio.sleep(_DEBOUNCE_SECONDS)
+
+
+async def _update_known(server: SprigServer, folder: Folder, changed: set[str]) -> bool:
+    """Update files that the index knows; True where there was another one, so that the folder must be looked through
+    again: only that tells whether a new file is ignored."""
+    buffers = server.buffers(folder)
+    workspace = folder.workspace
+
+    def work(stop: Stop) -> bool:
+        known = workspace.store.file_states()
+        for path in sorted(changed & known.keys()):
+            workspace.update_file(path, buffers.get(path), stop)
+        return bool(changed - known.keys())
+
+    return await server.builds.run(work)
+
+
+async def _rescan(server: SprigServer, folder: Folder) -> None:
+    buffers = server.buffers(folder)
+    workspace = folder.workspace
+    newest_first = list(reversed(buffers))
+    progress = _Progress(server, f"Sprig: indexing {workspace.root.name}")
+    await progress.begin()
+    try:
+        unreadable = await server.builds.run(
+            lambda stop: workspace.update(buffers, newest_first, progress.report, lambda: stop() or progress.cancelled())
+        )
+        for path in unreadable:
+            _log.warning("cannot read %s: it is not indexed", path)
+    finally:
+        progress.end(workspace)
+
+
+class _Progress:
+    """`$/progress` for one rescan, where the client shows such; `report` may be called from any thread."""
+
+    def __init__(self, server: SprigServer, title: str) -> None:
+        self._server = server
+        self._title = title
+        self._token: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._last = 0.0
+
+    async def begin(self) -> None:
+        window = self._server.client_capabilities.window
+        if window is None or not window.work_done_progress:
+            return
+        token = str(uuid.uuid4())  # pygls never forgets a token, so none may be used twice
+        await self._server.work_done_progress.create_async(token)
+        self._token = token
+        self._server.work_done_progress.begin(
+            token, lsp.WorkDoneProgressBegin(title=self._title, percentage=0, cancellable=True)
+        )
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        now = self._loop.time()
+        if self._token is None or now - self._last < _REPORT_SECONDS:
+            return
+        self._last = now
+        percentage = 100 * done // max(1, total)
+        value = lsp.WorkDoneProgressReport(message=f"{stage} {done}/{total}", percentage=percentage)
+        self._loop.call_soon_threadsafe(self._send, value)
+
+    def _send(self, value: lsp.WorkDoneProgressReport) -> None:
+        if self._token is not None:
+            self._server.work_done_progress.report(self._token, value)
+
+    def cancelled(self) -> bool:
+        tokens = self._server.work_done_progress.tokens
+        return self._token is not None and self._token in tokens and tokens[self._token].cancelled()
+
+    def end(self, workspace: Workspace) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        counted = workspace.statistics()
+        message = f"{counted.functions} functions in {counted.files} files"
+        self._server.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=message))
+        self._server.work_done_progress.tokens.pop(token, None)

@@ -1,0 +1,81 @@
+"""The command `sprig.search` and `workspace/symbol`: questions to every workspace folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from lsprotocol import types as lsp
+from pygls import uris
+from pygls.exceptions import JsonRpcInvalidParams
+
+from sprig_server.concurrency import Stop
+from sprig_server.errors import Cancelled, InvalidInput
+from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
+from sprig_server.server import Folder, SprigServer
+from sprig_server.types import Hit
+
+_MAX_LIMIT = 1000
+
+_SYMBOL_KINDS = {
+    "function": lsp.SymbolKind.Function,
+    "method": lsp.SymbolKind.Method,
+    "constructor": lsp.SymbolKind.Constructor,
+    "class": lsp.SymbolKind.Class,
+    "module": lsp.SymbolKind.Module,
+}
+
+
+def register(server: SprigServer) -> None:
+    """Register both ways to search."""
+
+    @server.command(SEARCH)
+    async def search(ls: SprigServer, params: SearchParams) -> SearchResult:
+        if not 1 <= params.limit <= _MAX_LIMIT:
+            raise JsonRpcInvalidParams(f"the limit {params.limit} is out of range: give 1 to {_MAX_LIMIT}")
+        found = await _search(ls, params.query, params.limit, params.language)
+        complete = not any(folder.indexing for folder in ls.folders.values())
+        return SearchResult(hits=[_to_search_hit(folder, hit) for folder, hit in found], complete=complete)
+
+    @server.feature(lsp.WORKSPACE_SYMBOL)
+    async def symbols(ls: SprigServer, params: lsp.WorkspaceSymbolParams) -> list[lsp.SymbolInformation] | None:
+        if not params.query.strip():
+            return None
+        return [_to_symbol(folder, hit) for folder, hit in await _search(ls, params.query, ls.settings.limit, None)]
+
+
+async def _search(
+    server: SprigServer, query: str, limit: int, language: str | None
+) -> Sequence[tuple[Folder, Hit]]:
+    folders = list(server.folders.values())
+
+    def ask(folder: Folder, stop: Stop) -> list[tuple[Folder, Hit]]:
+        return [(folder, hit) for hit in folder.workspace.search(query, limit, language, stop=stop)]
+
+    try:
+        answers = await asyncio.gather(
+            *(server.questions.run(lambda stop, folder=folder: ask(folder, stop)) for folder in folders)  # type: ignore[misc]
+        )
+    except InvalidInput as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+    except Cancelled:
+        return []
+    merged = [pair for answer in answers for pair in answer]
+    return sorted(merged, key=lambda pair: -pair[1].score)[:limit]
+
+
+def _location(folder: Folder, hit: Hit) -> lsp.Location:
+    uri = uris.from_fs_path(str(folder.workspace.root / hit.path)) or folder.uri
+    return lsp.Location(uri, lsp.Range(lsp.Position(hit.start_line - 1, 0), lsp.Position(hit.end_line, 0)))
+
+
+def _to_search_hit(folder: Folder, hit: Hit) -> SearchHit:
+    return SearchHit(
+        location=_location(folder, hit), name=hit.name, kind=hit.kind, language=hit.language, score=hit.score
+    )
+
+
+def _to_symbol(folder: Folder, hit: Hit) -> lsp.SymbolInformation:
+    return lsp.SymbolInformation(
+        name=hit.name, kind=_SYMBOL_KINDS[hit.kind], location=_location(folder, hit), container_name=hit.path
+    )

@@ -1,0 +1,117 @@
+"""Sprig's own part of the protocol: the commands and the types of their arguments and results (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from lsprotocol import types as lsp
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcServerNotInitialized,
+)
+from pygls.protocol import LanguageServerProtocol
+
+SEARCH = "sprig.search"
+STATUS = "sprig.status"
+
+
+class SprigProtocol(LanguageServerProtocol):
+    """The protocol of pygls, with an answer to every request: also to those that come too early, too late, or garbled."""
+
+    def handle_message(self, message: Any) -> None:
+        """Refuse a request before `initialize` and after `shutdown`; hand on everything else."""
+        is_request = hasattr(message, "method") and hasattr(message, "id")
+        if is_request and self._shutdown:
+            self._refuse(message.id, JsonRpcInvalidRequest("the server is shutting down"))
+        elif is_request and self._workspace is None and message.method != lsp.INITIALIZE:
+            self._refuse(message.id, JsonRpcServerNotInitialized("initialize the server first"))
+        else:
+            super().handle_message(message)
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """The typed message in `data`; where its parameters make no sense, the client is told before this raises.
+
+        Raises:
+            JsonRpcException: they make no sense.
+        """
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            if "id" in data and "method" in data:
+                self._refuse(data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read"))
+            raise
+
+    def _refuse(self, request: int | str, error: JsonRpcException) -> None:
+        self._send_response(request, None, error.to_response_error())
+
+
+@attrs.define(kw_only=True)
+class SearchParams:
+    """The one argument of `sprig.search`."""
+
+    query: str = ""
+    """A question in words, or a name."""
+    limit: int = 20
+    """How many hits at most, 1 to 1000."""
+    language: str | None = None
+    """Only definitions in this language."""
+
+
+@attrs.define(kw_only=True)
+class SearchHit:
+    """One definition that answers a question, best first in its list."""
+
+    location: lsp.Location
+    name: str
+    """Qualified name."""
+    kind: str
+    """"function", "method", "constructor", "class" or "module"."""
+    language: str
+    score: float
+    """Comparable within one result only; higher is better."""
+
+
+@attrs.define(kw_only=True)
+class SearchResult:
+    """The result of `sprig.search`."""
+
+    hits: list[SearchHit]
+    complete: bool
+    """False while the workspace is still being indexed: asking again may give more."""
+
+
+@attrs.define(kw_only=True)
+class FolderStatus:
+    """The index of one workspace folder."""
+
+    uri: str
+    files: int
+    functions: int
+    definitions: int
+    encoded: int
+    """How many definitions have a vector, and so are found by meaning."""
+    indexing: bool
+    error: str | None = None
+    """Why indexing failed, where it did."""
+
+
+@attrs.define(kw_only=True)
+class BundleStatus:
+    """A bundle that the server can use."""
+
+    name: str
+    task: str
+    languages: list[str]
+    digest: str
+
+
+@attrs.define(kw_only=True)
+class StatusResult:
+    """The result of `sprig.status`."""
+
+    version: str
+    folders: list[FolderStatus]
+    bundles: list[BundleStatus]
