@@ -42,7 +42,9 @@ def _bart_cross_attention(model: PreTrainedModel) -> Iterator[tuple[nn.Module, n
 _FAMILIES = {
     "t5": _Family(lambda c: DecoderShape(c.num_decoder_layers, c.num_heads, c.d_kv), _t5_cross_attention),
     "bart": _Family(
-        lambda c: DecoderShape(c.decoder_layers, c.decoder_attention_heads, c.d_model // c.decoder_attention_heads),
+        lambda c: DecoderShape(
+            c.decoder_layers, c.decoder_attention_heads, c.d_model // c.decoder_attention_heads
+        ),
         _bart_cross_attention,
     ),
 }

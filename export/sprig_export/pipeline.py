@@ -87,14 +87,22 @@ def export(
             if len(sample) < 2:
                 raise InvalidInput("the evaluation data holds fewer than two functions: give more")
         steps = _export_search if recipe.task == "search" else _export_summarize
-        manifest = steps(recipe, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run)
+        manifest = steps(
+            recipe, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run
+        )
         with run.stage("write the bundle"):
             report = {"recipe": asdict(recipe), "stages": run.stages, "quality": manifest.quality}
             return write_bundle(staging, output, manifest, report)
 
 
 def _export_search(
-    recipe: Recipe, checkpoint: Checkpoint, name: str, sample: list[Example], data: str, staging: Path, run: Run
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    name: str,
+    sample: list[Example],
+    data: str,
+    staging: Path,
+    run: Run,
 ) -> Manifest:
     model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
@@ -111,7 +119,13 @@ def _export_search(
         shutil.copy(checkpoint.folder / "tokenizer.json", staging / "tokenizer.json")
         facts["megabytes"] = _megabytes(path)
     manifest = _manifest(
-        recipe, checkpoint, name, dimensions=model.config.hidden_size, pooling=pooling, max_tokens=window, staging=staging
+        recipe,
+        checkpoint,
+        name,
+        dimensions=model.config.hidden_size,
+        pooling=pooling,
+        max_tokens=window,
+        staging=staging,
     )
     with run.stage("evaluate") as facts:
         encoder = Encoder(Bundle(staging, manifest), default_threads())
@@ -136,7 +150,13 @@ def _export_search(
 
 
 def _export_summarize(
-    recipe: Recipe, checkpoint: Checkpoint, name: str, sample: list[Example], data: str, staging: Path, run: Run
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    name: str,
+    sample: list[Example],
+    data: str,
+    staging: Path,
+    run: Run,
 ) -> Manifest:
     with run.stage("convert to ONNX") as facts:
         encoder, decoder = convert_encoder_decoder(checkpoint.folder, staging, recipe.opset)
@@ -172,7 +192,14 @@ def _export_summarize(
         beams=recipe.beams,
     )
     manifest = _manifest(
-        recipe, checkpoint, name, dimensions=config.d_model, pooling="none", max_tokens=window, staging=staging, decoding=decoding
+        recipe,
+        checkpoint,
+        name,
+        dimensions=config.d_model,
+        pooling="none",
+        max_tokens=window,
+        staging=staging,
+        decoding=decoding,
     )
     with run.stage("evaluate") as facts:
         summarizer = Summarizer(Bundle(staging, manifest), default_threads())
@@ -203,7 +230,10 @@ def _agreement(
     ids, mask = _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], window)
     with torch.inference_mode():
         greedy = model.generate(
-            input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask), max_new_tokens=32, do_sample=False
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            max_new_tokens=32,
+            do_sample=False,
         ).numpy()
     inputs, chosen = greedy[:, :-1], greedy[:, 1:]
     reference = reference_logits(model, ids, mask, inputs).argmax(axis=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from logging.handlers import MemoryHandler
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,9 @@ class _ClientHandler(logging.Handler):
         kind = _LEVELS.get(record.levelno, lsp.MessageType.Error)
         if record.levelno == logging.WARNING:
             kind = lsp.MessageType.Warning
-        try:
+        # Where the client is gone, there is nobody left to tell.
+        with suppress(Exception):
             self._server.window_log_message(lsp.LogMessageParams(kind, self.format(record)))
-        except Exception:  # the client is gone: there is nobody left to tell
-            self.handleError = lambda _: None  # type: ignore[method-assign]
 
 
 def set_up_logging(verbose: bool) -> MemoryHandler:

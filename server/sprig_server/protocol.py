@@ -41,7 +41,9 @@ class SprigProtocol(LanguageServerProtocol):
             return super().structure_message(data)
         except JsonRpcException:
             if "id" in data and "method" in data:
-                self._refuse(data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read"))
+                self._refuse(
+                    data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read")
+                )
             raise
 
     def _refuse(self, request: int | str, error: JsonRpcException) -> None:

@@ -39,7 +39,7 @@ class Basket:
         return result
 '''
 
-MAIL = '''\
+MAIL = """\
 from shapes import Basket, circle_area
 
 
@@ -54,7 +54,7 @@ def send_mail(server, sender, receiver, text):
 
 def report(basket):
     print(basket.total(), circle_area(2))
-'''
+"""
 
 
 @pytest.fixture

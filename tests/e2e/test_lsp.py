@@ -62,7 +62,9 @@ async def status(client: LanguageClient):
 async def wait_until_indexed(client: LanguageClient, functions: int) -> None:
     for _ in range(600):
         folders = (await status(client)).folders
-        if folders and all(not f.indexing and f.functions == functions and f.encoded == f.definitions for f in folders):
+        if folders and all(
+            not f.indexing and f.functions == functions and f.encoded == f.definitions for f in folders
+        ):
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"the index never held {functions} functions: {await status(client)}")
@@ -75,7 +77,9 @@ def open_document(client: LanguageClient, path: Path) -> str:
     return uri
 
 
-async def hover(client: LanguageClient, uri: str, text: str, marker: str, offset: int = 0) -> lsp.Hover | None:
+async def hover(
+    client: LanguageClient, uri: str, text: str, marker: str, offset: int = 0
+) -> lsp.Hover | None:
     place = lsp.Position(**position(text, marker, offset))
     return await client.text_document_hover_async(lsp.HoverParams(lsp.TextDocumentIdentifier(uri), place))
 
@@ -138,7 +142,7 @@ async def test_a_question_finds_the_function(client: LanguageClient, project: Pa
     assert found.complete
     assert found.hits[0].name == "clamp_number"
     assert found.hits[0].location.uri == (project / "shapes.py").as_uri()
-    assert (found.hits[0].location.range.start.line, found.hits[0].location.range.end.line) == (9, 14)
+    assert (found.hits[0].location.range.start.line, found.hits[0].location.range.end.line) == (9, 15)
     assert len(found.hits) == 3
 
 

@@ -76,22 +76,22 @@ def test_filter_accepts_only_sentences_that_say_something(summary: str, accepted
     ("source", "kept"),
     [
         (
-            'def load(path):\n    "Read all lines of a file."\n    return [*open(path)]  # lazily\n',
+            'def load(path):\n    "Read all lines of a file."\n    return [line for line in open(path)]\n',
             True,
         ),
         (
-            'def load(path):\n    "Read all lines of a file."\n    raise NotImplementedError("later, perhaps")\n',
+            'def load(path):\n    "Read all lines of a file."\n    raise NotImplementedError("later on")\n',
             False,
         ),
         (
-            'def test_load(path):\n    "Read all lines of a file."\n    return [*open(path)]  # lazily\n',
+            'def test_load(path):\n    "Read all lines of a file."\n    return [line for line in open(path)]\n',
             False,
         ),
         (
             'def __call__(self, path):\n    "Read all lines of a file."\n    return open(path).readlines()\n',
             False,
         ),
-        ("def load(path):\n    return [*open(path)]  # lazily\n", False),
+        ("def load(path):\n    return [line for line in open(path)]\n", False),
     ],
 )
 def test_functions_that_teach_nothing_give_no_pair(source: str, kept: bool) -> None:

@@ -114,7 +114,7 @@ def prepared(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
                     stream.write(json.dumps({**row, "docstring": row["summary"].lower()}) + "\n")
     recipe = folder / "recipe.toml"
     recipe.write_text(RECIPE.format(start=json.dumps(str(bert))))
-    prepare(recipe, folder / "pairs.parquet", folder / "data", folder)
+    prepare(read_recipe(recipe), folder / "pairs.parquet", folder / "data", folder)
     return recipe, folder / "data"
 
 

@@ -30,11 +30,16 @@ def reciprocal_ranks(queries: Vectors, candidates: Vectors, relevant: Sequence[i
     """
     scores = queries @ candidates.T  # [q, c]
     own = scores[np.arange(len(queries)), np.asarray(relevant)]
-    return 1.0 / (scores >= own[:, None]).sum(axis=1)
+    ranks: NDArray[np.float64] = (scores >= own[:, None]).sum(axis=1).astype(np.float64)
+    return np.reciprocal(ranks)
 
 
 def encode_with_torch(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pooling: str, max_tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    pooling: str,
+    max_tokens: int,
 ) -> Vectors:
     """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure."""
     by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
@@ -42,10 +47,16 @@ def encode_with_torch(
     for start in range(0, len(by_length), _BATCH):
         batch = by_length[start : start + _BATCH]
         inputs = tokenizer(
-            [texts[i] for i in batch], padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
+            [texts[i] for i in batch],
+            padding=True,
+            truncation=True,
+            max_length=max_tokens,
+            return_tensors="pt",
         )
         with torch.inference_mode():
             hidden = model(**inputs).last_hidden_state.float().numpy()
-        for index, vector in zip(batch, normalize(pool(hidden, inputs["attention_mask"].numpy(), pooling)), strict=True):
+        for index, vector in zip(
+            batch, normalize(pool(hidden, inputs["attention_mask"].numpy(), pooling)), strict=True
+        ):
             rows[index] = vector
     return np.stack(rows)

@@ -38,7 +38,9 @@ def summarize_with_torch(
     """Summaries from the unexported model; `examples` are (code, language)."""
     summaries = []
     for code, language in examples:
-        inputs = tokenizer(summary_input(code, language), truncation=True, max_length=max_tokens, return_tensors="pt")
+        inputs = tokenizer(
+            summary_input(code, language), truncation=True, max_length=max_tokens, return_tensors="pt"
+        )
         with torch.inference_mode():
             output = model.generate(
                 input_ids=inputs["input_ids"],

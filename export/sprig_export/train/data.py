@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from sprig_export.train.recipe import Recipe, read_recipe
+from sprig_export.train.recipe import Recipe
 from sprig_export.train.start import generation_config, start_model
 from sprig_export.train.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
@@ -55,34 +55,36 @@ class Examples:
         return self.targets[self.target_offsets[index] : self.target_offsets[index + 1]]
 
 
-def prepare(recipe: Path, pairs: Path, output: Path, evaluation: Path) -> None:
+def prepare(recipe: Recipe, pairs: Path, output: Path, evaluation: Path | None = None) -> None:
     """Turn pairs into the folder that `summarize.train` reads.
 
     Args:
-        recipe: the TOML file of what to train.
+        recipe: what to train.
         pairs: the Parquet file of `corpus.build.build`.
         output: the folder to write: tokenizer.json, an .npz for each set of examples, and
             `start`, the model to begin with.
-        evaluation: the folder of the recipe's target files.
+        evaluation: the folder of the recipe's target files; needed only where it names some.
 
     Raises:
-        InvalidInput: the recipe, the pairs, a target file or the model to start from cannot be read.
+        InvalidInput: the pairs, a target file or the model to start from cannot be read.
     """
-    named = read_recipe(recipe)
+    if evaluation is None and (recipe.targets or recipe.target_validation):
+        raise InvalidInput(f"The recipe {recipe.name} names target files; name their folder.")
+    folder = evaluation or Path()
     output.mkdir(parents=True, exist_ok=True)
     texts = {"mined.train": _read_pairs(pairs, "train"), "mined.valid": _read_pairs(pairs, "valid")}
-    texts["target.train"] = [text for name in named.targets for text in _read_targets(evaluation / name)]
+    texts["target.train"] = [text for name in recipe.targets for text in _read_targets(folder / name)]
     texts["target.valid"] = (
-        _read_targets(evaluation / named.target_validation) if named.target_validation else []
+        _read_targets(folder / recipe.target_validation) if recipe.target_validation else []
     )
-    tokenizer = train_tokenizer(_sample(texts, named.seed), named.vocabulary_size)
+    tokenizer = train_tokenizer(_sample(texts, recipe.seed), recipe.vocabulary_size)
     _replace(output / "tokenizer.json", tokenizer.to_str().encode())
-    examples = {name: _encode(tokenizer, texts[name], named) for name in _SETS}
+    examples = {name: _encode(tokenizer, texts[name], recipe) for name in _SETS}
     for name, encoded in examples.items():
         _write_examples(output / f"{name}.npz", encoded)
         _LOG.info("%s: %d examples, %d source tokens", name, len(encoded), len(encoded.sources))
     summaries = (examples["mined.train"].target(i).tolist() for i in range(len(examples["mined.train"])))
-    _write_start(named, tokenizer, summaries, output / "start")
+    _write_start(recipe, tokenizer, summaries, output / "start")
 
 
 def read_examples(path: Path) -> Examples:

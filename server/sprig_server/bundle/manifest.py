@@ -86,8 +86,15 @@ class Manifest:
         """A digest of everything that shapes the bundle's answers: 16 hexadecimal digits."""
         hashes = {name: file.sha256 for name, file in self.files.items() if name.endswith((".onnx", ".npz"))}
         hashes |= {name: file.sha256 for name, file in self.files.items() if name == "tokenizer.json"}
-        shape = [self.task, self.pooling, self.max_tokens, asdict(self.trim), sorted(hashes.items())]
-        shape.append(asdict(self.decoding) if self.decoding else None)
+        decoding = asdict(self.decoding) if self.decoding else None
+        shape = [
+            self.task,
+            self.pooling,
+            self.max_tokens,
+            asdict(self.trim),
+            decoding,
+            sorted(hashes.items()),
+        ]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
 
@@ -107,7 +114,9 @@ def parse_manifest(text: str, source: Path) -> Manifest:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise InvalidBundle(f'the manifest "{source}" is not JSON ({error}): export the bundle again') from None
+        raise InvalidBundle(
+            f'the manifest "{source}" is not JSON ({error}): export the bundle again'
+        ) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise InvalidBundle(
@@ -118,7 +127,9 @@ def parse_manifest(text: str, source: Path) -> Manifest:
         return _converter.structure(data, Manifest)
     except Exception as error:
         problems = "; ".join(cattrs.transform_error(error, path="manifest"))
-        raise InvalidBundle(f'the manifest "{source}" cannot be used ({problems}): export the bundle again') from None
+        raise InvalidBundle(
+            f'the manifest "{source}" cannot be used ({problems}): export the bundle again'
+        ) from None
 
 
 def render_manifest(manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ Everything else in this package reads the table; no other module knows a node ty
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import PurePath
 
@@ -267,9 +267,7 @@ LANGUAGES: tuple[Language, ...] = (
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(language.name for language in LANGUAGES))
 
 _BY_EXTENSION = {extension: language for language in LANGUAGES for extension in language.extensions}
-_BY_NAME = {
-    name: language for language in reversed(LANGUAGES) for name in (language.name, *language.aliases)
-}
+_BY_NAME = {name: language for language in reversed(LANGUAGES) for name in (language.name, *language.aliases)}
 
 
 def language_of_path(path: str) -> Language | None:
@@ -289,7 +287,7 @@ def find_language(name: str) -> Language:
     return language
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_grammar(module: str, function: str) -> Grammar:
     """The compiled grammar of a wheel; loaded at first use, so that a Python workspace never pays for C++."""
     return Grammar(getattr(import_module(module), function)())

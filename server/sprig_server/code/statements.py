@@ -24,12 +24,22 @@ CLASSES: tuple[str, ...] = (
 """The 21 classes of LeanCode, and "none"."""
 
 _BLOCKS = frozenset(
-    {"block", "statement_block", "compound_statement", "constructor_body", "class_body", "switch_block", "switch_body"}
+    {
+        "block",
+        "statement_block",
+        "compound_statement",
+        "constructor_body",
+        "class_body",
+        "switch_block",
+        "switch_body",
+    }
 )
 _UPDATES = frozenset({"augmented_assignment", "augmented_assignment_expression", "update_expression"})
 _ASSIGNMENTS = frozenset({"assignment", "assignment_expression"})
 _UNWRAPPED = frozenset({"await", "await_expression", "parenthesized_expression"})
-_LOGGER = re.compile(r"^(?:.*(?:\.|->|::|\b))?(?:log(?:ger|ging)?|LOG(?:GER)?|console|f?print(?:f|ln)?|cout|cerr|clog)\b")
+_LOGGER = re.compile(
+    r"^(?:.*(?:\.|->|::|\b))?(?:log(?:ger|ging)?|LOG(?:GER)?|console|f?print(?:f|ln)?|cout|cerr|clog)\b"
+)
 _SETTER = re.compile(r"(?:^|\.|->|::)set[A-Z_]\w*$")
 _GETTER = re.compile(r"(?:^|\.|->|::)get(?:[A-Z_]\w*)?$")
 
@@ -65,7 +75,9 @@ def split_statements(text: str, language: str) -> tuple[Statement, ...]:
             category = categories[owner[start]]
             start += len(piece) - len(piece.lstrip())
             end -= len(piece) - len(piece.rstrip())
-            statements.append(Statement(category, Span(start, end, lines.line_of(start), lines.line_of(end - 1))))
+            statements.append(
+                Statement(category, Span(start, end, lines.line_of(start), lines.line_of(end - 1)))
+            )
     return tuple(statements)
 
 
@@ -99,7 +111,11 @@ def _category(tree: SyntaxTree, node: Node) -> str:
         return "method"
     called = tree.language.calls.get(inner.type)
     if called is None:  # C++ writes its log lines with an operator
-        return "logger" if _LOGGER.match(tree.text_of(inner).split("<<")[0]) and "<<" in tree.text_of(inner) else "none"
+        return (
+            "logger"
+            if _LOGGER.match(tree.text_of(inner).split("<<")[0]) and "<<" in tree.text_of(inner)
+            else "none"
+        )
     return _call_category(_callee(tree, inner, called))
 
 

@@ -72,10 +72,11 @@ def ancestors(node: Node) -> Iterator[Node]:
 
 
 def _parser(language: Language) -> Parser:
-    parsers: dict[tuple[str, str], Parser] = _parsers.__dict__
-    if language.grammar not in parsers:
-        parsers[language.grammar] = Parser(load_grammar(*language.grammar))
-    return parsers[language.grammar]
+    key = ".".join(language.grammar)
+    parsers: dict[str, Parser] = _parsers.__dict__
+    if key not in parsers:
+        parsers[key] = Parser(load_grammar(*language.grammar))
+    return parsers[key]
 
 
 _queries: dict[tuple[tuple[str, str], frozenset[str]], Query] = {}

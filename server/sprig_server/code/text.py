@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from sprig_server.code.languages import find_language
 
-
 CHUNKER_VERSION = 1
 """Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
 

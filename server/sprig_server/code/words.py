@@ -9,9 +9,75 @@ _IDENTIFIER = re.compile(r"\w+")
 
 # Words of a question that say nothing about the code it asks for.
 STOP_WORDS = frozenset(
-    """a an and any are as at be been by can could do does done for from get gets given has have how i if in into is it
-    its me my of on or that the their them then there these this to up use used uses using via want was we were what
-    when where which who why will with work works would you your""".split()
+    [
+        "a",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "by",
+        "can",
+        "could",
+        "do",
+        "does",
+        "done",
+        "for",
+        "from",
+        "get",
+        "gets",
+        "given",
+        "has",
+        "have",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "this",
+        "to",
+        "up",
+        "use",
+        "used",
+        "uses",
+        "using",
+        "via",
+        "want",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "work",
+        "works",
+        "would",
+        "you",
+        "your",
+    ]
 )
 
 
@@ -38,7 +104,22 @@ def identifiers(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """A crude English stem, the same for "parsing", "parses", "parsed" and "parse"; for comparing words only."""
-    for suffix in ("ations", "ation", "ings", "ing", "ers", "ies", "ied", "ed", "es", "er", "or", "s", "e", "y"):
+    for suffix in (
+        "ations",
+        "ation",
+        "ings",
+        "ing",
+        "ers",
+        "ies",
+        "ied",
+        "ed",
+        "es",
+        "er",
+        "or",
+        "s",
+        "e",
+        "y",
+    ):
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word[: -len(suffix)]
             break

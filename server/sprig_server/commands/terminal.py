@@ -83,5 +83,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f'cannot read "{path}" ({getattr(error, "strerror", None) or error}): give a text file') from None
+        raise InvalidInput(
+            f'cannot read "{path}" ({getattr(error, "strerror", None) or error}): give a text file'
+        ) from None
     return text.split("\n")

@@ -149,7 +149,9 @@ def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tu
     """State and content of a file, or None where size and time say that it is what is known."""
     if buffer is not None:
         data = buffer.encode("utf-8", errors="replace")
-        return FileState(digest_of(data), -1, -1), data  # no file on disk has this size: closing it reads it again
+        return FileState(
+            digest_of(data), -1, -1
+        ), data  # no file on disk has this size: closing it reads it again
     status = path.stat()
     if known is not None and (known.size, known.mtime, known.chunker) == (
         status.st_size,

@@ -15,7 +15,9 @@ from sprig_server.code.languages import language_of_path
 MAX_BYTES = 1_000_000
 
 # Never source of the workspace's own, and often not in .gitignore where there is no git.
-_SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache"})
+_SKIPPED_FOLDERS = frozenset(
+    {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache"}
+)
 
 
 def list_sources(root: Path) -> list[str]:
@@ -40,7 +42,9 @@ def is_indexable(path: Path) -> bool:
 def _listed_by_git(root: Path) -> list[str] | None:
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listing = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+        listing = subprocess.run(
+            command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     if listing.returncode != 0:

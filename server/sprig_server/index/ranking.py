@@ -1,6 +1,6 @@
 """From two ranked lists to one: fusion, then what is known about code. Pure functions over plain values.
 
-What each rule is worth is measured by `benchmarks/repo_search.py` with `--without`.
+The constants below were chosen on the questions of `benchmarks/repo_search.py`, which is a development set.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from sprig_server.index.store import Entry
 # Reciprocal rank fusion (Cormack et al. 2009); 60 is the constant of the paper.
 _FUSION = 60.0
 
-_NAME_BOOST = 1.0
-_DEFINITION_BOOST = 2.0
-_FILE_BOOST = 0.6
+# Added to 1 and multiplied with the fused score, times the share of the name's words that the query holds.
+_NAME_BOOST = 0.3
+_FILE_BOOST = 0.8
 _FOLDER_BOOST = 0.3
-_COHERENCE_BOOST = 0.2
-_DEMOTION = 0.5
+# The same for a definition that the query spells out.
+_DEFINITION_BOOST = 1.0
+# The best hit of the file whose hits sum to most gains this share of the top score, others in proportion.
+_COHERENCE_BOOST = 0.3
+# Factors for tests and other places where an answer is rarely looked for, for what is left of a module beside its
+# definitions, and for every further hit of the same file.
+_MARGINAL_WEIGHT = 0.5
+_MODULE_WEIGHT = 0.6
 _REPEAT_DECAY = 0.5
 
 _MARGINAL = re.compile(
@@ -35,7 +41,9 @@ def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, item in enumerate(ranking):
-            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / max(1, len(rankings))
+            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / max(
+                1, len(rankings)
+            )
     return scores
 
 
@@ -51,7 +59,9 @@ def rank(query: str, scores: Mapping[int, float], entries: Mapping[int, Entry]) 
         if item in entries
     }
     _add_up_files(boosted, entries)
-    ordered = sorted(boosted.items(), key=lambda pair: (-pair[1], entries[pair[0]].path, entries[pair[0]].start_line))
+    ordered = sorted(
+        boosted.items(), key=lambda pair: (-pair[1], entries[pair[0]].path, entries[pair[0]].start_line)
+    )
     return _damp_repeats([(entries[item], score) for item, score in ordered])
 
 
@@ -72,9 +82,9 @@ def _share(words: set[str], name: Iterable[str]) -> float:
 
 
 def _weight(query: str, entry: Entry) -> float:
-    if "test" in query.lower():
-        return 1.0
-    return _DEMOTION if _MARGINAL.search(entry.path) else 1.0
+    weight = _MODULE_WEIGHT if entry.kind == "module" else 1.0
+    asks_for_tests = "test" in query.lower()
+    return weight * _MARGINAL_WEIGHT if _MARGINAL.search(entry.path) and not asks_for_tests else weight
 
 
 def _add_up_files(scores: dict[int, float], entries: Mapping[int, Entry]) -> None:

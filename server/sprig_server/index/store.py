@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,11 @@ class Store:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                     raise
-                for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+                for leftover in (
+                    path,
+                    path.with_name(path.name + "-wal"),
+                    path.with_name(path.name + "-shm"),
+                ):
                     leftover.unlink(missing_ok=True)
                 self._connection = _connect(path)
         except (OSError, sqlite3.Error) as error:
@@ -142,14 +147,14 @@ class Store:
                 raise
             self._connection.execute("COMMIT")
 
-    def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
     def file_states(self) -> dict[str, FileState]:
         """Every indexed file."""
         rows = self._read("SELECT path, digest, size, mtime, chunker FROM files")
-        return {str(path): FileState(*state) for path, *state in rows}  # type: ignore[arg-type]
+        return {str(path): FileState(*state) for path, *state in rows}
 
     def put_files(self, files: Iterable[tuple[str, FileState, Sequence[tuple[Entry, str]]]]) -> None:
         """Replace files and what they define; each entry comes with the text whose digest is its `content`."""
@@ -164,11 +169,26 @@ class Store:
                 for e, text in entries:
                     row = connection.execute(
                         "INSERT INTO definitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (path, e.name, e.qualified_name, e.kind, e.language, e.start_line, e.end_line, e.content, e.documented),
+                        (
+                            path,
+                            e.name,
+                            e.qualified_name,
+                            e.kind,
+                            e.language,
+                            e.start_line,
+                            e.end_line,
+                            e.content,
+                            e.documented,
+                        ),
                     ).lastrowid
                     connection.execute(
                         "INSERT INTO lexical (rowid, name, path, text) VALUES (?, ?, ?, ?)",
-                        (row, " ".join(split_words(e.qualified_name)), path_words, " ".join(split_words(text))),
+                        (
+                            row,
+                            " ".join(split_words(e.qualified_name)),
+                            path_words,
+                            " ".join(split_words(text)),
+                        ),
                     )
                     connection.execute(
                         "INSERT OR IGNORE INTO contents VALUES (?, ?)",
@@ -193,7 +213,9 @@ class Store:
         """Forget texts and vectors of code that no file holds any more."""
         with self._transaction() as connection:
             for table in ("vectors", "contents"):
-                connection.execute(f"DELETE FROM {table} WHERE content NOT IN (SELECT content FROM definitions)")
+                connection.execute(
+                    f"DELETE FROM {table} WHERE content NOT IN (SELECT content FROM definitions)"
+                )
 
     def missing_vectors(self, bundle: str, language: str) -> list[tuple[str, str]]:
         """(content, path) of what is defined in a language and not encoded by a bundle yet."""
@@ -207,12 +229,16 @@ class Store:
     def texts(self, contents: Sequence[str]) -> list[str]:
         """The texts with these digests."""
         marks = ",".join("?" * len(contents))
-        rows: dict[str, bytes] = dict(self._read(f"SELECT content, text FROM contents WHERE content IN ({marks})", contents))  # type: ignore[arg-type]
+        rows: dict[str, bytes] = dict(
+            self._read(f"SELECT content, text FROM contents WHERE content IN ({marks})", contents)
+        )
         return [zlib.decompress(rows[content]).decode("utf-8") for content in contents]
 
     def languages(self) -> list[str]:
         """The languages that occur."""
-        return [str(row[0]) for row in self._read("SELECT DISTINCT language FROM definitions ORDER BY language")]
+        return [
+            str(row[0]) for row in self._read("SELECT DISTINCT language FROM definitions ORDER BY language")
+        ]
 
     def put_vectors(self, bundle: str, contents: Sequence[str], vectors: Vectors) -> None:
         """Add vectors, float32 [n, d], kept as float16."""
@@ -223,25 +249,28 @@ class Store:
     def vectors(self, bundle: str) -> tuple[NDArray[np.int64], Vectors]:
         """Ids of the definitions that a bundle has encoded, int64 [n], and their vectors, float32 [n, d]."""
         rows = self._read(
-            "SELECT d.id, v.vector FROM definitions d JOIN vectors v ON v.content = d.content AND v.bundle = ?", (bundle,)
+            "SELECT d.id, v.vector FROM definitions d JOIN vectors v ON v.content = d.content AND v.bundle = ?",
+            (bundle,),
         )
         ids = np.array([row[0] for row in rows], dtype=np.int64)
         if not rows:
             return ids, np.zeros((0, 0), dtype=np.float32)
-        flat = np.frombuffer(b"".join(bytes(row[1]) for row in rows), dtype=np.float16)  # type: ignore[call-overload]
+        flat = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
         return ids, flat.reshape(len(rows), -1).astype(np.float32)
 
     def bundles(self) -> list[str]:
         """Digests of the bundles that have vectors here."""
         return [str(row[0]) for row in self._read("SELECT DISTINCT bundle FROM vectors")]
 
-    def match(self, expression: str, weights: tuple[float, float, float], limit: int) -> list[tuple[int, float]]:
+    def match(
+        self, expression: str, weights: tuple[float, float, float], limit: int
+    ) -> list[tuple[int, float]]:
         """(id, BM25 score, higher is better) of the best definitions for a full-text expression."""
         rows = self._read(
             "SELECT rowid, -bm25(lexical, ?, ?, ?) AS score FROM lexical WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?",
             (*weights, expression, limit),
         )
-        return [(int(str(row)), float(str(score))) for row, score in rows]
+        return [(row, score) for row, score in rows]
 
     def entries(self, ids: Iterable[int]) -> dict[int, Entry]:
         """The definitions with these ids."""
@@ -251,7 +280,9 @@ class Store:
 
     def named(self, names: Sequence[str]) -> list[Entry]:
         """The definitions with one of these bare names, whatever their case."""
-        return self._entries(f"WHERE lower(name) IN ({','.join('?' * len(names))})", [n.lower() for n in names])
+        return self._entries(
+            f"WHERE lower(name) IN ({','.join('?' * len(names))})", [n.lower() for n in names]
+        )
 
     def in_file(self, path: str) -> list[Entry]:
         """The definitions of a file, in its order."""
@@ -263,17 +294,21 @@ class Store:
             f"FROM definitions {condition}",
             values,
         )
-        return [Entry(*row) for row in rows]  # type: ignore[arg-type]
+        return [Entry(*row) for row in rows]
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
         """A summary that was generated before, with its confidence."""
-        rows = self._read("SELECT text, confidence FROM summaries WHERE content = ? AND bundle = ?", (content, bundle))
-        return (str(rows[0][0]), float(str(rows[0][1]))) if rows else None
+        rows = self._read(
+            "SELECT text, confidence FROM summaries WHERE content = ? AND bundle = ?", (content, bundle)
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
         """Keep a generated summary."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", (content, bundle, text, confidence))
+            connection.execute(
+                "INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", (content, bundle, text, confidence)
+            )
 
     def version(self) -> tuple[int, int]:
         """Changes whenever this connection or any other one changes the index."""
@@ -287,7 +322,7 @@ class Store:
             "SELECT (SELECT count(*) FROM files), count(*), coalesce(sum(kind NOT IN ('class', 'module')), 0), "
             "coalesce(sum(EXISTS (SELECT 1 FROM vectors v WHERE v.content = d.content)), 0) FROM definitions d"
         )
-        return Statistics(int(str(files)), int(str(definitions)), int(str(functions)), int(str(encoded)))
+        return Statistics(files, definitions, functions, encoded)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -317,6 +352,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _delete(connection: sqlite3.Connection, path: str) -> None:
-    connection.execute("DELETE FROM lexical WHERE rowid IN (SELECT id FROM definitions WHERE path = ?)", (path,))
+    connection.execute(
+        "DELETE FROM lexical WHERE rowid IN (SELECT id FROM definitions WHERE path = ?)", (path,)
+    )
     connection.execute("DELETE FROM definitions WHERE path = ?", (path,))
     connection.execute("DELETE FROM files WHERE path = ?", (path,))

@@ -24,7 +24,13 @@ class Hypothesis:
 
 
 def beam_search(
-    step: Step, *, start: int, end: int, beams: int, max_new_tokens: int, stop: Callable[[], bool] = lambda: False
+    step: Step,
+    *,
+    start: int,
+    end: int,
+    beams: int,
+    max_new_tokens: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Hypothesis:
     """The best sequence by mean log-probability; with one beam this is greedy decoding.
 

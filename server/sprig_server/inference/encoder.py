@@ -26,7 +26,9 @@ class Encoder:
             InvalidBundle: a file is missing or damaged, or the bundle is for another task.
         """
         if bundle.manifest.task != "search":
-            raise InvalidBundle(f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for search')
+            raise InvalidBundle(
+                f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for search'
+            )
         self.bundle = bundle
         self.dimensions = bundle.manifest.dimensions
         self._tokenizer = open_tokenizer(bundle)
@@ -68,7 +70,9 @@ class Encoder:
             ids[row, : len(sequence)] = sequence
             mask[row, : len(sequence)] = 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})[0]  # [b, t, d]
+        hidden = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})[
+            0
+        ]  # [b, t, d]
         return normalize(pool(hidden, mask, self.bundle.manifest.pooling))
 
 
@@ -86,8 +90,8 @@ def pool(hidden: NDArray[np.float32], mask: NDArray[np.int64], pooling: str) -> 
     if pooling == "cls":
         return hidden[:, 0]
     weights = mask[:, :, None].astype(np.float32)
-    sums: Vectors = (hidden * weights).sum(axis=1)
-    return sums / np.maximum(weights.sum(axis=1), 1.0)
+    means: Vectors = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
+    return means
 
 
 def normalize(vectors: Vectors) -> Vectors:

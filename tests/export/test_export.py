@@ -1,0 +1,242 @@
+"""`sprig export` from a checkpoint on disk to a bundle that the server runs, and every way it may refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from sprig_export.architectures import load_encoder_decoder
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.onnx.convert import convert_encoder_decoder
+from sprig_export.onnx.quantize import quantize, share_embedding
+from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
+from sprig_export.pipeline import export
+from sprig_export.recipe import Recipe
+from sprig_export.samples import Example, read_examples, standard_library_examples
+from sprig_server.bundle.store import open_bundle
+from sprig_server.cli import main
+from sprig_server.errors import InvalidBundle, InvalidInput
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.summarizer import Summarizer
+
+# Random weights round worse than trained ones, so the gates of these recipes are wider.
+SEARCH = Recipe(task="search", model="", language="python", min_cosine=0.95)
+SUMMARIZE = Recipe(task="summarize", model="", language="python", min_agreement=0.5, max_new_tokens=8, beams=2)
+
+
+@pytest.fixture(scope="module")
+def search_bundle(bert: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("bundles") / "tiny-search"
+    export(replace(SEARCH, model=str(bert)), output, examples)
+    return output
+
+
+@pytest.fixture
+def summary_bundle(encoder_decoder: Path, examples: list[Example], tmp_path: Path) -> Path:
+    output = tmp_path / "tiny-summary"
+    export(replace(SUMMARIZE, model=str(encoder_decoder)), output, examples[:8])
+    return output
+
+
+def test_a_search_bundle_encodes_as_the_model_does(search_bundle: Path, bert: Path, examples: list[Example]):
+    code = [example.code for example in examples]
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    expected = encode_with_torch(AutoModel.from_pretrained(bert).eval(), tokenizer, code, "mean", 64)
+    found = Encoder(open_bundle(search_bundle), threads=1).encode(code)
+    assert found.dtype == np.float32
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert (found * expected).sum(axis=1).mean() > 0.98
+
+
+def test_a_bundle_says_what_it_is(search_bundle: Path, bert: Path):
+    manifest = open_bundle(search_bundle).manifest
+    assert (manifest.task, manifest.languages, manifest.dimensions) == ("search", ("python",), 32)
+    assert (manifest.max_tokens, manifest.pooling, manifest.quantization) == (64, "mean", "int8-dynamic")
+    assert manifest.base.name == "tiny-bert"
+    assert manifest.base.sha256 == open_checkpoint(str(bert)).sha256
+    assert set(manifest.files) == {"encoder.onnx", "tokenizer.json", "report.json", "README.md"}
+    assert list(search_bundle.iterdir()) and not list(search_bundle.parent.glob(".*"))
+    (figures,) = manifest.quality.values()
+    assert {"base_mrr", "mrr", "cosine"} <= set(figures)
+    stages = [stage["stage"] for stage in json.loads((search_bundle / "report.json").read_text())["stages"]]
+    assert stages[:4] == ["load the model", "convert to ONNX", "validate against PyTorch", "quantize to int8"]
+
+
+def test_a_summary_bundle_writes_as_the_model_does(
+    summary_bundle: Path, encoder_decoder: Path, examples: list[Example]
+):
+    summarizer = Summarizer(open_bundle(summary_bundle), threads=1)
+    model, tokenizer = load_encoder_decoder(encoder_decoder), AutoTokenizer.from_pretrained(encoder_decoder)
+    pairs = [(example.code, "python") for example in examples[:8]]
+    expected = summarize_with_torch(model, tokenizer, pairs, 256, 8)
+    found = [summarizer.summarize(code, language, beams=1) for code, language in pairs]
+    assert sum(f.text == e for f, e in zip(found, expected, strict=True)) >= 4
+    assert all(f.confidence <= 0 for f in found)
+    assert len({e for e in expected}) > 1 or expected[0], "the model must say something for this to mean something"
+
+
+def test_more_beams_never_score_lower_on_average(summary_bundle: Path, examples: list[Example]):
+    summarizer = Summarizer(open_bundle(summary_bundle), threads=1)
+    greedy = [summarizer.summarize(e.code, "python", beams=1).confidence for e in examples[:16]]
+    beamed = [summarizer.summarize(e.code, "python", beams=4).confidence for e in examples[:16]]
+    assert np.mean(beamed) >= np.mean(greedy) - 1e-6
+
+
+def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_path: Path):
+    encoder, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
+    model = load_encoder_decoder(encoder_decoder)
+    draw = np.random.default_rng(0)
+    size = model.config.vocab_size
+    ids, target = draw.integers(4, size, (3, 20)), draw.integers(4, size, (3, 6))
+    mask = np.ones_like(ids)
+    mask[1, 9:] = 0
+    assert validate_encoder_decoder(model, encoder, decoder, ids, mask, target).largest < 1e-4
+    with torch.no_grad():
+        model.get_encoder().get_input_embeddings().weight.mul_(1.01)
+    with pytest.raises(ValidationFailed, match='"logits" differs from PyTorch'):
+        validate_encoder_decoder(model, encoder, decoder, ids, mask, target)
+
+
+def test_sharing_the_embedding_changes_the_size_and_not_the_answers(encoder_decoder: Path, tmp_path: Path):
+    _, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
+    apart, shared = tmp_path / "apart.onnx", tmp_path / "shared.onnx"
+    quantize(decoder, apart)
+    shutil.copy(apart, shared)
+    assert share_embedding(shared)
+    table = load_encoder_decoder(encoder_decoder).config.vocab_size * 32
+    assert shared.stat().st_size < apart.stat().st_size - 0.8 * table
+    first, second = (ort.InferenceSession(str(path)) for path in (apart, shared))
+    feeds = {}
+    for node in first.get_inputs():
+        shape = [2 if d == "batch_size" else 0 if "past_decoder" in str(d) else 5 if isinstance(d, str) else d for d in node.shape]
+        if node.name == "input_ids":
+            feeds[node.name] = np.array([[7], [9]])
+        elif "mask" in node.name:
+            feeds[node.name] = np.ones(shape, dtype=np.int64)
+        else:
+            feeds[node.name] = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    one, two = first.run(["logits"], feeds)[0], second.run(["logits"], feeds)[0]
+    assert np.abs(one - two).max() < 0.1 * np.abs(one).max()
+    assert len(onnx.load(shared).graph.initializer) < len(onnx.load(apart).graph.initializer)
+
+
+def test_an_export_replaces_a_bundle_and_nothing_else(bert: Path, examples: list[Example], tmp_path: Path):
+    recipe = replace(SEARCH, model=str(bert))
+    output = tmp_path / "bundle"
+    export(recipe, output, examples)
+    again = export(recipe, output, examples)
+    assert open_bundle(output).manifest == again
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InvalidInput, match="exists and is not a bundle"):
+        export(recipe, tmp_path / "mine", examples)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_export_leaves_nothing_behind(bert: Path, examples: list[Example], tmp_path: Path):
+    with pytest.raises(ValidationFailed, match="no bundle was written"):
+        export(replace(SEARCH, model=str(bert), min_cosine=1.1), tmp_path / "bundle", examples)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_is_reproducible(bert: Path, search_bundle: Path, examples: list[Example], tmp_path: Path):
+    again = export(replace(SEARCH, model=str(bert)), tmp_path / "tiny-search", examples)
+    before = open_bundle(search_bundle).manifest
+    assert again.files["encoder.onnx"] == before.files["encoder.onnx"]
+    assert again.digest == before.digest
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("./nowhere", 'the model "./nowhere" does not exist'),
+        ("no-such-folder", "give a folder, or a hub id"),
+    ],
+)
+def test_a_model_that_is_not_there_is_named(model: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["export", "--task", "search", "--model", model, "--language", "python", "--output", str(tmp_path / "b")]
+    assert main(words) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path):
+    with pytest.raises(InvalidInput, match="is not a model folder: it needs config.json"):
+        open_checkpoint(str(tmp_path))
+
+
+def test_an_architecture_that_is_not_known_is_named(bert: Path, examples: list[Example], tmp_path: Path):
+    with pytest.raises(InvalidInput, match="is of the family bert: summaries are exported from t5 and bart"):
+        export(replace(SUMMARIZE, model=str(bert)), tmp_path / "bundle", examples)
+
+
+def test_a_hub_id_is_taken_from_the_local_cache(bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    revision = "0" * 40
+    repository = tmp_path / "hub" / "models--sprig--tiny-bert"
+    shutil.copytree(bert, repository / "snapshots" / revision)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert open_checkpoint("sprig/tiny-bert").sha256 == open_checkpoint(str(bert)).sha256
+    with pytest.raises(InvalidInput, match='"sprig/absent" cannot be downloaded'):
+        open_checkpoint("sprig/absent")
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "tokenizer.json"])
+def test_a_damaged_bundle_is_refused(search_bundle: Path, tmp_path: Path, name: str):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(search_bundle, damaged)
+    data = bytearray((damaged / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (damaged / name).write_bytes(data)
+    with pytest.raises(InvalidBundle, match="does not match its hash"):
+        Encoder(open_bundle(damaged), threads=1)
+
+
+def test_a_file_that_is_no_model_is_refused(search_bundle: Path, tmp_path: Path):
+    from sprig_server.bundle.manifest import describe_file, render_manifest
+
+    folder = tmp_path / "bundle"
+    shutil.copytree(search_bundle, folder)
+    (folder / "encoder.onnx").write_bytes(b"not an onnx file")
+    manifest = open_bundle(folder).manifest
+    files = manifest.files | {"encoder.onnx": describe_file(folder / "encoder.onnx")}
+    (folder / "manifest.json").write_text(render_manifest(replace(manifest, files=files)))
+    with pytest.raises(InvalidBundle, match="is not a model that ONNX Runtime can load"):
+        Encoder(open_bundle(folder), threads=1)
+
+
+def test_a_bundle_for_the_other_task_is_refused(search_bundle: Path):
+    with pytest.raises(InvalidBundle, match="is a bundle for search: give one for summarize"):
+        Summarizer(open_bundle(search_bundle), threads=1)
+
+
+def test_differences_are_measured_on_equal_shapes():
+    with pytest.raises(ValidationFailed, match="has shape"):
+        compare("x", np.zeros((2, 3), np.float32), np.zeros((3, 2), np.float32))
+    with pytest.raises(ValidationFailed):
+        Difference("x", float("nan"), 1.0).check()
+
+
+def test_the_default_sample_is_drawn_by_its_seed():
+    first = standard_library_examples(20, seed=1)
+    assert first == standard_library_examples(20, seed=1)
+    assert first != standard_library_examples(20, seed=2)
+    assert all(example.text not in example.code for example in first)
+
+
+def test_evaluation_data_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "data.jsonl").write_text('{"query": "no code"}\n')
+    with pytest.raises(InvalidInput, match="cannot be used as evaluation data"):
+        read_examples(tmp_path / "data.jsonl", "python")

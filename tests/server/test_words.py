@@ -1,0 +1,103 @@
+"""Identifiers and prose cut into words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig_server.code.words import STOP_WORDS, identifiers, split_identifier, split_words, stem
+
+
+@pytest.mark.parametrize(
+    ("identifier", "words"),
+    [
+        ("parse", ["parse"]),
+        ("parseText", ["parse", "text"]),
+        ("ParseText", ["parse", "text"]),
+        ("parse_text", ["parse", "text"]),
+        ("__init__", ["init"]),
+        ("MAX_BYTES", ["max", "bytes"]),
+        ("parseHTTP_url2", ["parse", "http", "url", "2"]),
+        ("HTTPServer", ["http", "server"]),
+        ("getURL", ["get", "url"]),
+        ("utf8Decoder", ["utf", "8", "decoder"]),
+        ("x", ["x"]),
+        ("_", []),
+        ("", []),
+        ("größeÄndern", ["größe", "ändern"]),
+        ("读取文件", ["读取文件"]),
+        ("kebab-case", ["kebab", "case"]),
+    ],
+)
+def test_split_identifier(identifier, words):
+    assert split_identifier(identifier) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("How do I parse a URL?", ["how", "do", "i", "parse", "a", "url"]),
+        ("parseHTTP(url)", ["parsehttp", "parse", "http", "url"]),
+        ("os.path.join", ["os", "path", "join"]),
+        ("read_file read", ["read_file", "read", "file", "read"]),
+        ("a+b", ["a", "b"]),
+        ("!?", []),
+    ],
+)
+def test_split_words_gives_compounds_and_their_parts(text, words):
+    assert split_words(text) == words
+
+
+def test_identifiers_are_the_words_that_are_written_as_code():
+    assert identifiers("how does parseURL call read_file in utf8 mode of HTTP") == ["parseURL", "read_file", "utf8"]
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        ("parse", "parses", "parsed", "parsing", "parser", "parsers"),
+        ("encode", "encoding", "encoder", "encodes"),
+        ("run", "running", "runs", "runner"),
+        ("file", "files"),
+        ("query", "queries"),
+    ],
+)
+def test_forms_of_a_word_have_one_stem(family):
+    assert len({stem(word) for word in family}) == 1
+
+
+@pytest.mark.parametrize("pair", [("parse", "print"), ("read", "write"), ("test", "text"), ("set", "see"), ("user", "use")])
+def test_different_words_keep_different_stems(pair):
+    assert stem(pair[0]) != stem(pair[1])
+
+
+@pytest.mark.parametrize("word", ["is", "url", "key", "des", "bus"])
+def test_short_words_are_their_own_stem(word):
+    assert stem(word) == word
+
+
+def test_stop_words_are_single_lower_case_words():
+    assert all(split_words(word) == [word] for word in STOP_WORDS)
+    assert not {"sort", "parse", "file", "test", "class", "function"} & STOP_WORDS
+
+
+@given(st.text(max_size=40))
+def test_words_are_lower_case_and_come_from_the_text(text):
+    for word in split_words(text):
+        assert word
+        assert word == word.lower()
+        assert word in text.lower()
+
+
+@given(st.lists(st.from_regex(r"[a-z]{2,8}", fullmatch=True), min_size=1, max_size=5))
+def test_however_words_are_joined_they_are_found_again(words):
+    snake, camel = "_".join(words), words[0] + "".join(word.capitalize() for word in words[1:])
+    pascal = "".join(word.capitalize() for word in words)
+    assert [split_identifier(name) for name in (snake, camel, pascal, snake.upper())] == [words] * 4
+
+
+@given(st.text(max_size=30))
+def test_a_stem_is_the_beginning_of_its_word(word):
+    stemmed = stem(word)
+    assert word.startswith(stemmed)
+    assert len(stemmed) >= min(len(word), 3) - 1
