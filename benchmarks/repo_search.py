@@ -63,9 +63,7 @@ def measure(questions: Path, sources: Path, mode: Mode, models: Models) -> dict[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--sources", type=Path, required=True)
     arguments = parser.parse_args()

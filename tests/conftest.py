@@ -1,4 +1,4 @@
-"""What every test relies on: caches of its own, and property tests that find the same examples on every machine."""
+"""What every test relies on: a cache of its own, and property tests with the same examples everywhere."""
 
 import os
 

@@ -42,9 +42,7 @@ def _bart_cross_attention(model: PreTrainedModel) -> Iterator[tuple[nn.Module, n
 _FAMILIES = {
     "t5": _Family(lambda c: DecoderShape(c.num_decoder_layers, c.num_heads, c.d_kv), _t5_cross_attention),
     "bart": _Family(
-        lambda c: DecoderShape(
-            c.decoder_layers, c.decoder_attention_heads, c.d_model // c.decoder_attention_heads
-        ),
+        lambda c: DecoderShape(c.decoder_layers, c.decoder_attention_heads, c.d_model // c.decoder_attention_heads),
         _bart_cross_attention,
     ),
 }
@@ -70,5 +68,5 @@ def decoder_shape(model: PreTrainedModel) -> DecoderShape:
 
 
 def cross_attention(model: PreTrainedModel) -> list[tuple[nn.Module, nn.Module]]:
-    """The key and value projections of every decoder layer's cross-attention: each [b, t, d] to [b, t, heads * head_dim]."""
+    """The key and value projections of each decoder layer's cross-attention: [b, t, d] to [b, t, heads * head_dim]."""
     return list(_FAMILIES[model.config.model_type].cross_attention(model))

@@ -25,19 +25,13 @@ def staging_folder(output: Path) -> Iterator[Path]:
     Raises:
         InvalidInput: `output` exists and is something other than a bundle or an empty folder, or cannot be written.
     """
-    if output.exists() and not (
-        output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())
-    ):
-        raise InvalidInput(
-            f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost'
-        )
+    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
+        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
     except OSError as error:
-        raise InvalidInput(
-            f'cannot write to "{output.parent}" ({error.strerror}): give another folder'
-        ) from None
+        raise InvalidInput(f'cannot write to "{output.parent}" ({error.strerror}): give another folder') from None
     try:
         yield folder
     finally:

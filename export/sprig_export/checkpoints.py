@@ -50,9 +50,7 @@ def open_checkpoint(model: str) -> Checkpoint:
     folder = Path(model)
     if not folder.is_dir():
         if model.count("/") != 1 or model.startswith((".", "/")):
-            raise InvalidInput(
-                f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"'
-            )
+            raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
         folder = _download(model)
     config_path = folder / "config.json"
     weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
@@ -68,9 +66,7 @@ def open_checkpoint(model: str) -> Checkpoint:
         digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
         sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
     card = _card(folder)
-    return Checkpoint(
-        folder, card.get("title", folder.resolve().name), sha256, card.get("license", "unknown"), config
-    )
+    return Checkpoint(folder, card.get("title", folder.resolve().name), sha256, card.get("license", "unknown"), config)
 
 
 def _download(model: str) -> Path:
@@ -93,11 +89,7 @@ def _card(folder: Path) -> dict[str, str]:
     parts = path.read_text(encoding="utf-8", errors="replace").split("---", 2)
     if len(parts) < 3:
         return {}
-    pairs = (
-        line.split(":", 1)
-        for line in parts[1].splitlines()
-        if ":" in line and not line.startswith((" ", "-"))
-    )
+    pairs = (line.split(":", 1) for line in parts[1].splitlines() if ":" in line and not line.startswith((" ", "-")))
     card = {key.strip(): value.strip().strip("\"'") for key, value in pairs if value.strip()}
     heading = next((line[2:].strip() for line in parts[2].splitlines() if line.startswith("# ")), "")
     return card | ({"title": heading} if heading else {})

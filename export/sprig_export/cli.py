@@ -65,9 +65,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     recipes = import_module("sprig_export.train.recipe")
     if arguments.pairs:
         data = import_module("sprig_export.train.data")
-        data.prepare(
-            recipes.read_recipe(arguments.recipe), arguments.pairs, arguments.data, arguments.targets
-        )
+        data.prepare(recipes.read_recipe(arguments.recipe), arguments.pairs, arguments.data, arguments.targets)
     import_module("sprig_export.train.summarize").train(arguments.recipe, arguments.data, arguments.output)
 
 
@@ -84,31 +82,25 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         metavar="FILE",
-        help='evaluate on these JSON lines with "code" and "query" or "docstring" (default: Python\'s standard library)',
+        help='evaluate on JSON lines with "code" and "query" or "docstring" (default: functions of Python itself)',
     )
 
     corpus = commands.add_parser("corpus", help="function and documentation pairs from source code")
     actions = corpus.add_subparsers(dest="action", required=True, metavar="ACTION")
     fetch = actions.add_parser("fetch", help="download the packages that a sources file names")
-    fetch.add_argument(
-        "--sources", type=Path, required=True, metavar="FILE", help="TOML with pinned package names"
-    )
+    fetch.add_argument("--sources", type=Path, required=True, metavar="FILE", help="TOML with pinned package names")
     fetch.add_argument("--output", type=Path, required=True, metavar="DIR")
     build = actions.add_parser("build", help="extract, filter and deduplicate pairs")
     build.add_argument("--source", type=Path, nargs="+", required=True, metavar="DIR")
     build.add_argument("--language", choices=NAMES, required=True)
     build.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
-    build.add_argument(
-        "--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold"
-    )
+    build.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold")
 
     train = commands.add_parser("train", help="train a base model")
     train.add_argument("task", choices=("summarize",))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="prepared data")
-    train.add_argument(
-        "--pairs", type=Path, metavar="FILE.parquet", help="prepare the data from these pairs first"
-    )
+    train.add_argument("--pairs", type=Path, metavar="FILE.parquet", help="prepare the data from these pairs first")
     train.add_argument("--targets", type=Path, metavar="DIR", help="the folder of the recipe's target data")
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")
     return parser

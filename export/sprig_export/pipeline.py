@@ -180,7 +180,7 @@ def _export_summarize(
         facts["agreement"] = agreement
     if agreement < recipe.min_agreement:
         raise ValidationFailed(
-            f"the int8 decoder picks PyTorch's token at {agreement:.1%} of the positions, {recipe.min_agreement:.0%} is "
+            f"the int8 decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} is "
             "asked for: no bundle was written; this model needs another quantization"
         )
     config = model.config

@@ -86,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="use this bundle before the built-in ones",
     )
-    shared.add_argument(
-        "--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference"
-    )
+    shared.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
     workspace = argparse.ArgumentParser(add_help=False)
     workspace.add_argument(
         "--workspace", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)"
@@ -98,37 +96,25 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the language server")
     serve.add_argument("--stdio", action="store_true", help="talk over stdin and stdout (the default)")
-    serve.add_argument(
-        "--tcp", type=int, metavar="PORT", help="listen on this port of 127.0.0.1, for debugging"
-    )
+    serve.add_argument("--tcp", type=int, metavar="PORT", help="listen on this port of 127.0.0.1, for debugging")
     serve.add_argument("--verbose", action="store_true", help="log more")
 
-    search = commands.add_parser(
-        "search", parents=[shared, workspace, as_json], help="search a folder by meaning"
-    )
+    search = commands.add_parser("search", parents=[shared, workspace, as_json], help="search a folder by meaning")
     search.add_argument("query", nargs="*", metavar="QUERY", help="a question in words, or a name")
-    search.add_argument(
-        "--queries", type=Path, metavar="FILE", help="a file with one query a line; - is stdin"
-    )
+    search.add_argument("--queries", type=Path, metavar="FILE", help="a file with one query a line; - is stdin")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many hits (default: 10)")
     search.add_argument("--language", metavar="L", help="only definitions in this language")
     only = search.add_mutually_exclusive_group()
     only.add_argument("--dense-only", action="store_true", help="vectors alone, for measuring")
     only.add_argument("--lexical-only", action="store_true", help="full text alone, for measuring")
 
-    summarize = commands.add_parser(
-        "summarize", parents=[shared, as_json], help="say in a sentence what functions do"
-    )
+    summarize = commands.add_parser("summarize", parents=[shared, as_json], help="say in a sentence what functions do")
     summarize.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a source file")
     summarize.add_argument("--line", type=int, metavar="N", help="only the function that covers this line")
-    summarize.add_argument(
-        "--jsonl", type=Path, metavar="FILE", help='JSON lines with "id", "language", "code"'
-    )
+    summarize.add_argument("--jsonl", type=Path, metavar="FILE", help='JSON lines with "id", "language", "code"')
 
     embed = commands.add_parser("embed", parents=[shared], help="write vectors of functions and questions")
-    embed.add_argument(
-        "--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"'
-    )
+    embed.add_argument("--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"')
     embed.add_argument("--output", type=Path, required=True, metavar="FILE", help="the .npy file to write")
 
     commands.add_parser("index", parents=[shared, workspace], help="build or refresh the index of a folder")

@@ -80,9 +80,7 @@ def function_at(text: str, language: str, offset: int, resolve: Resolve) -> tupl
     return None
 
 
-def summarize(
-    function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]
-) -> Summary | None:
+def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Summary | None:
     """A sentence about a function, from the cache or generated; None where no bundle speaks its language.
 
     Raises:

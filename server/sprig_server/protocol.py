@@ -19,7 +19,7 @@ STATUS = "sprig.status"
 
 
 class SprigProtocol(LanguageServerProtocol):
-    """The protocol of pygls, with an answer to every request: also to those that come too early, too late, or garbled."""
+    """The protocol of pygls, with an answer to every request: also to one that comes too early, late, or garbled."""
 
     def handle_message(self, message: Any) -> None:
         """Refuse a request before `initialize` and after `shutdown`; hand on everything else."""
@@ -41,9 +41,7 @@ class SprigProtocol(LanguageServerProtocol):
             return super().structure_message(data)
         except JsonRpcException:
             if "id" in data and "method" in data:
-                self._refuse(
-                    data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read")
-                )
+                self._refuse(data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read"))
             raise
 
     def _refuse(self, request: int | str, error: JsonRpcException) -> None:

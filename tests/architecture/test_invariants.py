@@ -65,9 +65,7 @@ def test_the_server_runs_without_loading_a_heavy_package():
 def test_the_exporter_uses_only_the_shared_parts_of_the_server():
     shared = {"bundle", "code", "trim", "types", "errors"}
     for path in modules(EXPORTER):
-        may = shared | (
-            {"inference"} if path.parent.name == "evaluate" or path.name == "pipeline.py" else set()
-        )
+        may = shared | ({"inference"} if path.parent.name == "evaluate" or path.name == "pipeline.py" else set())
         for name in imports(path):
             parts = name.split(".")
             if parts[0] == "sprig_server" and len(parts) > 1:
@@ -132,7 +130,8 @@ def test_the_version_is_answered_without_a_heavy_import():
     code = (
         "import sys\nfrom sprig_server.cli import main\n"
         "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
-        "sys.exit(', '.join(n for n in ('numpy', 'onnxruntime', 'pygls', 'lsprotocol', 'rich') if n in sys.modules) or 0)"
+        "heavy = ('numpy', 'onnxruntime', 'pygls', 'lsprotocol', 'rich')\n"
+        "sys.exit(', '.join(n for n in heavy if n in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

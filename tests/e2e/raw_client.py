@@ -74,9 +74,7 @@ class RawClient:
             message = self.messages.get(timeout=timeout)
             if isinstance(message, Exception):
                 raise message
-            assert message is not None, (
-                f"the server closed its output: {self.stderr.decode(errors='replace')[-2000:]}"
-            )
+            assert message is not None, f"the server closed its output: {self.stderr.decode(errors='replace')[-2000:]}"
             if "method" in message and "id" in message:
                 self.send({"id": message["id"], "result": None})
             elif message.get("id") == wanted:

@@ -62,9 +62,7 @@ async def status(client: LanguageClient):
 async def wait_until_indexed(client: LanguageClient, functions: int) -> None:
     for _ in range(600):
         folders = (await status(client)).folders
-        if folders and all(
-            not f.indexing and f.functions == functions and f.encoded == f.definitions for f in folders
-        ):
+        if folders and all(not f.indexing and f.functions == functions and f.encoded == f.definitions for f in folders):
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"the index never held {functions} functions: {await status(client)}")
@@ -77,9 +75,7 @@ def open_document(client: LanguageClient, path: Path) -> str:
     return uri
 
 
-async def hover(
-    client: LanguageClient, uri: str, text: str, marker: str, offset: int = 0
-) -> lsp.Hover | None:
+async def hover(client: LanguageClient, uri: str, text: str, marker: str, offset: int = 0) -> lsp.Hover | None:
     place = lsp.Position(**position(text, marker, offset))
     return await client.text_document_hover_async(lsp.HoverParams(lsp.TextDocumentIdentifier(uri), place))
 
@@ -100,9 +96,7 @@ async def test_a_functions_own_documentation_wins(client: LanguageClient, projec
     found = await hover(client, uri, SHAPES, "circle_area", 3)
     assert found is not None
     assert found.contents.kind == lsp.MarkupKind.Markdown
-    assert found.contents.value == (
-        "```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle\\."
-    )
+    assert found.contents.value == ("```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle\\.")
     assert found.range == lsp.Range(lsp.Position(4, 4), lsp.Position(4, 15))
 
 

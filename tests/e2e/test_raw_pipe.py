@@ -37,9 +37,7 @@ def ask_hover(client: RawClient, uri: str, place: dict[str, int]) -> int:
 def wait_until_indexed(client: RawClient) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        reply = client.wait(
-            client.request("workspace/executeCommand", {"command": "sprig.status", "arguments": []})
-        )
+        reply = client.wait(client.request("workspace/executeCommand", {"command": "sprig.status", "arguments": []}))
         folders = reply["result"]["folders"]
         if folders and all(not f["indexing"] and f["encoded"] == f["definitions"] > 0 for f in folders):
             return
@@ -140,9 +138,7 @@ def test_bad_arguments_are_invalid_params(start, project: Path, command, argumen
     client = start()
     client.initialize(project.as_uri())
     wait_until_indexed(client)
-    reply = client.wait(
-        client.request("workspace/executeCommand", {"command": command, "arguments": arguments})
-    )
+    reply = client.wait(client.request("workspace/executeCommand", {"command": command, "arguments": arguments}))
     assert reply["error"]["code"] == -32602
     assert says in reply["error"]["message"]
     assert client.leave() == 0
@@ -159,9 +155,7 @@ def test_edits_around_separators_that_are_no_line_ends_keep_the_buffer_right(sta
         "range": {"start": {"line": 2, "character": 4}, "end": {"line": 2, "character": 15}},
         "text": "second_thing",
     }
-    client.notify(
-        "textDocument/didChange", {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [change]}
-    )
+    client.notify("textDocument/didChange", {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [change]})
     reply = client.wait(ask_hover(client, uri, {"line": 2, "character": 6}))
     assert "second_thing(a)" in reply["result"]["contents"]["value"]
     assert reply["result"]["range"] == {

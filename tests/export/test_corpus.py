@@ -76,7 +76,7 @@ def test_filter_accepts_only_sentences_that_say_something(summary: str, accepted
     ("source", "kept"),
     [
         (
-            'def load(path):\n    "Read all lines of a file."\n    return [line for line in open(path)]\n',
+            'def load(path):\n    "Read all lines of a file."\n    return open(path).readlines()\n',
             True,
         ),
         (
@@ -84,14 +84,14 @@ def test_filter_accepts_only_sentences_that_say_something(summary: str, accepted
             False,
         ),
         (
-            'def test_load(path):\n    "Read all lines of a file."\n    return [line for line in open(path)]\n',
+            'def test_load(path):\n    "Read all lines of a file."\n    return open(path).readlines()\n',
             False,
         ),
         (
             'def __call__(self, path):\n    "Read all lines of a file."\n    return open(path).readlines()\n',
             False,
         ),
-        ("def load(path):\n    return [line for line in open(path)]\n", False),
+        ("def load(path):\n    return open(path).readlines()\n", False),
     ],
 )
 def test_functions_that_teach_nothing_give_no_pair(source: str, kept: bool) -> None:
@@ -146,10 +146,8 @@ def _function(name: str, sentence: str, number: int) -> str:
 def test_build_writes_pairs_once_and_counts_what_it_leaves_out(tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     for package, content in {
-        "one-1.0": _function("weigh", "Weigh all given values.", 3)
-        + _function("held_back", "Never to be seen.", 5),
-        "two-2.0": _function("weigh", "Weigh all given values again.", 3)
-        + _function("mix", "Mix the values.", 11),
+        "one-1.0": _function("weigh", "Weigh all given values.", 3) + _function("held_back", "Never to be seen.", 5),
+        "two-2.0": _function("weigh", "Weigh all given values again.", 3) + _function("mix", "Mix the values.", 11),
         "flask-3.0": _function("route", "Route all of the values.", 13),
     }.items():
         (sources / package).mkdir(parents=True)

@@ -85,9 +85,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(
-        vocab_size=len(vocabulary), max_position_embeddings=64, hidden_dropout_prob=0.0, **shape
-    )
+    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, hidden_dropout_prob=0.0, **shape)
     BertModel(config).save_pretrained(folder)
     return folder
 
@@ -100,9 +98,7 @@ def prepared(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     rows = []
     for number in range(120):
         verb, noun = (str(word) for word in choose.choice(WORDS, 2))
-        code = f"def {verb}_{noun}(x):\n    " + "\n    ".join(
-            f"{noun} = {verb}(x)" for _ in range(number % 4 + 1)
-        )
+        code = f"def {verb}_{noun}(x):\n    " + "\n    ".join(f"{noun} = {verb}(x)" for _ in range(number % 4 + 1))
         summary = f"{verb.title()} the {noun}."
         split = "valid" if number % 10 == 0 else "train"
         rows.append({"language": "python", "code": code, "summary": summary, "split": split})
@@ -173,9 +169,7 @@ def test_tokenizer_cuts_identifiers_keeps_text_and_closes_it() -> None:
 def test_encoder_moves_over_exactly() -> None:
     torch.manual_seed(1)
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    bert = BertModel(
-        BertConfig(vocab_size=64, max_position_embeddings=32, layer_norm_eps=1e-5, **shape)
-    ).eval()
+    bert = BertModel(BertConfig(vocab_size=64, max_position_embeddings=32, layer_norm_eps=1e-5, **shape)).eval()
     old = Tokenizer(models.WordLevel({"[CLS]": 0, "[SEP]": 1, ";": 2, "[UNK]": 3}, unk_token="[UNK]"))
     old.pre_tokenizer = pre_tokenizers.Whitespace()
     new = train_tokenizer(["some text"], 300)
@@ -214,9 +208,7 @@ def test_prepared_examples_are_what_the_server_would_feed(prepared: tuple[Path, 
     assert len(examples) == 108
 
 
-def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    prepared: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(prepared: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, data = prepared
     train(recipe, data, tmp_path / "whole")
     for stop in (2, 5, None):  # stops within and between stages

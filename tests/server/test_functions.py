@@ -1,4 +1,4 @@
-"""What is found in source code. The expectations lie beside the sources in `tests/data/code`, one JSON file each.
+"""What is found in source code. The expectations lie beside the sources in `tests/data/code`, one file each.
 
 To see what a change of the code does to them, run with SPRIG_UPDATE_GOLDENS=1 and read the difference.
 """
@@ -112,7 +112,7 @@ def test_languages_are_found_by_what_editors_call_them(alias, name):
 
 
 def test_an_unknown_language_is_refused_with_the_known_ones():
-    with pytest.raises(InvalidInput, match='"cobol".*python, java, javascript, typescript, cpp'):
+    with pytest.raises(InvalidInput, match=r'"cobol".*python, java, javascript, typescript, cpp'):
         parse_functions("", "cobol")
 
 
@@ -161,7 +161,16 @@ def test_code_of_a_documented_class_comes_without_the_docstring():
 
 
 def test_code_of_a_class_at_the_start_of_a_function():
-    text = "def make():\n    class Local:\n        x = 1\n\n        def run(self):\n            return 1\n\n    return Local\n"
+    text = """\
+def make():
+    class Local:
+        x = 1
+
+        def run(self):
+            return 1
+
+    return Local
+"""
     (klass,) = (d for d in parse_outline(text, "python", "m") if d.kind == "class")
     assert klass.qualified_name == "make.Local"
     assert klass.code == "class Local:\n    x = 1\n\n    def run(self):"
@@ -259,7 +268,19 @@ def test_a_function_encloses_its_first_and_last_character_and_no_more():
 
 def test_function_at_line():
     functions = parse_functions(NESTED, "python")
-    expected = [None, None, "outer", "outer", "outer.inner", "outer.inner", "outer", "outer", None, "other", None]
+    expected = [
+        None,
+        None,
+        "outer",
+        "outer",
+        "outer.inner",
+        "outer.inner",
+        "outer",
+        "outer",
+        None,
+        "other",
+        None,
+    ]
     assert [name_of(function_at_line(functions, line)) for line in range(11)] == expected
     assert function_at_line(functions, -1) is None
 
@@ -293,9 +314,7 @@ def test_function_at_line():
 def test_the_called_name_is_found_on_each_of_its_characters_and_right_after(language, text, called):
     found = {offset: called_name(text, language, offset) for offset in range(len(text) + 1)}
     start = text.index(called)
-    assert {offset for offset, name in found.items() if name == called} == set(
-        range(start, start + len(called) + 1)
-    )
+    assert {offset for offset, name in found.items() if name == called} == set(range(start, start + len(called) + 1))
     assert set(found.values()) <= {called, None}
 
 

@@ -11,7 +11,7 @@ from sprig_server.code.lines import Lines, decode, split_lines
 
 ENCODINGS = ("utf-8", "utf-16", "utf-32")
 
-# Rich in what goes wrong: line endings, look-alikes of line endings, characters of every width, lone surrogates.
+# Rich in what goes wrong: line endings and look-alikes, characters of every width, lone surrogates.
 TEXTS = st.text(
     st.one_of(
         st.sampled_from("\n\r\t \f\v\x1c\x1d\x1e\x85\u2028\u2029\0"),

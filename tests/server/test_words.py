@@ -49,7 +49,11 @@ def test_split_words_gives_compounds_and_their_parts(text, words):
 
 
 def test_identifiers_are_the_words_that_are_written_as_code():
-    assert identifiers("how does parseURL call read_file in utf8 mode of HTTP") == ["parseURL", "read_file", "utf8"]
+    assert identifiers("how does parseURL call read_file in utf8 mode of HTTP") == [
+        "parseURL",
+        "read_file",
+        "utf8",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,9 @@ def test_forms_of_a_word_have_one_stem(family):
     assert len({stem(word) for word in family}) == 1
 
 
-@pytest.mark.parametrize("pair", [("parse", "print"), ("read", "write"), ("test", "text"), ("set", "see"), ("user", "use")])
+@pytest.mark.parametrize(
+    "pair", [("parse", "print"), ("read", "write"), ("test", "text"), ("set", "see"), ("user", "use")]
+)
 def test_different_words_keep_different_stems(pair):
     assert stem(pair[0]) != stem(pair[1])
 

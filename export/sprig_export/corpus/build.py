@@ -32,9 +32,7 @@ _BATCH = 256  # files
 _MOST_PAIRS = 6_000  # of one package: no project's habits may dominate
 _MOST_REPEATS = 5  # of one sentence in one package: beyond, it is a convention and no description
 _LARGEST_FILE = 1_000_000  # bytes
-_TEST_FOLDERS = frozenset(
-    {"test", "tests", "testing", "_tests", "unittests", "functional_tests", "test_data"}
-)
+_TEST_FOLDERS = frozenset({"test", "tests", "testing", "_tests", "unittests", "functional_tests", "test_data"})
 _HELD_OUT = 40  # one package in so many is for validation
 _COLUMNS = ("package", "path", "language", "name", "code", "documentation", "summary", "split")
 _SCHEMA = pyarrow.schema([(name, pyarrow.string()) for name in _COLUMNS])

@@ -53,9 +53,7 @@ def code_keys(code: str) -> Keys:
     exact = hashlib.blake2b(" ".join(tokens).encode("utf-8", "surrogatepass"), digest_size=12).digest()
     if len(tokens) < 4 * _SHINGLE:
         return exact, ()
-    hashes = np.array(
-        [zlib.crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], dtype=np.uint64
-    )
+    hashes = np.array([zlib.crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], dtype=np.uint64)
     signature = _minima(hashes)
     bands = tuple(
         bytes([band]) + hashlib.blake2b(signature[band * _ROWS :][:_ROWS].tobytes(), digest_size=8).digest()

@@ -44,9 +44,7 @@ _BOILERPLATE = re.compile(
     r"::|\{\{|\}\}|->|=>|==|\\x|\bTODO\b",
     re.IGNORECASE,
 )
-_TRIVIAL = re.compile(
-    r"^(?:pass|\.\.\.|raise NotImplementedError\b.*|return NotImplemented|return None|return)$"
-)
+_TRIVIAL = re.compile(r"^(?:pass|\.\.\.|raise NotImplementedError\b.*|return NotImplemented|return None|return)$")
 _FEWEST_WORDS, _MOST_WORDS = 3, 30
 _SHORTEST_CODE, _LONGEST_CODE = 40, 4_000  # characters
 _MOST_STRANGE = 0.1  # share of characters that are neither letters nor spaces nor common punctuation

@@ -12,7 +12,7 @@ from sprig_server.code.text import summary_input
 
 
 def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), and the share of summaries that repeat a word three times running."""
+    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), and the share that repeat a word three times running."""
     pairs = list(zip(summaries, references, strict=True))
     return {
         "bleu": sum(sentence_bleu(s, r) for s, r in pairs) / len(pairs),
@@ -38,9 +38,7 @@ def summarize_with_torch(
     """Summaries from the unexported model; `examples` are (code, language)."""
     summaries = []
     for code, language in examples:
-        inputs = tokenizer(
-            summary_input(code, language), truncation=True, max_length=max_tokens, return_tensors="pt"
-        )
+        inputs = tokenizer(summary_input(code, language), truncation=True, max_length=max_tokens, return_tensors="pt")
         with torch.inference_mode():
             output = model.generate(
                 input_ids=inputs["input_ids"],

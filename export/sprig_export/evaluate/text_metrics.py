@@ -47,9 +47,7 @@ def rouge_l(hypothesis: str, reference: str) -> float:
     for word in words:
         current = [0]
         for column, other in enumerate(expected):
-            current.append(
-                previous[column] + 1 if word == other else max(previous[column + 1], current[column])
-            )
+            current.append(previous[column] + 1 if word == other else max(previous[column + 1], current[column]))
         previous = current
     return 200 * previous[-1] / (len(words) + len(expected))
 

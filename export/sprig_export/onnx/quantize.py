@@ -18,9 +18,7 @@ def quantize(source: Path, target: Path) -> None:
     products in 16 bits, and a bundle must answer alike everywhere. Activations are quantized at run time.
     """
     previous = logging.root.level
-    logging.root.setLevel(
-        logging.ERROR
-    )  # the quantizer logs a hint that does not apply to what was just exported
+    logging.root.setLevel(logging.ERROR)  # the quantizer logs a hint that does not apply to what was just exported
     try:
         quantize_dynamic(
             source,
@@ -46,18 +44,14 @@ def share_embedding(path: Path) -> bool:
     model = onnx.load(path)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    gather = next(
-        (n for n in graph.node if n.op_type == "Gather" and _is_matrix(weights.get(n.input[0]))), None
-    )
+    gather = next((n for n in graph.node if n.op_type == "Gather" and _is_matrix(weights.get(n.input[0]))), None)
     projection = next((n for n in reversed(graph.node) if n.op_type == "MatMulInteger"), None)
     if gather is None or projection is None:
         return False
     table, columns = weights[gather.input[0]], weights[projection.input[1]]
     if list(table.dims) != list(reversed(columns.dims)):
         return False
-    dequantize = next(
-        n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == gather.output[0]
-    )
+    dequantize = next(n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == gather.output[0])
     scale_name = columns.name.removesuffix("_quantized") + "_scale"
     if scale_name not in weights or not _tied(weights, table, dequantize, columns, weights[scale_name]):
         return False
@@ -67,9 +61,7 @@ def share_embedding(path: Path) -> bool:
         graph.node.remove(node)
     for offset, node in enumerate(nodes):
         graph.node.insert(place + offset, node)
-    graph.initializer.extend(
-        [numpy_helper.from_array(np.array([2], dtype=np.int64), "shared_embedding_axes")]
-    )
+    graph.initializer.extend([numpy_helper.from_array(np.array([2], dtype=np.int64), "shared_embedding_axes")])
     for name in (table.name, dequantize.input[1], dequantize.input[2]):
         graph.initializer.remove(weights[name])
     onnx.checker.check_model(model)

@@ -24,7 +24,7 @@ class ValidationFailed(SprigError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one output lies from the reference: the largest absolute difference, and the reference's largest value."""
+    """How far one output lies from the reference: the largest difference, and the reference's largest value."""
 
     output: str
     largest: float
@@ -50,15 +50,11 @@ def compare(output: str, reference: NDArray[np.float32], found: NDArray[np.float
         ValidationFailed: the shapes differ.
     """
     if reference.shape != found.shape:
-        raise ValidationFailed(
-            f'the ONNX output "{output}" has shape {found.shape}, PyTorch gives {reference.shape}'
-        )
+        raise ValidationFailed(f'the ONNX output "{output}" has shape {found.shape}, PyTorch gives {reference.shape}')
     return Difference(output, float(np.abs(reference - found).max()), float(np.abs(reference).max()))
 
 
-def validate_encoder(
-    model: PreTrainedModel, path: Path, ids: NDArray[np.int64], mask: NDArray[np.int64]
-) -> Difference:
+def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Difference:
     """Compare the last hidden state on unpadded positions; ids and mask are int64 [b, t].
 
     Raises:
@@ -69,9 +65,7 @@ def validate_encoder(
     feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     found = session.run(None, {name: value for name, value in feeds.items() if name in names})[0]
     with torch.inference_mode():
-        reference = model(
-            input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
-        ).last_hidden_state
+        reference = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state
     difference = compare("last_hidden_state", reference.numpy()[mask == 1], found[mask == 1])
     difference.check()
     return difference
@@ -126,9 +120,7 @@ def teacher_forced_logits(
     decoding = ort.InferenceSession(str(decoder), providers=["CPUExecutionProvider"])
     names = [node.name for node in encoding.get_outputs()]
     outputs = encoding.run(names, {"input_ids": ids, "attention_mask": mask})
-    feeds = {
-        name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)
-    }
+    feeds = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
     cached = [node.name for node in decoding.get_outputs() if node.name.startswith("present")]
     shape = decoder_shape(model)
     empty = np.zeros((len(ids), shape.heads, 0, shape.head_dim), dtype=np.float32)
@@ -138,8 +130,7 @@ def teacher_forced_logits(
         inputs = {**feeds, "input_ids": target[:, step : step + 1], "encoder_attention_mask": mask}
         step_logits, *present = decoding.run(["logits", *cached], inputs)
         feeds |= {
-            name.replace("present", "past_key_values"): value
-            for name, value in zip(cached, present, strict=True)
+            name.replace("present", "past_key_values"): value for name, value in zip(cached, present, strict=True)
         }
         logits.append(step_logits)
     return np.concatenate(logits, axis=1)

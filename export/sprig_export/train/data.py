@@ -74,9 +74,7 @@ def prepare(recipe: Recipe, pairs: Path, output: Path, evaluation: Path | None =
     output.mkdir(parents=True, exist_ok=True)
     texts = {"mined.train": _read_pairs(pairs, "train"), "mined.valid": _read_pairs(pairs, "valid")}
     texts["target.train"] = [text for name in recipe.targets for text in _read_targets(folder / name)]
-    texts["target.valid"] = (
-        _read_targets(folder / recipe.target_validation) if recipe.target_validation else []
-    )
+    texts["target.valid"] = _read_targets(folder / recipe.target_validation) if recipe.target_validation else []
     tokenizer = train_tokenizer(_sample(texts, recipe.seed), recipe.vocabulary_size)
     _replace(output / "tokenizer.json", tokenizer.to_str().encode())
     examples = {name: _encode(tokenizer, texts[name], recipe) for name in _SETS}
@@ -100,9 +98,7 @@ def read_examples(path: Path) -> Examples:
         raise InvalidInput(f"{path} does not hold prepared examples: {error}.") from error
 
 
-def plan_batches(
-    lengths: NDArray[np.int64], recipe: Recipe, tokens: int, seed: int
-) -> Iterator[NDArray[np.int64]]:
+def plan_batches(lengths: NDArray[np.int64], recipe: Recipe, tokens: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Endless batches of example numbers, of similar lengths each; the same for the same seed.
 
     Args:

@@ -85,9 +85,7 @@ def _fill(kind: type[_T], content: dict[str, Any], path: Path, what: str) -> _T:
     known = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(content.keys() - known.keys())
     if unknown:
-        raise InvalidInput(
-            f"{path}: {what} does not know {', '.join(unknown)}; known are {', '.join(known)}."
-        )
+        raise InvalidInput(f"{path}: {what} does not know {', '.join(unknown)}; known are {', '.join(known)}.")
     values: dict[str, Any] = {}
     for key, value in content.items():
         values[key] = _checked(value, known[key], f"{path}: {key} of {what}")

@@ -54,9 +54,7 @@ def start_model(
             for index in range(layers):
                 _copy_layer(half.layers[index], state, f"encoder.layer.{index}.")
             positions = state["embeddings.position_embeddings.weight"][: recipe.positions]
-            half.embed_positions.weight[_OFFSET:] = (
-                positions + state["embeddings.token_type_embeddings.weight"][0]
-            )
+            half.embed_positions.weight[_OFFSET:] = positions + state["embeddings.token_type_embeddings.weight"][0]
             half.layernorm_embedding.load_state_dict(_part(state, "embeddings.LayerNorm."))
         old = state["embeddings.word_embeddings.weight"]
         model.model.shared.weight.copy_(_transfer(old, bert_tokenizer, tokenizer))

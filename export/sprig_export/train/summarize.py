@@ -74,16 +74,12 @@ class _Run:
             self.tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
             model = BartForConditionalGeneration.from_pretrained(data / "start")
         except Exception as error:  # tokenizers raises nothing narrower
-            raise InvalidInput(
-                f"{data} is not a folder that the recipe's data was prepared in: {error}"
-            ) from error
+            raise InvalidInput(f"{data} is not a folder that the recipe's data was prepared in: {error}") from error
         self.model = model.float().to(self.device)
         self.mined = read_examples(data / "mined.train.npz")
         self.target = read_examples(data / "target.train.npz")
         self.valid = {
-            name: examples
-            for name in ("mined", "target")
-            if len(examples := read_examples(data / f"{name}.valid.npz"))
+            name: examples for name in ("mined", "target") if len(examples := read_examples(data / f"{name}.valid.npz"))
         }
         self.optimizer = self._optimizer()
         self.step, self.best_loss = 0, float("inf")
@@ -95,9 +91,7 @@ class _Run:
         if state is None:
             return
         if state.recipe != fingerprint(self.recipe):
-            raise InvalidInput(
-                f"{self.output} holds a run of another recipe; name another folder or delete it."
-            )
+            raise InvalidInput(f"{self.output} holds a run of another recipe; name another folder or delete it.")
         self.model.load_state_dict(state.model)
         self.optimizer.load_state_dict(state.optimizer)
         torch.set_rng_state(state.random)
@@ -162,9 +156,7 @@ class _Run:
             encoder_attention_mask=batch.mask,
             use_cache=False,
         )
-        logits: Tensor = (
-            self.model.lm_head(output[0][batch.labels != _IGNORED]) + self.model.final_logits_bias
-        )
+        logits: Tensor = self.model.lm_head(output[0][batch.labels != _IGNORED]) + self.model.final_logits_bias
         return logits
 
     def _enter(self, stage: Stage) -> None:
@@ -214,9 +206,7 @@ class _Run:
                 self.recipe.weight_decay if parameter.ndim > 1 else 0.0,
             )
             groups.setdefault(key, []).append(parameter)
-        settings = [
-            {"params": p, "share": share, "weight_decay": decay} for (share, decay), p in groups.items()
-        ]
+        settings = [{"params": p, "share": share, "weight_decay": decay} for (share, decay), p in groups.items()]
         return torch.optim.AdamW(settings, lr=0.0, betas=(0.9, 0.98), fused=True)
 
     def _autocast(self) -> torch.autocast:

@@ -114,9 +114,7 @@ def parse_manifest(text: str, source: Path) -> Manifest:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise InvalidBundle(
-            f'the manifest "{source}" is not JSON ({error}): export the bundle again'
-        ) from None
+        raise InvalidBundle(f'the manifest "{source}" is not JSON ({error}): export the bundle again') from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise InvalidBundle(
@@ -127,9 +125,7 @@ def parse_manifest(text: str, source: Path) -> Manifest:
         return _converter.structure(data, Manifest)
     except Exception as error:
         problems = "; ".join(cattrs.transform_error(error, path="manifest"))
-        raise InvalidBundle(
-            f'the manifest "{source}" cannot be used ({problems}): export the bundle again'
-        ) from None
+        raise InvalidBundle(f'the manifest "{source}" cannot be used ({problems}): export the bundle again') from None
 
 
 def render_manifest(manifest: Manifest) -> str:

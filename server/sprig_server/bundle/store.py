@@ -29,9 +29,7 @@ class Bundle:
         path = self.folder / name
         expected = self.manifest.files.get(name)
         if expected is None:
-            raise InvalidBundle(
-                f'the manifest of "{self.folder}" lists no file "{name}": export the bundle again'
-            )
+            raise InvalidBundle(f'the manifest of "{self.folder}" lists no file "{name}": export the bundle again')
         try:
             found = describe_file(path)
             data = path.read_bytes()

@@ -20,11 +20,7 @@ def docstring_node(body: Node) -> Node | None:
     for child in body.named_children:
         if child.type == "comment":
             continue
-        first = (
-            child.named_children[0]
-            if child.type == "expression_statement" and child.named_children
-            else child
-        )
+        first = child.named_children[0] if child.type == "expression_statement" and child.named_children else child
         return child if first.type in ("string", "concatenated_string") else None
     return None
 
@@ -49,9 +45,7 @@ def comment_above(tree: SyntaxTree, definition: Node) -> str:
     while node is not None and "comment" in node.type and _starts_its_line(tree, node):
         text = tree.text_of(node).rstrip()
         is_block = text.startswith("/*")
-        blank_lines = tree.text[tree.end(node) : tree.start(below)].count("\n") - (
-            not _ends_with_newline(tree, node)
-        )
+        blank_lines = tree.text[tree.end(node) : tree.start(below)].count("\n") - (not _ends_with_newline(tree, node))
         if blank_lines > (1 if text.startswith(("/**", "/*!")) and not comments else 0):
             break
         if is_block and comments:

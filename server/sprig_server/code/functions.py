@@ -174,7 +174,7 @@ def _kind(language: Language, node: Node, path: Sequence[str], within_type: bool
 
 
 def outermost(language: Language, node: Node) -> Node:
-    """The node with everything that belongs to the definition: decorators, `export`, `const name =`, template header."""
+    """The node with all that belongs to the definition: decorators, `export`, `const name =`, template header."""
     outer = node
     for parent in ancestors(node):
         if parent.type not in language.wrappers:

@@ -1,7 +1,7 @@
 """Lines, columns and encodings: the one place where they are computed (DESIGN invariant 10).
 
-A line ends at "\\n", "\\r\\n" or "\\r" as the Language Server Protocol says, and nowhere else: `str.splitlines` also breaks at
-form feeds and other separators, which would shift every position below them.
+A line ends at "\\n", "\\r\\n" or "\\r" as the Language Server Protocol says, and nowhere else: `str.splitlines` also
+breaks at form feeds and other separators, which would shift every position below them.
 """
 
 from __future__ import annotations

@@ -55,15 +55,11 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
     if statement is not None:
         documentation = clean_docstring(tree.text_of(statement))
     here = Span(0, len(text), 0, len(lines) - 1)
-    whole = Definition(
-        module, module, "module", tree.language.name, "", documentation, rest, here, Span(0, 0, 0, 0)
-    )
+    whole = Definition(module, module, "module", tree.language.name, "", documentation, rest, here, Span(0, 0, 0, 0))
     return (*found, whole)
 
 
-def _define_class(
-    tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple[int, int]]
-) -> Definition | None:
+def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple[int, int]]) -> Definition | None:
     body = node.child_by_field_name("body")
     name_node = name_node_of(tree.language, node)
     path = name_path(tree, name_node) if name_node is not None else []

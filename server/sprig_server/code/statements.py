@@ -1,7 +1,7 @@
 """The statements of a function and their classes.
 
-The 21 classes are those of LeanCode (METHODS 4.3), here taken from the syntax tree instead of from prefixes of the text. A
-statement is the header of a compound statement, or a whole simple one; a closing brace is a statement of class "none".
+The 21 classes are those of LeanCode, here taken from the syntax tree instead of from prefixes of the text. A statement
+is the header of a compound statement, or a whole simple one; a closing brace is a statement of class "none".
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def split_statements(text: str, language: str) -> tuple[Statement, ...]:
             category = categories[owner[start]]
             start += len(piece) - len(piece.lstrip())
             end -= len(piece) - len(piece.rstrip())
-            statements.append(
-                Statement(category, Span(start, end, lines.line_of(start), lines.line_of(end - 1)))
-            )
+            statements.append(Statement(category, Span(start, end, lines.line_of(start), lines.line_of(end - 1))))
     return tuple(statements)
 
 
@@ -111,11 +109,7 @@ def _category(tree: SyntaxTree, node: Node) -> str:
         return "method"
     called = tree.language.calls.get(inner.type)
     if called is None:  # C++ writes its log lines with an operator
-        return (
-            "logger"
-            if _LOGGER.match(tree.text_of(inner).split("<<")[0]) and "<<" in tree.text_of(inner)
-            else "none"
-        )
+        return "logger" if _LOGGER.match(tree.text_of(inner).split("<<")[0]) and "<<" in tree.text_of(inner) else "none"
     return _call_category(_callee(tree, inner, called))
 
 

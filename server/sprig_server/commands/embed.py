@@ -42,9 +42,7 @@ def run(arguments: Namespace) -> int:
             done += len(rows)
             report("encoding", done, len(texts))
     _save(vectors, arguments.output)
-    messages().print(
-        f"{len(texts)} vectors of {encoder.dimensions} dimensions in {arguments.output}", markup=False
-    )
+    messages().print(f"{len(texts)} vectors of {encoder.dimensions} dimensions in {arguments.output}", markup=False)
     return 0
 
 

@@ -37,12 +37,13 @@ def run(arguments: Namespace) -> int:
         if arguments.json:
             write_json({"query": query, "hits": [asdict(hit) for hit in hits]})
         else:
-            _show(workspace.root, query, hits)
+            show_hits(workspace.root, query, hits)
     workspace.close()
     return 0
 
 
-def _show(root: Path, query: str, hits: list[Hit]) -> None:
+def show_hits(root: Path, query: str, hits: list[Hit]) -> None:
+    """Print hits with an excerpt of each."""
     console = output()
     if not hits:
         console.print(f'nothing found for "{query}"', markup=False)

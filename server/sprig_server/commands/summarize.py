@@ -47,9 +47,7 @@ def _summarize_records(models: Models, arguments: Namespace) -> None:
 def _summarize_file(models: Models, arguments: Namespace) -> None:
     language = language_of_path(str(arguments.file))
     if language is None:
-        raise InvalidInput(
-            f'"{arguments.file}" is not of a language that Sprig knows (judged by its extension)'
-        )
+        raise InvalidInput(f'"{arguments.file}" is not of a language that Sprig knows (judged by its extension)')
     try:
         text = decode(arguments.file.read_bytes())
     except OSError as error:

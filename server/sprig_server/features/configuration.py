@@ -46,9 +46,7 @@ def apply(server: SprigServer, data: Any) -> None:
     """Take over settings; what is wrong with them is shown, and the defaults hold."""
     settings, problems = parse_settings(_plain(data))
     for problem in problems:
-        server.show_problem(
-            f"Sprig's settings cannot be used ({problem}): mend them; the defaults hold until then"
-        )
+        server.show_problem(f"Sprig's settings cannot be used ({problem}): mend them; the defaults hold until then")
     if settings == server.settings:
         return
     before, server.settings = server.settings, settings

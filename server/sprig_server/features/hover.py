@@ -81,9 +81,7 @@ def _answer(server: SprigServer, at: _Snapshot, workspace: Workspace | None, sto
     if not function.documentation and server.settings.hover.generate:
         cache = workspace.store if workspace is not None else server.cache
         summary = summarize(function, server.models, cache, stop)
-        if summary is not None and (
-            not summary.text or summary.confidence < server.settings.hover.min_confidence
-        ):
+        if summary is not None and (not summary.text or summary.confidence < server.settings.hover.min_confidence):
             summary = None
     if not function.documentation and summary is None:
         return None
@@ -107,10 +105,7 @@ def _definitions(workspace: Workspace | None, name: str, language: str) -> Itera
             continue
         kept = language_of_path(entry.path)
         for function in parse_functions(text, kept.name if kept else language):
-            if (
-                function.qualified_name == entry.qualified_name
-                and function.span.start_line + 1 == entry.start_line
-            ):
+            if function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line:
                 yield function
 
 

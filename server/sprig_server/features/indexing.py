@@ -65,9 +65,7 @@ async def watch_files(server: SprigServer) -> None:
         return
     extensions = sorted({extension[1:] for language in LANGUAGES for extension in language.extensions})
     glob = f"**/*.{{{','.join(extensions)}}}"
-    options = lsp.DidChangeWatchedFilesRegistrationOptions(
-        watchers=[lsp.FileSystemWatcher(glob_pattern=glob)]
-    )
+    options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[lsp.FileSystemWatcher(glob_pattern=glob)])
     registration = lsp.Registration("sprig-files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
     await server.client_register_capability_async(lsp.RegistrationParams([registration]))
 
@@ -111,9 +109,7 @@ def _schedule(server: SprigServer, folder: Folder, delay: float, rescan: bool = 
     """Update a folder soon. One update of a folder runs at a time; it goes on until nothing has changed any more."""
     folder.rescan = folder.rescan or rescan
     if folder.update is None or folder.update.done():
-        folder.update = server.tasks.start(
-            _update(server, folder, delay), f"indexing {folder.workspace.root}"
-        )
+        folder.update = server.tasks.start(_update(server, folder, delay), f"indexing {folder.workspace.root}")
 
 
 async def _update(server: SprigServer, folder: Folder, delay: float) -> None:

@@ -38,20 +38,13 @@ def register(server: SprigServer) -> None:
         return SearchResult(hits=[_to_search_hit(folder, hit) for folder, hit in found], complete=complete)
 
     @server.feature(lsp.WORKSPACE_SYMBOL)
-    async def symbols(
-        ls: SprigServer, params: lsp.WorkspaceSymbolParams
-    ) -> list[lsp.SymbolInformation] | None:
+    async def symbols(ls: SprigServer, params: lsp.WorkspaceSymbolParams) -> list[lsp.SymbolInformation] | None:
         if not params.query.strip():
             return None
-        return [
-            _to_symbol(folder, hit)
-            for folder, hit in await _search(ls, params.query, ls.settings.limit, None)
-        ]
+        return [_to_symbol(folder, hit) for folder, hit in await _search(ls, params.query, ls.settings.limit, None)]
 
 
-async def _search(
-    server: SprigServer, query: str, limit: int, language: str | None
-) -> Sequence[tuple[Folder, Hit]]:
+async def _search(server: SprigServer, query: str, limit: int, language: str | None) -> Sequence[tuple[Folder, Hit]]:
     folders = list(server.folders.values())
 
     def ask(folder: Folder, stop: Stop) -> list[tuple[Folder, Hit]]:

@@ -105,9 +105,7 @@ def update_file(store: Store, root: Path, path: str, buffer: str | None) -> None
         store.put_files([(path, found[0], parse_file(path, found[1]))])
 
 
-def encode_missing(
-    store: Store, models: Models, first: Iterable[str], report: Report, stop: Callable[[], bool]
-) -> int:
+def encode_missing(store: Store, models: Models, first: Iterable[str], report: Report, stop: Callable[[], bool]) -> int:
     """Encode everything without a vector, the files in `first` before all others.
 
     Returns:
@@ -136,9 +134,7 @@ def encode_missing(
     return len(work)
 
 
-def _encode(
-    store: Store, models: Models, language: str, contents: Sequence[str], stop: Callable[[], bool]
-) -> None:
+def _encode(store: Store, models: Models, language: str, contents: Sequence[str], stop: Callable[[], bool]) -> None:
     bundle = models.search_bundle(language)
     if bundle is not None:
         vectors = models.encoder(bundle).encode(store.texts(contents), stop)
@@ -149,9 +145,7 @@ def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tu
     """State and content of a file, or None where size and time say that it is what is known."""
     if buffer is not None:
         data = buffer.encode("utf-8", errors="replace")
-        return FileState(
-            digest_of(data), -1, -1
-        ), data  # no file on disk has this size: closing it reads it again
+        return FileState(digest_of(data), -1, -1), data  # no file on disk has this size: closing it reads it again
     status = path.stat()
     if known is not None and (known.size, known.mtime, known.chunker) == (
         status.st_size,

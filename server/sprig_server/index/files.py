@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -36,15 +37,13 @@ def is_indexable(path: Path) -> bool:
         status = path.lstat()
     except OSError:
         return False
-    return os.path.isfile(path) and not path.is_symlink() and status.st_size <= MAX_BYTES
+    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
 
 
 def _listed_by_git(root: Path) -> list[str] | None:
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listing = subprocess.run(
-            command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
-        )
+        listing = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if listing.returncode != 0:

@@ -37,13 +37,11 @@ _MARGINAL = re.compile(
 
 
 def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings, scaled so that first in all of them is 1."""
+    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings, scaled so that first in all is 1."""
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, item in enumerate(ranking):
-            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / max(
-                1, len(rankings)
-            )
+            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / max(1, len(rankings))
     return scores
 
 
@@ -59,9 +57,7 @@ def rank(query: str, scores: Mapping[int, float], entries: Mapping[int, Entry]) 
         if item in entries
     }
     _add_up_files(boosted, entries)
-    ordered = sorted(
-        boosted.items(), key=lambda pair: (-pair[1], entries[pair[0]].path, entries[pair[0]].start_line)
-    )
+    ordered = sorted(boosted.items(), key=lambda pair: (-pair[1], entries[pair[0]].path, entries[pair[0]].start_line))
     return _damp_repeats([(entries[item], score) for item, score in ordered])
 
 

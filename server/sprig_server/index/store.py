@@ -213,9 +213,7 @@ class Store:
         """Forget texts and vectors of code that no file holds any more."""
         with self._transaction() as connection:
             for table in ("vectors", "contents"):
-                connection.execute(
-                    f"DELETE FROM {table} WHERE content NOT IN (SELECT content FROM definitions)"
-                )
+                connection.execute(f"DELETE FROM {table} WHERE content NOT IN (SELECT content FROM definitions)")
 
     def missing_vectors(self, bundle: str, language: str) -> list[tuple[str, str]]:
         """(content, path) of what is defined in a language and not encoded by a bundle yet."""
@@ -236,9 +234,7 @@ class Store:
 
     def languages(self) -> list[str]:
         """The languages that occur."""
-        return [
-            str(row[0]) for row in self._read("SELECT DISTINCT language FROM definitions ORDER BY language")
-        ]
+        return [str(row[0]) for row in self._read("SELECT DISTINCT language FROM definitions ORDER BY language")]
 
     def put_vectors(self, bundle: str, contents: Sequence[str], vectors: Vectors) -> None:
         """Add vectors, float32 [n, d], kept as float16."""
@@ -262,12 +258,11 @@ class Store:
         """Digests of the bundles that have vectors here."""
         return [str(row[0]) for row in self._read("SELECT DISTINCT bundle FROM vectors")]
 
-    def match(
-        self, expression: str, weights: tuple[float, float, float], limit: int
-    ) -> list[tuple[int, float]]:
+    def match(self, expression: str, weights: tuple[float, float, float], limit: int) -> list[tuple[int, float]]:
         """(id, BM25 score, higher is better) of the best definitions for a full-text expression."""
         rows = self._read(
-            "SELECT rowid, -bm25(lexical, ?, ?, ?) AS score FROM lexical WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?",
+            "SELECT rowid, -bm25(lexical, ?, ?, ?) AS score FROM lexical WHERE lexical MATCH ? "
+            "ORDER BY score DESC LIMIT ?",
             (*weights, expression, limit),
         )
         return [(row, score) for row, score in rows]
@@ -280,9 +275,7 @@ class Store:
 
     def named(self, names: Sequence[str]) -> list[Entry]:
         """The definitions with one of these bare names, whatever their case."""
-        return self._entries(
-            f"WHERE lower(name) IN ({','.join('?' * len(names))})", [n.lower() for n in names]
-        )
+        return self._entries(f"WHERE lower(name) IN ({','.join('?' * len(names))})", [n.lower() for n in names])
 
     def in_file(self, path: str) -> list[Entry]:
         """The definitions of a file, in its order."""
@@ -298,9 +291,7 @@ class Store:
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
         """A summary that was generated before, with its confidence."""
-        rows = self._read(
-            "SELECT text, confidence FROM summaries WHERE content = ? AND bundle = ?", (content, bundle)
-        )
+        rows = self._read("SELECT text, confidence FROM summaries WHERE content = ? AND bundle = ?", (content, bundle))
         return (rows[0][0], rows[0][1]) if rows else None
 
     def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
@@ -352,8 +343,6 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _delete(connection: sqlite3.Connection, path: str) -> None:
-    connection.execute(
-        "DELETE FROM lexical WHERE rowid IN (SELECT id FROM definitions WHERE path = ?)", (path,)
-    )
+    connection.execute("DELETE FROM lexical WHERE rowid IN (SELECT id FROM definitions WHERE path = ?)", (path,))
     connection.execute("DELETE FROM definitions WHERE path = ?", (path,))
     connection.execute("DELETE FROM files WHERE path = ?", (path,))

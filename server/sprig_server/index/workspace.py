@@ -41,9 +41,7 @@ class Workspace:
             SprigError: the index cannot be written.
         """
         if not root.is_dir():
-            raise InvalidInput(
-                f'the workspace "{root}" is not a folder: give the folder with your source code'
-            )
+            raise InvalidInput(f'the workspace "{root}" is not a folder: give the folder with your source code')
         self.root = root.resolve()
         self.models = models
         self.store = Store(index_path(self.root))
@@ -143,9 +141,7 @@ class Workspace:
                 digests.discard(bundle.manifest.digest)
         return sorted(found, key=lambda pair: -pair[1])[:_CANDIDATES]
 
-    def _add_named(
-        self, query: str, scores: dict[int, float], entries: dict[int, Entry], language: str | None
-    ) -> None:
+    def _add_named(self, query: str, scores: dict[int, float], entries: dict[int, Entry], language: str | None) -> None:
         """A definition that is asked for by its name is a candidate, even where neither list holds it."""
         for entry in self._reader.named(query.replace("(", " ").replace(")", " ").split()[:8]):
             if entry.id not in entries and language in (None, entry.language) and entry.kind != "module":

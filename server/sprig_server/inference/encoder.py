@@ -26,9 +26,7 @@ class Encoder:
             InvalidBundle: a file is missing or damaged, or the bundle is for another task.
         """
         if bundle.manifest.task != "search":
-            raise InvalidBundle(
-                f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for search'
-            )
+            raise InvalidBundle(f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for search')
         self.bundle = bundle
         self.dimensions = bundle.manifest.dimensions
         self._tokenizer = open_tokenizer(bundle)
@@ -70,9 +68,7 @@ class Encoder:
             ids[row, : len(sequence)] = sequence
             mask[row, : len(sequence)] = 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})[
-            0
-        ]  # [b, t, d]
+        hidden = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})[0]  # [b, t, d]
         return normalize(pool(hidden, mask, self.bundle.manifest.pooling))
 
 

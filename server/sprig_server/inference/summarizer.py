@@ -32,17 +32,13 @@ class Summarizer:
         """
         decoding = bundle.manifest.decoding
         if bundle.manifest.task != "summarize" or decoding is None:
-            raise InvalidBundle(
-                f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for summarize'
-            )
+            raise InvalidBundle(f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for summarize')
         self.bundle = bundle
         self._decoding = decoding
         self._tokenizer = open_tokenizer(bundle)
         self._encoder = open_session(bundle, "encoder.onnx", threads)
         self._decoder = open_session(bundle, "decoder.onnx", threads)
-        self._cache_names = [
-            f"{i}.decoder.{part}" for i in range(decoding.layers) for part in ("key", "value")
-        ]
+        self._cache_names = [f"{i}.decoder.{part}" for i in range(decoding.layers) for part in ("key", "value")]
         self._outputs = ["logits", *(f"present.{name}" for name in self._cache_names)]
 
     def summarize(
@@ -63,10 +59,7 @@ class Summarizer:
         mask = np.ones_like(ids)
         names = [node.name for node in self._encoder.get_outputs()]
         outputs = self._encoder.run(names, {"input_ids": ids, "attention_mask": mask})
-        source = {
-            name.replace("present", "past_key_values"): value
-            for name, value in zip(names, outputs, strict=True)
-        }
+        source = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
         best = beam_search(
             _DecoderStep(self, mask, source),
             start=self._decoding.start_token,

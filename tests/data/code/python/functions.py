@@ -25,7 +25,7 @@ def outer(x):
     return inner
 
 
-@functools.cache
+@functools.wraps(fallback)
 @other.decorator
 def decorated(n: int,
               m: int) -> int:

@@ -1,0 +1,184 @@
+"""Beam search, over next-token functions small enough to reckon by hand."""
+
+from math import log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig_server.errors import Cancelled
+from sprig_server.inference.beam import beam_search, log_softmax
+
+START, END = 0, 1
+
+
+class Tree:
+    """A next-token function from probabilities by prefix; keeps the prefix of each row as a cache would."""
+
+    def __init__(self, table, vocabulary):
+        self.table = table
+        self.vocabulary = vocabulary
+        self.prefixes = [()]
+        self.calls = 0
+
+    def __call__(self, tokens, parents):
+        if self.calls:
+            self.prefixes = [(*self.prefixes[p], int(t)) for p, t in zip(parents, tokens, strict=True)]
+        else:
+            assert (tokens.tolist(), parents.tolist()) == ([START], [0])
+        self.calls += 1
+        rows = [self.table(prefix) for prefix in self.prefixes]
+        return np.log(np.array(rows, dtype=np.float64)).astype(np.float32) + 3.0  # logits have any offset
+
+
+def tree(table, vocabulary=4):
+    tiny = 1e-12
+
+    def probabilities(prefix):
+        row = table.get(prefix, {END: 1.0})
+        return [max(row.get(token, 0.0), tiny) for token in range(vocabulary)]
+
+    return Tree(probabilities, vocabulary)
+
+
+# Greedy takes 2 and then finds nothing good; 3 is less likely at first and certain from then on.
+TRAP = {
+    (): {2: 0.6, 3: 0.4},
+    (2,): {2: 0.35, 3: 0.35, END: 0.3},
+    (2, 2): {END: 1.0},
+    (3,): {3: 1.0},
+    (3, 3): {END: 1.0},
+}
+
+
+def search(step, **options):
+    return beam_search(step, **{"start": START, "end": END, "beams": 1, "max_new_tokens": 8} | options)
+
+
+def test_greedy_follows_the_likeliest_token():
+    found = search(tree(TRAP))
+    assert found.tokens == (2, 2)
+    assert found.score == pytest.approx((log(0.6) + log(0.35) + log(1.0)) / 3, abs=1e-6)
+
+
+def test_two_beams_find_the_path_that_greedy_misses():
+    found = search(tree(TRAP), beams=2)
+    assert found.tokens == (3, 3)
+    assert found.score == pytest.approx(log(0.4) / 3, abs=1e-6)
+
+
+def test_the_score_is_the_mean_over_the_tokens_and_the_end():
+    found = search(tree({(): {2: 0.5, END: 0.1}, (2,): {END: 0.25, 3: 0.05}}))
+    total = [0.5 / 0.6, 0.25 / 0.3]
+    assert found.tokens == (2,)
+    assert found.score == pytest.approx(sum(map(log, total)) / 2, abs=1e-5)
+
+
+def test_an_end_at_once_is_an_empty_sequence():
+    step = tree({(): {END: 0.9, 2: 0.1}})
+    assert search(step).tokens == ()
+    assert step.calls == 1
+
+
+def test_a_better_sequence_that_ends_later_wins_over_one_that_ended():
+    table = {(): {END: 0.4, 2: 0.6}, (2,): {3: 1.0}, (2, 3): {END: 1.0}}
+    found = search(tree(table), beams=2)
+    assert found.tokens == (2, 3)
+    assert found.score == pytest.approx(log(0.6) / 3, abs=1e-6)
+
+
+def test_a_sequence_that_ended_better_than_every_open_one_so_far_is_the_answer():
+    step = tree({(): {END: 0.6, 2: 0.4}, (2,): {3: 1.0}, (2, 3): {END: 1.0}})
+    assert search(step, beams=2).tokens == ()
+    assert step.calls == 1
+
+
+@pytest.mark.parametrize("beams", [1, 2, 5])
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_no_more_tokens_than_allowed(beams, limit):
+    endless = Tree(lambda prefix: [1e-12, 1e-12, 0.7, 0.3], 4)
+    found = search(endless, beams=beams, max_new_tokens=limit)
+    assert found.tokens == (2,) * limit
+    assert endless.calls == limit
+    assert found.score == pytest.approx(log(0.7), abs=1e-5)
+
+
+def test_no_step_is_taken_once_the_answer_is_certain():
+    step = tree({(): {2: 1.0}, (2,): {END: 1.0}})
+    assert search(step, beams=3).tokens == (2,)
+    assert step.calls == 2
+
+
+def test_stopping_ends_the_search_before_the_next_step():
+    answers = iter([False, False, True])
+    step = Tree(lambda prefix: [1e-12, 1e-12, 0.5, 0.5], 4)
+    with pytest.raises(Cancelled):
+        search(step, stop=lambda: next(answers))
+    assert step.calls == 2
+
+
+def test_stopping_at_once_takes_no_step():
+    step = tree(TRAP)
+    with pytest.raises(Cancelled):
+        search(step, stop=lambda: True)
+    assert step.calls == 0
+
+
+def test_more_beams_than_there_are_candidates():
+    assert search(tree(TRAP), beams=50).tokens == (3, 3)
+
+
+def random_table(seed, vocabulary):
+    """Probabilities that are fixed by the prefix and the seed."""
+
+    def probabilities(prefix):
+        return np.random.default_rng([seed, len(prefix), *prefix]).dirichlet(np.ones(vocabulary))
+
+    return probabilities
+
+
+def brute_force(table, vocabulary, limit):
+    """(mean, tokens) of the best sequence, but no further than where an ended one beats every open one."""
+    others = [token for token in range(vocabulary) if token != END]
+    opened = [(0.0, ())]
+    ended = []
+    for length in range(1, limit + 1):
+        ended += [((total + log(table(tokens)[END])) / length, tokens) for total, tokens in opened]
+        opened = [(total + log(table(tokens)[token]), (*tokens, token)) for total, tokens in opened for token in others]
+        total, tokens = max(opened)
+        if max(ended)[0] >= total / length:
+            return max(ended)
+    return total / limit, tokens
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(1, 3))
+def test_with_enough_beams_nothing_better_exists(seed, vocabulary, limit):
+    table = random_table(seed, vocabulary)
+    score, tokens = brute_force(table, vocabulary, limit)
+    found = search(Tree(table, vocabulary), beams=vocabulary**limit, max_new_tokens=limit)
+    assert (found.tokens, found.score) == (tokens, pytest.approx(score, abs=1e-5))
+
+
+@given(st.integers(0, 10_000))
+def test_the_score_is_that_of_the_tokens(seed):
+    table = random_table(seed, 5)
+    found = search(Tree(table, 5), beams=3, max_new_tokens=6)
+    path = [*found.tokens, END] if len(found.tokens) < 6 else list(found.tokens)
+    total = sum(log(table(tuple(path[:place]))[token]) for place, token in enumerate(path))
+    assert found.score == pytest.approx(total / len(path), abs=1e-5)
+    assert END not in found.tokens
+
+
+@given(st.integers(0, 10_000))
+def test_one_beam_is_the_path_of_best_tokens(seed):
+    table = random_table(seed, 5)
+    path = []
+    while len(path) < 6 and (best := int(np.argmax(table(tuple(path))))) != END:
+        path.append(best)
+    assert search(Tree(table, 5), max_new_tokens=6).tokens == tuple(path)
+
+
+def test_log_softmax():
+    logits = np.array([[0.0, log(3.0)], [1000.0, 1000.0]], dtype=np.float32)
+    np.testing.assert_allclose(np.exp(log_softmax(logits)), [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)

@@ -1,0 +1,212 @@
+"""The command line with the built-in bundles: formats that scripts rely on, and one clear sentence for bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sprig_server.cli import main
+
+SOURCE = '''\
+def clamp_number(value, low, high):
+    if value < low:
+        return low
+    return min(value, high)
+
+
+class Mailbox:
+    def deliver(self, message):
+        """Put a message into the box."""
+        self.messages.append(message)
+'''
+
+JAVA = "class Stack { /** Takes the top. */ int pop() { return items[--size]; } }\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "project"
+    (folder / "sub folder").mkdir(parents=True)
+    (folder / "sub folder" / "tools.py").write_text(SOURCE)
+    (folder / "Stack.java").write_text(JAVA)
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_search_prints_json_with_every_field(capsys, project: Path):
+    code, out, _ = run(
+        capsys, "search", "keep", "a", "number", "in", "range", "--workspace", project, "--json", "-k", 1
+    )
+    assert code == 0
+    found = json.loads(out)
+    assert found["query"] == "keep a number in range"
+    (hit,) = found["hits"]
+    assert isinstance(hit.pop("score"), float)
+    assert hit == {
+        "path": "sub folder/tools.py",
+        "start_line": 1,
+        "end_line": 4,
+        "name": "clamp_number",
+        "kind": "function",
+        "language": "python",
+    }
+
+
+def test_search_answers_a_file_of_queries_in_their_order(capsys, project: Path, tmp_path: Path):
+    (tmp_path / "queries").write_text("pop the top item\nput a message away\n\n")
+    code, out, _ = run(capsys, "search", "--queries", tmp_path / "queries", "--workspace", project, "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert (code, [a["query"] for a in answers]) == (0, ["pop the top item", "put a message away"])
+    assert [a["hits"][0]["name"] for a in answers] == ["Stack.pop", "Mailbox.deliver"]
+
+
+@pytest.mark.parametrize("mode", ["--dense-only", "--lexical-only"])
+def test_each_half_of_search_works_alone(capsys, project: Path, mode: str):
+    _, out, _ = run(capsys, "search", "deliver message", "--workspace", project, "--json", mode)
+    hits = json.loads(out)["hits"]
+    assert hits[0]["name"] == "Mailbox.deliver"
+    assert hits == sorted(hits, key=lambda hit: -hit["score"])
+
+
+def test_search_keeps_to_a_language(capsys, project: Path):
+    _, out, _ = run(capsys, "search", "message", "--workspace", project, "--json", "--language", "java")
+    assert {hit["language"] for hit in json.loads(out)["hits"]} == {"java"}
+
+
+def test_search_shows_an_excerpt_without_colours_in_a_pipe(capsys, project: Path):
+    code, out, _ = run(capsys, "search", "clamp number", "--workspace", project, "-k", 1)
+    assert code == 0
+    assert "sub folder/tools.py:1-4" in out
+    assert "     def clamp_number(value, low, high):" in out
+    assert "\x1b[" not in out
+
+
+def test_the_index_may_be_deleted(capsys, project: Path):
+    from sprig_server.index.store import index_path
+
+    words = ("search", "deliver", "--workspace", project, "--json")
+    before = run(capsys, *words)
+    for leftover in index_path(project.resolve()).parent.glob(index_path(project.resolve()).name + "*"):
+        leftover.unlink()
+    assert run(capsys, *words) == before
+
+
+def test_summarize_answers_json_lines_in_order(capsys, tmp_path: Path):
+    records = [
+        {"id": 7, "language": "python", "code": SOURCE.split("\n\n\n")[0]},
+        {"id": "b", "language": "python", "code": "def open_file(path):\n    return open(path)"},
+        {"id": "c", "language": "cpp", "code": "int f() { return 1; }"},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    code, out, _ = run(capsys, "summarize", "--jsonl", tmp_path / "in.jsonl")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert (code, [a["id"] for a in answers]) == (0, [7, "b", "c"])
+    for answer in answers[:2]:
+        assert set(answer) == {"id", "summary", "confidence", "milliseconds"}
+        assert answer["summary"]
+        assert answer["confidence"] <= 0 < answer["milliseconds"]
+    assert answers[2]["summary"] is None, "no built-in bundle speaks C++: silence, not a guess"
+
+
+def test_summarize_reads_a_file(capsys, project: Path):
+    file = project / "sub folder" / "tools.py"
+    code, out, _ = run(capsys, "summarize", file)
+    assert (code, len(out.splitlines())) == (0, 2)
+    _, out, _ = run(capsys, "summarize", file, "--line", 10, "--json")
+    one = json.loads(out)
+    assert (one["name"], one["start_line"], one["end_line"]) == ("Mailbox.deliver", 8, 10)
+    assert one["documentation"] == "Put a message into the box."
+
+
+def test_embed_writes_unit_vectors_in_order(capsys, tmp_path: Path):
+    lines = [
+        {"id": 1, "language": "python", "code": "def add(a, b):\n    return a + b"},
+        {"id": 2, "query": "open a socket"},
+        {"id": 3, "query": "add two numbers"},
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert run(capsys, "embed", "--jsonl", tmp_path / "in.jsonl", "--output", tmp_path / "v.npy")[0] == 0
+    vectors = np.load(tmp_path / "v.npy")
+    assert (vectors.shape[0], vectors.dtype) == (3, np.float32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_models_and_doctor_tell_what_is_there(capsys):
+    _, out, _ = run(capsys, "models", "--json")
+    assert {model["task"] for model in json.loads(out)} == {"search", "summarize"}
+    code, out, _ = run(capsys, "doctor")
+    assert (code, "FAIL" in out) == (0, False)
+
+
+def test_index_counts(capsys, project: Path):
+    code, out, _ = run(capsys, "index", "--workspace", project)
+    assert code == 0
+    assert out.startswith("3 functions (5 definitions) in 2 files")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["search", " "], 'the query "" is empty'),
+        (["search"], 'the query "" is empty'),
+        (["search", "x", "--workspace", "nowhere"], 'the workspace "nowhere" is not a folder'),
+        (["search", "x", "-k", "0"], "cannot give 0 hits"),
+        (["search", "x", "--language", "cobol"], 'unknown language "cobol": use one of python'),
+        (["search", "x", "--bundle", "nowhere"], '"nowhere" does not exist: give a folder that sprig export wrote'),
+        (["search", "x", "--bundle", "."], '"." is not a bundle (it has no manifest.json)'),
+        (["search", "--queries", "nowhere.txt"], 'cannot read "nowhere.txt"'),
+        (["summarize"], "nothing to summarize"),
+        (["summarize", "nowhere.py"], 'cannot read "nowhere.py"'),
+        (["summarize", "letter.txt"], '"letter.txt" is not of a language that Sprig knows'),
+        (["summarize", "odd.py", "--line", "99"], "no function covers line 99"),
+        (["summarize", "--jsonl", "odd.py"], "is not a JSON object"),
+        (["summarize", "--jsonl", "no-code.jsonl"], 'needs "id", "language" and "code"'),
+        (["embed", "--jsonl", "no-code.jsonl", "--output", "v.npy"], 'needs "code" with "language", or "query"'),
+        (["embed", "--jsonl", "cobol.jsonl", "--output", "v.npy"], 'unknown language "cobol"'),
+        (["embed", "--jsonl", "query.jsonl", "--output", "no/such/v.npy"], 'cannot write "no/such/v.npy"'),
+        (["export", "--task", "search", "--model", "x", "--language", "cobol", "--output", "o"], "unknown language"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_sentence(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    Path("odd.py").write_text("def f(): pass\n")
+    Path("no-code.jsonl").write_text('{"id": 1}\n')
+    Path("cobol.jsonl").write_text('{"id": 1, "language": "cobol", "code": "x"}\n')
+    Path("query.jsonl").write_text('{"id": 1, "query": "x"}\n')
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("sprig: ")
+    assert err.count("\n") == 1
+
+
+def test_bad_usage_ends_with_2_as_well(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["search", "--threads", "none"])
+    assert stopped.value.code == 2
+    assert "invalid" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(project: Path):
+    command = f'"{sys.executable}" -m sprig_server models --json | head -c 1'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_command_is_in_the_readme():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for command in ("search", "summarize", "embed", "index", "models", "doctor", "serve", "export", "corpus", "train"):
+        assert f"sprig {command}" in readme

@@ -1,0 +1,87 @@
+"""Hover without an editor: which function a position means, and how the answer is written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig_server.code.functions import parse_functions
+from sprig_server.description import MemoryCache, function_at, summarize
+from sprig_server.errors import Cancelled
+from sprig_server.features.hover import escape_markdown, percent
+from sprig_server.inference.models import Models
+from sprig_server.types import Summary
+
+TEXT = "def load(path):\n    return parse(open_it(path))\n\n\ndef parse(data):\n    return data.strip()\n"
+OTHER = parse_functions("def open_it(path):\n    return open(path)\n", "python")
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return Models((), threads=2)
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [
+        ("load", "load"),
+        ("parse(open", "parse"),
+        ("open_it", "open_it"),
+        ("path)", None),
+        ("return", None),
+        ("strip", None),
+        ("data.strip", None),
+    ],
+)
+def test_a_name_leads_to_its_function(marker: str, name: str | None):
+    found = function_at(TEXT, "python", TEXT.index(marker) + 1, lambda wanted: [f for f in OTHER if f.name == wanted])
+    assert (found[0].name if found else None) == name
+    if found:
+        span = found[1]
+        assert TEXT[span.start : span.end] == name
+
+
+def test_a_name_that_several_files_define_means_nothing_certain():
+    found = function_at(TEXT, "python", TEXT.index("open_it"), lambda wanted: [*OTHER, *OTHER])
+    assert found is None
+
+
+def test_a_summary_is_generated_once(models: Models):
+    (function,) = OTHER
+    cache = MemoryCache()
+    first = summarize(function, models, cache, lambda: False)
+    assert first is not None
+    assert first.text
+    assert summarize(function, models, cache, lambda: True) == first, "the cache needs no model"
+    with pytest.raises(Cancelled):
+        summarize(function, models, MemoryCache(), lambda: True)
+
+
+def test_no_bundle_means_no_summary(models: Models):
+    (function,) = parse_functions("int f() { return 1; }", "cpp")
+    assert summarize(function, models, MemoryCache(), lambda: False) is None
+
+
+def test_memory_forgets_the_oldest():
+    cache = MemoryCache()
+    for number in range(3000):
+        cache.put_summary(str(number), "b", "text", -1.0)
+        cache.summary("0", "b")
+    assert cache.summary("1", "b") is None
+    assert cache.summary("0", "b") == ("text", -1.0)
+    assert cache.summary("2999", "b") == ("text", -1.0)
+
+
+@given(st.text(alphabet="<>*_`[]()#\\!|~ab &:.-+\n", max_size=30))
+def test_escaped_text_has_no_markup_left(text: str):
+    escaped = escape_markdown(text)
+    assert re.sub(r"\\(.)", r"\1", escaped) == text
+    bare = re.sub(r"\\.", "", escaped)
+    assert not set(bare) & set("<>*_`[]#\\")
+
+
+def test_confidence_is_a_percentage():
+    assert [percent(Summary("x", value)) for value in (0.0, -0.6931471805599453, -9.0, 0.5)] == [100, 50, 0, 100]

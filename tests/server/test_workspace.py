@@ -1,0 +1,130 @@
+"""The index of a folder, built with the real encoder: what is found, what is kept, what is done again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sprig_server.errors import Cancelled, InvalidInput
+from sprig_server.index.workspace import Workspace
+from sprig_server.inference.models import Models
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return Models((), threads=2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pets.py").write_text("def feed_cat(cat):\n    cat.eat()\n\n\ndef walk_dog(dog):\n    dog.run()\n")
+    (tmp_path / "cars.py").write_text("class Car:\n    def start_engine(self):\n        self.engine.ignite()\n")
+    return tmp_path
+
+
+@pytest.fixture
+def workspace(folder: Path, models: Models) -> Iterator[Workspace]:
+    made = Workspace(folder, models)
+    yield made
+    made.close()
+
+
+def encoded(workspace: Workspace) -> list[int]:
+    """Update; how many texts had to be encoded."""
+    totals: list[int] = []
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage == "encoding" and done == total:
+            totals.append(total)
+
+    workspace.update(report=report)
+    return totals
+
+
+def test_only_what_changed_is_done_again(workspace: Workspace, folder: Path):
+    assert encoded(workspace) == [4]
+    assert encoded(workspace) == [0]
+    with (folder / "pets.py").open("a") as stream:
+        stream.write("\n\ndef groom_horse(horse):\n    horse.brush()\n")
+    assert encoded(workspace) == [1]
+    os.utime(folder / "cars.py", (1, 1))
+    assert encoded(workspace) == [0]
+
+
+def test_a_moved_file_keeps_its_vectors(workspace: Workspace, folder: Path):
+    workspace.update()
+    (folder / "pets.py").rename(folder / "animals.py")
+    assert encoded(workspace) == [0]
+    assert workspace.search("feed the cat", 1)[0].path == "animals.py"
+
+
+def test_a_deleted_file_is_forgotten(workspace: Workspace, folder: Path):
+    workspace.update()
+    (folder / "pets.py").unlink()
+    workspace.update()
+    assert {hit.path for hit in workspace.search("feed the cat", 10)} == {"cars.py"}
+    assert workspace.statistics().files == 1
+
+
+def test_an_open_document_stands_for_its_file(workspace: Workspace, folder: Path):
+    workspace.update(buffers={"pets.py": "def buy_parrot(shop):\n    return shop.parrot\n"})
+    assert workspace.search("buy a parrot", 1)[0].name == "buy_parrot"
+    workspace.update_file("pets.py", None)
+    assert workspace.search("feed the cat", 1)[0].name == "feed_cat"
+    assert all(hit.name != "buy_parrot" for hit in workspace.search("buy a parrot", 10))
+
+
+def test_names_are_found_before_there_is_a_vector(workspace: Workspace):
+    workspace.update(encode=False)
+    assert workspace.statistics().encoded == 0
+    assert workspace.search("start engine", 1)[0].name == "Car.start_engine"
+
+
+def test_stopping_keeps_what_was_done(workspace: Workspace):
+    with pytest.raises(Cancelled):
+        workspace.update(stop=lambda: workspace.store.statistics().files > 0)
+    assert workspace.statistics().files == 2
+    assert encoded(workspace) == [4]
+
+
+def test_two_windows_share_an_index(folder: Path, models: Models):
+    first, second = Workspace(folder, models), Workspace(folder, models)
+    failures: list[Exception] = []
+
+    def update(workspace: Workspace) -> None:
+        try:
+            for _ in range(3):
+                workspace.update()
+                workspace.search("engine", 3)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=update, args=(w,)) for w in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert encoded(second) == [0]
+    assert first.search("walk the dog", 1) == second.search("walk the dog", 1)
+    first.close()
+    second.close()
+
+
+def test_an_unreadable_file_is_named_and_left_out(workspace: Workspace, folder: Path):
+    (folder / "gone.py").symlink_to(folder / "nowhere.py")
+    (folder / "odd.py").write_bytes(b"\xff\xfe\x00\xd8def \xe9(x):\n")
+    assert workspace.update() == []
+    assert workspace.statistics().files == 3
+
+
+def test_a_question_needs_words(workspace: Workspace):
+    with pytest.raises(InvalidInput, match="is empty"):
+        workspace.search("  ", 5)
+    workspace.update()
+    assert workspace.search("?!", 2, mode="lexical") == []
+    assert len(workspace.search("'\" OR * NEAR(", 2)) == 2
