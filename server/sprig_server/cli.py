@@ -37,13 +37,12 @@ def _delegate(words: list[str]) -> int:
     from sprig_server.errors import InvalidInput
 
     try:
-        exporter = import_module("sprig_export.cli")
+        return int(import_module("sprig_export.cli").run(words))
     except ModuleNotFoundError as error:
         raise InvalidInput(
             f'"sprig {words[0]}" needs the exporter, which is not installed (no module "{error.name}"): '
             'pip install "sprig-lsp[export]"'
         ) from None
-    return int(exporter.run(words))
 
 
 def _run(command: Callable[[], int]) -> int:

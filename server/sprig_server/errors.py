@@ -17,6 +17,10 @@ class InvalidBundle(SprigError):
     """A folder is not a bundle that this version can load."""
 
 
+class DamagedIndex(SprigError):
+    """The index cannot be read any more; it is thrown away and built anew."""
+
+
 class Cancelled(SprigError):
     """The work was stopped because nobody waits for its result any more."""
 

@@ -25,13 +25,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Folder:
-    """A workspace folder of the client, its index, and the state of its indexing."""
+    """A workspace folder of the client, its index, and the state of its indexing.
+
+    `changed` and `typed` are the paths that wait to be updated: of files that may be new, and of documents that were
+    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one.
+    """
 
     uri: str
     workspace: Workspace
     indexing: bool = False
+    indexed: bool = False
     error: str | None = None
     changed: set[str] = field(default_factory=set)
+    typed: set[str] = field(default_factory=set)
     rescan: bool = False
     update: asyncio.Task[None] | None = None
 

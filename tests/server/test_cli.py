@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -210,3 +211,18 @@ def test_every_command_is_in_the_readme():
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     for command in ("search", "summarize", "embed", "index", "models", "doctor", "serve", "export", "corpus", "train"):
         assert f"sprig {command}" in readme
+
+
+def test_the_exporter_says_what_it_misses(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+    words = ["export", "--task", "search", "--model", "x", "--language", "python", "--output", "o"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sprig_server", *words],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert 'pip install "sprig-lsp[export]"' in done.stderr
+    assert "Traceback" not in done.stderr

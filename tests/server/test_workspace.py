@@ -128,3 +128,18 @@ def test_a_question_needs_words(workspace: Workspace):
     workspace.update()
     assert workspace.search("?!", 2, mode="lexical") == []
     assert len(workspace.search("'\" OR * NEAR(", 2)) == 2
+
+
+def test_a_damaged_index_is_built_anew(folder: Path, models: Models):
+    first = Workspace(folder, models)
+    first.update()
+    path = first.store.path
+    first.close()
+    data = bytearray(path.read_bytes())
+    for page in range(1, len(data) // 4096):  # the first page stays, so that it still opens
+        data[page * 4096 : page * 4096 + 4000] = bytes(range(200)) * 20
+    path.write_bytes(data)
+    again = Workspace(folder, models)
+    again.update()
+    assert again.search("feed the cat", 1)[0].name == "feed_cat"
+    again.close()

@@ -32,7 +32,7 @@ def register(server: SprigServer) -> None:
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
     def changed(ls: SprigServer, params: lsp.DidChangeTextDocumentParams) -> None:
-        _document_changed(ls, params.text_document.uri)
+        _document_changed(ls, params.text_document.uri, typed=True)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
     def saved(ls: SprigServer, params: lsp.DidSaveTextDocumentParams) -> None:
@@ -94,14 +94,16 @@ def reindex(server: SprigServer) -> None:
     """Bring every folder up to date again, as after a change of bundles."""
     for folder in server.folders.values():
         folder.workspace.models = server.models
+        folder.indexed = False
         _schedule(server, folder, delay=0.0, rescan=True)
 
 
-def _document_changed(server: SprigServer, uri: str) -> None:
+def _document_changed(server: SprigServer, uri: str, typed: bool = False) -> None:
     found = server.folder_of(uri)
     if found is not None:
         folder, path = found
-        folder.changed.add(path)
+        # Typing in a file that is not indexed, an ignored one say, must not look through the folder each time.
+        (folder.typed if typed else folder.changed).add(path)
         _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
 
 
@@ -114,13 +116,14 @@ def _schedule(server: SprigServer, folder: Folder, delay: float, rescan: bool = 
 
 async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
     await asyncio.sleep(delay)
-    while folder.rescan or folder.changed:
+    while folder.rescan or folder.changed or folder.typed:
         changed, folder.changed = folder.changed, set()
+        typed, folder.typed = folder.typed, set()
         rescan, folder.rescan = folder.rescan, False
         folder.indexing = True
         try:
             if not rescan:
-                rescan = await _update_known(server, folder, changed)
+                rescan = await _update_known(server, folder, changed, typed)
             if rescan:
                 await _rescan(server, folder)
             folder.error = None
@@ -132,19 +135,19 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
             return
         finally:
             folder.indexing = False
-        if folder.changed:
+        if folder.changed or folder.typed:
             await asyncio.sleep(_DEBOUNCE_SECONDS)
 
 
-async def _update_known(server: SprigServer, folder: Folder, changed: set[str]) -> bool:
-    """Update files that the index knows; True where there was another one, so that the folder must be looked through
+async def _update_known(server: SprigServer, folder: Folder, changed: set[str], typed: set[str]) -> bool:
+    """Update files that the index knows; True where another one has changed, so that the folder must be looked through
     again: only that tells whether a new file is ignored."""
     buffers = server.buffers(folder)
     workspace = folder.workspace
 
     def work(stop: Stop) -> bool:
         known = workspace.store.file_states()
-        for path in sorted(changed & known.keys()):
+        for path in sorted((changed | typed) & known.keys()):
             workspace.update_file(path, buffers.get(path), stop)
         return bool(changed - known.keys())
 
@@ -156,13 +159,15 @@ async def _rescan(server: SprigServer, folder: Folder) -> None:
     workspace = folder.workspace
     newest_first = list(reversed(buffers))
     progress = _Progress(server, f"Sprig: indexing {workspace.root.name}")
-    await progress.begin()
+    if not folder.indexed:  # later ones take a moment, and a bar that flashes up says nothing
+        await progress.begin()
     try:
         unreadable = await server.builds.run(
             lambda stop: workspace.update(
                 buffers, newest_first, progress.report, lambda: stop() or progress.cancelled()
             )
         )
+        folder.indexed = True
         for path in unreadable:
             _log.warning("cannot read %s: it is not indexed", path)
     finally:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from lsprotocol import types as lsp
 from pygls import uris
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 
 from sprig_server.concurrency import Stop
-from sprig_server.errors import Cancelled, InvalidInput
+from sprig_server.errors import Cancelled, DamagedIndex, InvalidInput
+from sprig_server.features import indexing
 from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
 from sprig_server.server import Folder, SprigServer
 from sprig_server.types import Hit
@@ -56,6 +57,9 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
         )
     except InvalidInput as error:
         raise JsonRpcInvalidParams(str(error)) from None
+    except DamagedIndex as error:
+        indexing.reindex(server)
+        raise JsonRpcInternalError(str(error)) from None
     except Cancelled:
         return []
     merged = [pair for answer in answers for pair in answer]

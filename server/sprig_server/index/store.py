@@ -23,7 +23,7 @@ from platformdirs import user_cache_path
 
 from sprig_server.code.text import CHUNKER_VERSION
 from sprig_server.code.words import split_words
-from sprig_server.errors import SprigError
+from sprig_server.errors import DamagedIndex, SprigError
 from sprig_server.types import Vectors
 
 SCHEMA = 1
@@ -102,7 +102,10 @@ def index_path(root: Path) -> Path:
 
 
 class Store:
-    """One connection to the index of a workspace; usable from any thread, one call at a time."""
+    """One connection to the index of a workspace; usable from any thread, one call at a time.
+
+    Every method raises `DamagedIndex` where the file turns out to be damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the index; one that is damaged or of another schema is thrown away first.
@@ -119,12 +122,7 @@ class Store:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                     raise
-                for leftover in (
-                    path,
-                    path.with_name(path.name + "-wal"),
-                    path.with_name(path.name + "-shm"),
-                ):
-                    leftover.unlink(missing_ok=True)
+                delete_index(path)
                 self._connection = _connect(path)
         except (OSError, sqlite3.Error) as error:
             raise SprigError(
@@ -138,7 +136,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, _damage_noticed(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -148,7 +146,7 @@ class Store:
             self._connection.execute("COMMIT")
 
     def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, _damage_noticed(self.path):
             return self._connection.execute(query, values).fetchall()
 
     def file_states(self) -> dict[str, FileState]:
@@ -314,6 +312,22 @@ class Store:
             "coalesce(sum(EXISTS (SELECT 1 FROM vectors v WHERE v.content = d.content)), 0) FROM definitions d"
         )
         return Statistics(files, definitions, functions, encoded)
+
+
+def delete_index(path: Path) -> None:
+    """Delete an index with what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def _damage_noticed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise SprigError(f'the index "{path}" cannot be used now ({error}): try again') from None
+    except sqlite3.DatabaseError as error:
+        raise DamagedIndex(f'the index "{path}" is damaged ({error}): it is built anew, ask again') from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from sprig_server.code.languages import find_language
-from sprig_server.errors import InvalidInput
+from sprig_server.errors import DamagedIndex, InvalidInput
 from sprig_server.index import build
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.ranking import fuse, rank
-from sprig_server.index.store import Entry, Statistics, Store, index_path
+from sprig_server.index.store import Entry, Statistics, Store, delete_index, index_path
 from sprig_server.index.vectors import VectorTable
 from sprig_server.inference.models import Models
 from sprig_server.types import Hit
@@ -48,6 +48,12 @@ class Workspace:
         self._reader = Store(self.store.path)
         self._table = VectorTable(self._reader)
 
+    def _start_anew(self) -> None:
+        self.close()
+        delete_index(self.store.path)
+        self.store, self._reader = Store(self.store.path), Store(self.store.path)
+        self._table = VectorTable(self._reader)
+
     def close(self) -> None:
         """Close the index."""
         self._reader.close()
@@ -77,7 +83,11 @@ class Workspace:
             Cancelled: `stop` returned True; what was done stays.
             InvalidBundle: a search bundle cannot be loaded.
         """
-        unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
+        try:
+            unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
+        except DamagedIndex:
+            self._start_anew()
+            unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
         return unreadable
@@ -100,17 +110,27 @@ class Workspace:
         Raises:
             InvalidInput: an empty query, a limit below 1, or an unknown language.
             Cancelled: `stop` returned True.
+            DamagedIndex: the index was unreadable; it is empty now, and the next update builds it.
         """
         if not query.strip():
             raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
         if limit < 1:
             raise InvalidInput(f"cannot give {limit} hits: ask for at least 1")
         wanted = find_language(language).name if language else None
+        try:
+            return self._search(query, limit, wanted, mode, stop)
+        except DamagedIndex:
+            self._start_anew()
+            raise
+
+    def _search(self, query: str, limit: int, wanted: str | None, mode: Mode, stop: Callable[[], bool]) -> list[Hit]:
+        # Definitions in other languages are dropped later, so more candidates are needed where one is wanted.
+        candidates = _CANDIDATES * (5 if wanted else 1)
         rankings = []
         if mode != "dense":
-            rankings.append(search_lexical(self._reader, query, _CANDIDATES))
+            rankings.append(search_lexical(self._reader, query, candidates))
         if mode != "lexical":
-            rankings.append(self._search_dense(query, stop))
+            rankings.append(self._search_dense(query, candidates, stop))
         scores = fuse([[item for item, _ in ranking] for ranking in rankings if ranking or mode != "hybrid"])
         entries = self._reader.entries(scores)
         if wanted:
@@ -131,15 +151,15 @@ class Workspace:
         """How much the index holds."""
         return self._reader.statistics()
 
-    def _search_dense(self, query: str, stop: Callable[[], bool]) -> list[tuple[int, float]]:
+    def _search_dense(self, query: str, limit: int, stop: Callable[[], bool]) -> list[tuple[int, float]]:
         found: list[tuple[int, float]] = []
         digests = set(self._reader.bundles())
         for bundle in self.models.bundles:
             if bundle.manifest.task == "search" and bundle.manifest.digest in digests:
                 vector = self.models.encoder(bundle).encode([query], stop)
-                found += self._table.search(bundle.manifest.digest, vector, _CANDIDATES)
+                found += self._table.search(bundle.manifest.digest, vector, limit)
                 digests.discard(bundle.manifest.digest)
-        return sorted(found, key=lambda pair: -pair[1])[:_CANDIDATES]
+        return sorted(found, key=lambda pair: -pair[1])[:limit]
 
     def _add_named(self, query: str, scores: dict[int, float], entries: dict[int, Entry], language: str | None) -> None:
         """A definition that is asked for by its name is a candidate, even where neither list holds it."""
