@@ -14,6 +14,9 @@ from rich.logging import RichHandler
 from sprig_export.recipe import Recipe
 from sprig_server.code.languages import NAMES, find_language
 
+# How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
+_SAMPLES = {"search": 400, "summarize": 100}
+
 
 def run(words: Sequence[str]) -> int:
     """Run one command; `words` begin with its name.
@@ -38,7 +41,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     language = find_language(arguments.language).name
     examples = read_examples(arguments.data, language) if arguments.data else None
     pipeline = import_module("sprig_export.pipeline")
-    recipe = Recipe(task=arguments.task, model=arguments.model, language=language)
+    recipe = Recipe(task=arguments.task, model=arguments.model, language=language, sample=_SAMPLES[arguments.task])
     with console.status("") as status:
 
         def announce(stage: str) -> None:

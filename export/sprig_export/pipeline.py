@@ -190,6 +190,7 @@ def _export_summarize(
         end_token=config.eos_token_id,
         max_new_tokens=recipe.max_new_tokens,
         beams=recipe.beams,
+        no_repeat=recipe.no_repeat,
     )
     manifest = _manifest(
         recipe,
@@ -205,7 +206,7 @@ def _export_summarize(
         summarizer = Summarizer(Bundle(staging, manifest), default_threads())
         pairs = [(example.code, example.language) for example in sample]
         references = [example.text for example in sample]
-        base = summarize_with_torch(model, tokenizer, pairs, window, recipe.max_new_tokens)
+        base = summarize_with_torch(model, tokenizer, pairs, window, recipe.max_new_tokens, no_repeat=recipe.no_repeat)
         greedy = [summarizer.summarize(code, language, beams=1).text for code, language in pairs]
         beam = [summarizer.summarize(code, language).text for code, language in pairs]
         figures = {

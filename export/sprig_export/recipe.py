@@ -13,7 +13,8 @@ class Recipe:
 
     `model` is a folder or a hub id. `min_cosine` bounds how far int8 vectors may turn from those of PyTorch (the mean
     over a sample); `min_agreement` is the least share of positions at which the int8 decoder, fed the same prefix,
-    picks the token that PyTorch picks. `sample` functions are measured, drawn with `seed`.
+    picks the token that PyTorch picks. No run of
+    `no_repeat` tokens may stand twice in a summary. `sample` functions are measured, drawn with `seed`.
     """
 
     task: Task
@@ -23,6 +24,7 @@ class Recipe:
     summary_tokens: int = 256
     max_new_tokens: int = 40
     beams: int = 4
+    no_repeat: int = 3
     min_cosine: float = 0.99
     min_agreement: float = 0.95
     sample: int = 400

@@ -60,6 +60,10 @@ _converter.register_structure_hook(int, lambda value, _: _expect(value, int))
 _converter.register_structure_hook(bool, lambda value, _: _expect(value, bool))
 _converter.register_structure_hook(str, lambda value, _: _expect(value, str))
 _converter.register_structure_hook(float, lambda value, _: float(_expect(value, (int, float))))
+_converter.register_structure_hook_func(
+    lambda kind: kind == tuple[str, ...],
+    lambda value, _: tuple(_expect(item, str) for item in _expect(value, list)),
+)
 for _class in (HoverSettings, Settings):
     _names = {name: override(rename=_camel(name)) for name in _class.__dataclass_fields__}
     _converter.register_structure_hook(_class, make_dict_structure_fn(_class, _converter, **_names))  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ class RawClient:
             env={**os.environ, **(env or {})},
         )
         self.messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue()
+        self.shown: list[str] = []
         self.stderr = b""
         self._next_id = 0
         self._readers = [threading.Thread(target=self._read), threading.Thread(target=self._drain)]
@@ -79,6 +80,8 @@ class RawClient:
                 self.send({"id": message["id"], "result": None})
             elif message.get("id") == wanted:
                 return message
+            elif message.get("method") == "window/showMessage":
+                self.shown.append(message["params"]["message"])
 
     def initialize(self, root_uri: str | None = None, **options: Any) -> dict[str, Any]:
         params = {"processId": os.getpid(), "rootUri": root_uri, "capabilities": {}, **options}

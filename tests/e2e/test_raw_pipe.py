@@ -176,16 +176,8 @@ def test_requests_before_initialize_are_refused(start):
 def test_unusable_settings_are_shown_and_the_defaults_hold(start):
     client = start()
     client.initialize(initializationOptions={"threads": "many"})
-    shown = []
-    wanted = client.request("workspace/executeCommand", {"command": "sprig.status", "arguments": []})
-    while True:
-        message = client.messages.get(timeout=30)
-        assert isinstance(message, dict), message
-        if message.get("method") == "window/showMessage":
-            shown.append(message["params"]["message"])
-        if message.get("id") == wanted:
-            break
-    assert any("'many' is not of type int" in text for text in shown)
+    client.wait(client.request("workspace/executeCommand", {"command": "sprig.status", "arguments": []}))
+    assert any("'many' is not of type int" in text for text in client.shown)
     assert client.leave() == 0
 
 

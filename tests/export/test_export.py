@@ -32,7 +32,9 @@ from sprig_server.inference.summarizer import Summarizer
 
 # Random weights round worse than trained ones, so the gates of these recipes are wider.
 SEARCH = Recipe(task="search", model="", language="python", min_cosine=0.95)
-SUMMARIZE = Recipe(task="summarize", model="", language="python", min_agreement=0.5, max_new_tokens=8, beams=2)
+SUMMARIZE = Recipe(
+    task="summarize", model="", language="python", min_agreement=0.5, max_new_tokens=8, beams=2, no_repeat=0
+)
 
 
 @pytest.fixture(scope="module")

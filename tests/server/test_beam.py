@@ -182,3 +182,24 @@ def test_one_beam_is_the_path_of_best_tokens(seed):
 def test_log_softmax():
     logits = np.array([[0.0, log(3.0)], [1000.0, 1000.0]], dtype=np.float32)
     np.testing.assert_allclose(np.exp(log_softmax(logits)), [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)
+
+
+def test_no_run_of_tokens_stands_twice():
+    """The likeliest continuation goes round and round; blocked, it must take the next best way out."""
+    from sprig_server.inference.beam import repeating_tokens
+
+    assert repeating_tokens((1, 2, 3, 1, 2), 3) == [3]
+    assert repeating_tokens((1, 2, 1, 2, 1), 2) == [2, 2]
+    assert repeating_tokens((5,), 1) == [5]
+    assert repeating_tokens((1, 2), 3) == []
+    assert repeating_tokens((1, 2, 1), 0) == []
+
+    def step(tokens, parents):
+        logits = np.full((len(tokens), 4), -9.0, dtype=np.float32)
+        logits[np.arange(len(tokens)), np.where(tokens == 1, 2, 1)] = 5.0  # 1 2 1 2 ...
+        logits[:, 3] = 0.0
+        return logits
+
+    settings = {"start": 0, "end": 3, "beams": 1, "max_new_tokens": 8}
+    assert beam_search(step, **settings).tokens == (1, 2, 1, 2, 1, 2, 1, 2)
+    assert beam_search(step, **settings, no_repeat=3).tokens == (1, 2, 1, 2)

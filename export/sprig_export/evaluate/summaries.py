@@ -34,6 +34,7 @@ def summarize_with_torch(
     max_tokens: int,
     max_new_tokens: int,
     beams: int = 1,
+    no_repeat: int = 0,
 ) -> list[str]:
     """Summaries from the unexported model; `examples` are (code, language)."""
     summaries = []
@@ -45,6 +46,7 @@ def summarize_with_torch(
                 attention_mask=inputs["attention_mask"],
                 max_new_tokens=max_new_tokens,
                 num_beams=beams,
+                no_repeat_ngram_size=no_repeat,
                 do_sample=False,
             )
         summaries.append(tokenizer.decode(output[0], skip_special_tokens=True).strip())

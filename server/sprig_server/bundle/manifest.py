@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +38,10 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer."""
+    """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer.
+
+    No run of `no_repeat` tokens may stand twice in a summary; 0 allows everything.
+    """
 
     layers: int
     heads: int
@@ -46,6 +50,7 @@ class Decoding:
     end_token: int
     max_new_tokens: int
     beams: int
+    no_repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,25 @@ class Manifest:
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
 
+def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
+    """A hook that takes values of these types as they are, and nothing that could be converted to them."""
+
+    def check(value: Any, _: Any) -> Any:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise TypeError(f"{value!r} is not of type {kinds[0].__name__}")
+        return value
+
+    return check
+
+
 _converter = cattrs.Converter(forbid_extra_keys=True)
+for _kind in (str, int, bool):
+    _converter.register_structure_hook(_kind, _exactly(_kind))
+_converter.register_structure_hook(float, _exactly(float, int))
+_converter.register_structure_hook_func(
+    lambda kind: kind == tuple[str, ...],
+    lambda value, _: tuple(_exactly(str)(item, str) for item in _exactly(list, tuple)(value, list)),
+)
 for _class in (Base, Trim, Decoding, File, Manifest):
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)

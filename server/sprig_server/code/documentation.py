@@ -10,6 +10,7 @@ from tree_sitter import Node
 from sprig_server.code.syntax import SyntaxTree
 
 _STRING = re.compile(r"""^([A-Za-z]*)("{3}|'{3}|"|')(.*)\2$""", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE_MARK = re.compile(r"^\s*(?:///?|//!)<?!?\s?")
 _BLOCK_EDGE = re.compile(r"^/\*+[!<]*|\*+/$")
 _BLOCK_MARK = re.compile(r"^[ \t]*\*(?!\*)[ \t]?", re.MULTILINE)
@@ -30,36 +31,42 @@ def clean_docstring(literal: str) -> str:
     match = _STRING.match(literal.strip())
     if match is None or set(match[1].lower()) & {"b", "f"}:
         return ""
-    return inspect.cleandoc(match[3]).strip()
+    return inspect.cleandoc(match[3].replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def comment_above(tree: SyntaxTree, definition: Node) -> str:
-    """The text of the comments that stand right above a definition, without their marks.
+    """The text of the comments that stand right above a definition, without their marks."""
+    return clean_comment("\n".join(tree.text_of(node).rstrip() for node in comments_above(tree, definition)))
+
+
+def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
+    """The comments that stand right above a definition, in the order of the text.
 
     A block comment or an unbroken run of line comments counts where it starts its line and no blank line parts it
     from the definition (a documentation block may have one).
     """
-    comments: list[str] = []
+    comments: list[Node] = []
     below = definition
     node = definition.prev_sibling
     while node is not None and "comment" in node.type and _starts_its_line(tree, node):
-        text = tree.text_of(node).rstrip()
+        text = tree.text_of(node)
         is_block = text.startswith("/*")
-        blank_lines = tree.text[tree.end(node) : tree.start(below)].count("\n") - (not _ends_with_newline(tree, node))
+        between = tree.text[tree.end(node) : tree.start(below)]
+        blank_lines = len(_LINE_END.findall(between)) - (not text.endswith("\n"))
         if blank_lines > (1 if text.startswith(("/**", "/*!")) and not comments else 0):
             break
         if is_block and comments:
             break
-        comments.append(text)
+        comments.append(node)
         if is_block:
             break
         below, node = node, node.prev_sibling
-    return clean_comment("\n".join(reversed(comments)))
+    return comments[::-1]
 
 
 def clean_comment(comment: str) -> str:
     """The text of a block comment or of a run of line comments, without the marks and the common indentation."""
-    comment = comment.strip()
+    comment = comment.replace("\r\n", "\n").replace("\r", "\n").strip()
     if comment.startswith("/*"):
         inner = _BLOCK_MARK.sub("", _BLOCK_EDGE.sub("", comment))
     else:
@@ -71,7 +78,3 @@ def _starts_its_line(tree: SyntaxTree, node: Node) -> bool:
     start = tree.start(node)
     line_start = max(tree.text.rfind("\n", 0, start), tree.text.rfind("\r", 0, start)) + 1
     return not tree.text[line_start:start].strip()
-
-
-def _ends_with_newline(tree: SyntaxTree, node: Node) -> bool:
-    return tree.text_of(node).endswith("\n")

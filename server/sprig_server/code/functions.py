@@ -56,11 +56,12 @@ def called_name(text: str, language: str, offset: int) -> str | None:
     if leaf is None or leaf.child_count:
         return None
     callee = leaf
-    for parent in ancestors(leaf):
+    for parent in ancestors(tree, leaf):
         called = tree.language.calls.get(parent.type)
         if called is not None:
             return tree.text_of(leaf) if parent.child_by_field_name(called) == callee else None
-        if parent.end_byte != leaf.end_byte:  # a qualifier, or an argument: not what is called
+        # A qualifier, or an argument: not what is called. The name of a template ends before its arguments.
+        if parent.end_byte != leaf.end_byte and parent.child_by_field_name("name") != callee:
             return None
         callee = parent
     return None
@@ -77,12 +78,12 @@ def define_function(tree: SyntaxTree, lines: Lines, node: Node) -> Definition | 
     own_path = name_path(tree, name_node)
     if not own_path:
         return None
-    outer = outermost(tree.language, node)
+    outer = outermost(tree, node)
     scopes = scope_names(tree, node, name_node)
-    path = [*(scope for scope, _ in scopes), *own_path]
+    path = [*(scope for scope, _ in scopes if scope), *own_path]
     within_type = len(own_path) > 1 or (len(scopes) > 0 and scopes[-1][1])
     documentation, code = _documentation_and_code(tree, outer, body)
-    start, end = tree.start(outer), tree.end(outer)
+    start, end = start_of(tree, outer), tree.end(outer)
     return Definition(
         name=path[-1],
         qualified_name=tree.language.separator.join(path),
@@ -117,9 +118,7 @@ def name_node_of(language: Language, node: Node) -> Node | None:
 
 def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
     """The name as it is written, cut at the qualifiers: ["A<T>", "f"] for `A<T>::f`."""
-    if name_node.type == "operator_cast":
-        return [_SPACE.sub(" ", tree.text_of(name_node)).split("(")[0].strip()]
-    path: list[str] = []
+    path = owner_names(tree, name_node)
     while name_node.type == "qualified_identifier":
         scope, name = name_node.child_by_field_name("scope"), name_node.child_by_field_name("name")
         if scope is not None:
@@ -127,8 +126,27 @@ def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
         if name is None:
             return []
         name_node = name
-    name_text = _SPACE.sub(" ", tree.text_of(name_node)).strip("\"'#` ")
+    if name_node.type == "operator_cast":
+        return [*path, _SPACE.sub(" ", tree.text_of(name_node)).split("(")[0].strip()]
+    name_text = clean_name(tree.text_of(name_node))
     return [*path, name_text] if name_text else []
+
+
+def clean_name(name: str) -> str:
+    """A name without quotes and without line breaks; of C++ `inline` namespaces, the names only."""
+    return re.sub(r"\binline ", "", _SPACE.sub(" ", name)).strip("\"'` ")
+
+
+def owner_names(tree: SyntaxTree, name_node: Node) -> list[str]:
+    """Whose property is named, where it is a class as in `List.prototype.sum`: ["List"]."""
+    parent = name_node.parent
+    owner = parent.child_by_field_name("object") if parent is not None and parent.type == "member_expression" else None
+    if owner is None or owner.type != "member_expression":
+        return []
+    prototype, owner = owner.child_by_field_name("property"), owner.child_by_field_name("object")
+    if prototype is None or owner is None or tree.text_of(prototype) != "prototype":
+        return []
+    return [tree.text_of(owner)]
 
 
 def _declared_name(declarator: Node) -> Node | None:
@@ -136,7 +154,10 @@ def _declared_name(declarator: Node) -> Node | None:
     inside_function = False
     current: Node | None = declarator
     while current is not None:
-        if current.type == "operator_cast":
+        innermost = current
+        while innermost.type == "qualified_identifier" and (name := innermost.child_by_field_name("name")) is not None:
+            innermost = name
+        if innermost.type == "operator_cast":
             return current
         inside_function = inside_function or current.type == "function_declarator"
         inner = current.child_by_field_name("declarator")
@@ -151,13 +172,21 @@ def _declared_name(declarator: Node) -> Node | None:
 def scope_names(tree: SyntaxTree, node: Node, name_node: Node) -> list[tuple[str, bool]]:
     """The names that qualify a function, outermost first, each with whether it is a type."""
     scopes: list[tuple[str, bool]] = []
-    for parent in ancestors(node):
+    last: Node | None = name_node
+    for parent in ancestors(tree, node):
         if parent.type not in tree.language.scopes:
             continue
-        named = name_node_of(tree.language, parent) or parent.child_by_field_name("key")
-        if named is None or named == name_node:
+        if parent.id not in tree.names:  # finding the name takes longer the deeper a node lies
+            tree.names[parent.id] = name_node_of(tree.language, parent) or parent.child_by_field_name("key")
+        named = tree.names[parent.id]
+        if named is None and parent.type in tree.language.anonymous:
+            named = parent.child_by_field_name(tree.language.anonymous[parent.type])
+        if named is None and parent.type in tree.language.types:
+            scopes.append(("", True))
+        if named is None or named == last:  # `const A = class {}`: the declarator and the class have one name
             continue
-        name = _SPACE.sub(" ", tree.text_of(named)).strip("\"'#` ")
+        last = named
+        name = clean_name(tree.text_of(named))
         if name:
             scopes.append((name, parent.type in tree.language.types))
     scopes.reverse()
@@ -173,17 +202,30 @@ def _kind(language: Language, node: Node, path: Sequence[str], within_type: bool
     return "method" if within_type else "function"
 
 
-def outermost(language: Language, node: Node) -> Node:
+def outermost(tree: SyntaxTree, node: Node) -> Node:
     """The node with all that belongs to the definition: decorators, `export`, `const name =`, template header."""
     outer = node
-    for parent in ancestors(node):
-        if parent.type not in language.wrappers:
+    for parent in ancestors(tree, node):
+        if parent.type not in tree.language.wrappers:
             break
         others = [c for c in parent.named_children if c.type == "variable_declarator" and c != outer]
         if others:
             break
         outer = parent
     return outer
+
+
+def first_of(outer: Node) -> Node:
+    """The first of the decorators that stand beside a definition, as in TypeScript classes, or the definition."""
+    first = outer
+    while (before := first.prev_sibling) is not None and before.type == "decorator":
+        first = before
+    return first
+
+
+def start_of(tree: SyntaxTree, outer: Node) -> int:
+    """Offset of the first character of a definition, its decorators included."""
+    return tree.start(first_of(outer))
 
 
 def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
@@ -193,6 +235,9 @@ def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
             start = tree.start(child)
             break
     head = tree.text[start : tree.start(body)]
+    colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
+    if tree.language.docstrings and colon is not None:  # comments, and what cannot be parsed, stand before the body
+        head = tree.text[start : tree.start(colon)]
     initializers = next((c for c in node.children if c.type == "field_initializer_list"), None)
     if initializers is not None:
         head = tree.text[start : tree.start(initializers)]
@@ -200,22 +245,45 @@ def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
 
 
 def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[str, str]:
-    start, end = tree.start(outer), tree.end(outer)
+    start, end = start_of(tree, outer), tree.end(outer)
     if not tree.language.docstrings:
-        return comment_above(tree, outer), dedent(tree.text, start, end)
+        return comment_above(tree, first_of(outer)), dedent(tree.text, start, end)
+    documentation, holes = docstring_of(tree, body)
+    return documentation, dedent(tree.text, start, end, holes)
+
+
+def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a docstring, and where it stands: what is to be left out of the code, at most one range."""
     statement = docstring_node(body)
-    if statement is None:
-        return "", dedent(tree.text, start, end)
-    documentation = clean_docstring(tree.text_of(statement))
-    before = tree.text[: tree.start(statement)].rstrip(" \t")
-    code = before + _AFTER_DOCSTRING.sub("", tree.text[tree.end(statement) : end], count=1)
-    return documentation, dedent(code, start, len(code))
+    documentation = clean_docstring(tree.text_of(statement)) if statement is not None else ""
+    if statement is None or not documentation:
+        return "", []
+    start, end = tree.start(statement), tree.end(statement)
+    after = _AFTER_DOCSTRING.match(tree.text, end)
+    assert after is not None
+    if after.group().endswith(("\r", "\n")):  # the whole line goes
+        start = len(tree.text[:start].rstrip(" \t"))
+    return documentation, [(start, after.end())]
 
 
-def dedent(text: str, start: int, end: int) -> str:
-    """text[start:end] without its common indentation and without white space at the end."""
+def without(text: str, start: int, end: int, holes: Iterable[tuple[int, int]]) -> str:
+    """text[start:end] without the holes, which may nest; those that reach outside are passed over."""
+    kept: list[str] = []
+    position = start
+    for hole_start, hole_end in sorted(holes):
+        if hole_end <= position or hole_start < start or hole_end > end:
+            continue
+        kept.append(text[position : max(position, hole_start)])
+        position = hole_end
+    kept.append(text[position:end])
+    return "".join(kept)
+
+
+def dedent(text: str, start: int, end: int, holes: Iterable[tuple[int, int]] = ()) -> str:
+    """text[start:end] without the holes, its common indentation and space at the end; lines end in a line feed."""
     line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
     indentation = text[line_start:start]
-    if indentation.strip():  # something stands before the function on its line
+    if indentation.strip(" \t"):  # something stands before the function on its line
         indentation = ""
-    return textwrap.dedent(indentation + text[start:end]).rstrip()
+    code = indentation + without(text, start, end, holes)
+    return textwrap.dedent(code.replace("\r\n", "\n").replace("\r", "\n")).rstrip()

@@ -37,6 +37,7 @@ class Language:
     aliases: tuple[str, ...] = ()
     wrappers: frozenset[str] = frozenset()
     named_by: dict[str, str] = field(default_factory=dict)
+    anonymous: dict[str, str] = field(default_factory=dict)
     constructors: frozenset[str] = frozenset()
     separator: str = "."
     docstrings: bool = False
@@ -116,6 +117,7 @@ _JAVA = Language(
             "record_declaration",
             "annotation_type_declaration",
             "enum_constant",
+            "object_creation_expression",
         }
     ),
     types=frozenset(
@@ -126,8 +128,10 @@ _JAVA = Language(
             "record_declaration",
             "annotation_type_declaration",
             "enum_constant",
+            "object_creation_expression",
         }
     ),
+    anonymous={"object_creation_expression": "type"},
     calls={"method_invocation": "name", "object_creation_expression": "type"},
     statements=_C_FAMILY
     | {

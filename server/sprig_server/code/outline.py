@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
 from tree_sitter import Node
 
-from sprig_server.code.documentation import clean_docstring, comment_above, docstring_node
+from sprig_server.code.documentation import comment_above, comments_above
 from sprig_server.code.functions import (
+    dedent,
     define_function,
+    docstring_of,
+    first_of,
     name_node_of,
     name_path,
     outermost,
     scope_names,
     span_of,
+    start_of,
+    without,
 )
 from sprig_server.code.languages import find_language
 from sprig_server.code.lines import Lines
@@ -38,22 +42,23 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
     tree = SyntaxTree(text, find_language(language))
     lines = Lines(text)
     functions: list[Definition] = []
+    classes: list[Definition] = []
     bodies: list[tuple[int, int]] = []
+    documentation, holes = docstring_of(tree, tree.root) if tree.language.docstrings else ("", [])
     for node in tree.nodes(tree.language.functions):
-        function = define_function(tree, lines, node)
         body = node.child_by_field_name("body")
-        if function is not None and body is not None:
-            functions.append(function)
+        if body is not None and (f := define_function(tree, lines, node)):
+            functions.append(f)
             bodies.append((tree.start(body), tree.end(body)))
-    classes = [_define_class(tree, lines, node, bodies) for node in tree.nodes(tree.language.types)]
-    found = [*functions, *(c for c in classes if c is not None)]
-    rest = _without(text, 0, len(text), [(d.span.start, d.span.end) for d in found])
+            holes += _holes(tree, node, f)
+    for node in tree.nodes(tree.language.types):
+        if c := _define_class(tree, lines, node, bodies):
+            classes.append(c)
+            holes += _holes(tree, node, c)
+    found = [*functions, *classes]
+    rest = without(text, 0, len(text), holes).replace("\r\n", "\n").replace("\r", "\n")
     if not _WORD.search(rest):
         return tuple(found)
-    documentation = ""
-    statement = docstring_node(tree.root) if tree.language.docstrings else None
-    if statement is not None:
-        documentation = clean_docstring(tree.text_of(statement))
     here = Span(0, len(text), 0, len(lines) - 1)
     whole = Definition(module, module, "module", tree.language.name, "", documentation, rest, here, Span(0, 0, 0, 0))
     return (*found, whole)
@@ -65,13 +70,14 @@ def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple
     path = name_path(tree, name_node) if name_node is not None else []
     if body is None or name_node is None or not path:
         return None
-    outer = outermost(tree.language, node)
-    start, end = tree.start(outer), tree.end(outer)
-    documentation = comment_above(tree, outer)
+    outer = outermost(tree, node)
+    start, end = start_of(tree, outer), tree.end(outer)
+    holes = [hole for hole in bodies if start < hole[0]]
+    documentation = comment_above(tree, first_of(outer))
     if tree.language.docstrings:
-        statement = docstring_node(body)
-        documentation = clean_docstring(tree.text_of(statement)) if statement is not None else ""
-    path = [*(name for name, _ in scope_names(tree, node, name_node)), *path]
+        documentation, own = docstring_of(tree, body)
+        holes += own
+    path = [*(name for name, _ in scope_names(tree, node, name_node) if name), *path]
     return Definition(
         name=path[-1],
         qualified_name=tree.language.separator.join(path),
@@ -79,20 +85,13 @@ def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple
         language=tree.language.name,
         signature=" ".join(tree.text[start : tree.start(body)].split()).rstrip("{: "),
         documentation=documentation,
-        code=textwrap.dedent(_without(tree.text, start, end, bodies)).rstrip(),
+        code=dedent(tree.text, start, end, holes),
         span=span_of(lines, start, end),
         name_span=span_of(lines, tree.start(name_node), tree.end(name_node)),
     )
 
 
-def _without(text: str, start: int, end: int, holes: list[tuple[int, int]]) -> str:
-    """text[start:end] without the holes, which may nest and may reach outside."""
-    kept: list[str] = []
-    position = start
-    for hole_start, hole_end in sorted(holes):
-        if hole_end <= position or hole_start >= end or hole_start < start:
-            continue
-        kept.append(text[position : max(position, hole_start)])
-        position = hole_end
-    kept.append(text[position:end])
-    return "".join(kept)
+def _holes(tree: SyntaxTree, node: Node, definition: Definition) -> list[tuple[int, int]]:
+    """What a definition takes out of its module: itself and the comments above that document it."""
+    above = [] if tree.language.docstrings else comments_above(tree, first_of(outermost(tree, node)))
+    return [(definition.span.start, definition.span.end), *((tree.start(c), tree.end(c)) for c in above)]

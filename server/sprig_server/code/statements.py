@@ -38,9 +38,9 @@ _UPDATES = frozenset({"augmented_assignment", "augmented_assignment_expression",
 _ASSIGNMENTS = frozenset({"assignment", "assignment_expression"})
 _UNWRAPPED = frozenset({"await", "await_expression", "parenthesized_expression"})
 _LOGGER = re.compile(
-    r"^(?:.*(?:\.|->|::|\b))?(?:log(?:ger|ging)?|LOG(?:GER)?|console|f?print(?:f|ln)?|cout|cerr|clog)\b"
+    r"^(?:.*(?:\.|->|::|\b))?_?(?:log(?:ger|ging)?|LOG(?:GER)?|console|f?print(?:f|ln)?|cout|cerr|clog)\b"
 )
-_SETTER = re.compile(r"(?:^|\.|->|::)set[A-Z_]\w*$")
+_SETTER = re.compile(r"(?:^|\.|->|::)set[A-Z_]\w*$|(?:\.|->|::)set$")
 _GETTER = re.compile(r"(?:^|\.|->|::)get(?:[A-Z_]\w*)?$")
 
 
@@ -63,9 +63,11 @@ def split_statements(text: str, language: str) -> tuple[Statement, ...]:
                 continue
             categories.append(_category(tree, node))
             owner[tree.start(node) : tree.end(node)] = len(categories) - 1
-        elif node.children and node.children[-1].type == "}":
-            categories.append("none")
-            owner[tree.end(node) - 1 : tree.end(node)] = len(categories) - 1
+            continue
+        for child in node.children:  # what has no class of its own is "none", not a part of the header around it
+            if child.type != "{" and child.type not in tree.language.statements:
+                categories.append("none")
+                owner[tree.start(child) : tree.end(child)] = len(categories) - 1
     lines = Lines(text)
     edges = (np.flatnonzero(np.diff(owner)) + 1).tolist()
     statements: list[Statement] = []

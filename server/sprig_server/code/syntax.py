@@ -21,10 +21,11 @@ _parsers = threading.local()
 class SyntaxTree:
     """The tree of one text; `start` and `end` give a node's place in characters of that text."""
 
-    __slots__ = ("_characters", "language", "root", "source", "text")
+    __slots__ = ("_characters", "language", "names", "root", "source", "text")
 
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
+        self.names: dict[int, Node | None] = {}  # by node id; kept by `functions.scope_names`
         self.language = language
         # Every replacement keeps the length, so that offsets in the tree are offsets in the text.
         clean = _LONE_RETURN.sub("\n", text).replace("\0", " ")
@@ -54,21 +55,26 @@ class SyntaxTree:
         """The smallest named node that holds the character at `offset`, or ends there."""
         byte = len(self.text[:offset].encode("utf-8", errors="replace"))
         leaf = self.root.named_descendant_for_byte_range(byte, byte)
-        if leaf is not None and leaf.named_child_count and byte:
+        if leaf is not None and leaf.child_count and byte:
             before = self.root.named_descendant_for_byte_range(byte - 1, byte - 1)
-            return before if before is not None and not before.named_child_count else leaf
+            return before if before is not None and not before.child_count else leaf
         return leaf
 
     def _character(self, byte: int) -> int:
         return byte if self._characters is None else int(self._characters[byte])
 
 
-def ancestors(node: Node) -> Iterator[Node]:
-    """The parents of `node`, nearest first."""
-    parent = node.parent
-    while parent is not None:
-        yield parent
-        parent = parent.parent
+def ancestors(tree: SyntaxTree, node: Node) -> Iterator[Node]:
+    """The parents of `node`, nearest first.
+
+    One way down from the root: `Node.parent` goes that way for each single step, which deep nesting makes too slow.
+    """
+    path: list[Node] = []
+    current: Node | None = tree.root
+    while current is not None and current != node:
+        path.append(current)
+        current = current.child_with_descendant(node)
+    return reversed(path)
 
 
 def _parser(language: Language) -> Parser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_SHAPE = re.compile(r"X+(?=Xx)|X?x+|X+|\d+|[^\W\dXx_]+|-+")
 _IDENTIFIER = re.compile(r"\w+")
 
 # Words of a question that say nothing about the code it asks for.
@@ -83,7 +84,11 @@ STOP_WORDS = frozenset(
 
 def split_identifier(identifier: str) -> list[str]:
     """The lower-cased words of an identifier: ["parse", "http", "url", "2"] for `parseHTTP_url2`."""
-    return [piece.lower() for piece in _PIECE.findall(identifier)]
+    if identifier.isascii():
+        return [piece.lower() for piece in _PIECE.findall(identifier)]
+    # The same for letters of any script: "X" for an upper-case one, "x" for a lower-case one, "-" for one without case.
+    shape = "".join("X" if c.isupper() else "x" if c.islower() else "-" if c.isalpha() else c for c in identifier)
+    return [identifier[m.start() : m.end()].lower() for m in _SHAPE.finditer(shape)]
 
 
 def split_words(text: str) -> list[str]:

@@ -30,12 +30,13 @@ def beam_search(
     end: int,
     beams: int,
     max_new_tokens: int,
+    no_repeat: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Hypothesis:
     """The best sequence by mean log-probability; with one beam this is greedy decoding.
 
     Ends as soon as an ended hypothesis has a better mean than every open one has so far; a hypothesis that reaches
-    `max_new_tokens` counts as ended there.
+    `max_new_tokens` counts as ended there. Where `no_repeat` is above 0, no run of that many tokens occurs twice.
 
     Raises:
         Cancelled: `stop` returned True between two steps.
@@ -49,6 +50,8 @@ def beam_search(
         if stop():
             raise Cancelled
         candidates = totals[:, None] + log_softmax(step(tokens, parents))  # [k, v]
+        for row, prefix in enumerate(prefixes):
+            candidates[row, repeating_tokens(prefix, no_repeat)] = -np.inf
         k, v = candidates.shape
         # As many again as there are beams, since at most one candidate of each row ends it.
         order = _largest(candidates.ravel(), min(beams + k, k * v))
@@ -66,6 +69,15 @@ def beam_search(
             return best
     by_length = Hypothesis(prefixes[0], open_mean)
     return best if best is not None and best.score >= by_length.score else by_length
+
+
+def repeating_tokens(prefix: tuple[int, ...], length: int) -> list[int]:
+    """The tokens that would end a run of `length` tokens which `prefix` already holds; none where `length` is 0."""
+    if length < 1 or len(prefix) < length:
+        return []
+    tail = prefix[len(prefix) - length + 1 :]
+    starts = range(len(prefix) - length + 1)
+    return [prefix[i + length - 1] for i in starts if prefix[i : i + length - 1] == tail]
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -66,6 +66,7 @@ class Summarizer:
             end=self._decoding.end_token,
             beams=beams or self._decoding.beams,
             max_new_tokens=self._decoding.max_new_tokens,
+            no_repeat=self._decoding.no_repeat,
             stop=stop,
         )
         return Summary(self._tokenizer.decode(list(best.tokens)).strip(), best.score)
