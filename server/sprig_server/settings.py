@@ -8,6 +8,7 @@ from typing import Any
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
+from cattrs.v import format_exception
 
 from sprig_server.inference.session import default_threads
 
@@ -89,7 +90,12 @@ def parse_settings(data: Any) -> tuple[Settings, tuple[str, ...]]:
     try:
         return _converter.structure(_without_nulls(data), Settings), ()
     except Exception as error:
-        return Settings(), tuple(cattrs.transform_error(error, path=SECTION))
+        return Settings(), tuple(cattrs.transform_error(error, path=SECTION, format_exception=_describe))
+
+
+def _describe(error: BaseException, kind: type | None) -> str:
+    """What is wrong with one value; our own messages quote it."""
+    return str(error) if isinstance(error, TypeError) else format_exception(error, kind)
 
 
 def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:

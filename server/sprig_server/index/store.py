@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def index_path(root: Path) -> Path:
 class Store:
     """One connection to the index of a workspace; usable from any thread, one call at a time.
 
-    Every method raises `DamagedIndex` where the file turns out to be damaged.
+    Every method raises `DamagedIndex` where the file turns out to be damaged; the index is empty from then on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -135,18 +135,31 @@ class Store:
             self._connection.close()
 
     @contextmanager
+    def _healing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise SprigError(f'the index "{self.path}" cannot be used now ({error}): try again') from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            self._connection.close()
+            delete_index(self.path)
+            self._connection = _connect(self.path)
+            raise DamagedIndex(f'the index "{self.path}" was damaged ({error}): it is built anew, ask again') from None
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _damage_noticed(self.path):
+        with self._lock, self._healing():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # a damaged file may refuse even that
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
 
     def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, _damage_noticed(self.path):
+        with self._lock, self._healing():
             return self._connection.execute(query, values).fetchall()
 
     def file_states(self) -> dict[str, FileState]:
@@ -318,16 +331,6 @@ def delete_index(path: Path) -> None:
     """Delete an index with what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-@contextmanager
-def _damage_noticed(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise SprigError(f'the index "{path}" cannot be used now ({error}): try again') from None
-    except sqlite3.DatabaseError as error:
-        raise DamagedIndex(f'the index "{path}" is damaged ({error}): it is built anew, ask again') from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

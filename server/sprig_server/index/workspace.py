@@ -11,7 +11,7 @@ from sprig_server.errors import DamagedIndex, InvalidInput
 from sprig_server.index import build
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.ranking import fuse, rank
-from sprig_server.index.store import Entry, Statistics, Store, delete_index, index_path
+from sprig_server.index.store import Entry, Statistics, Store, index_path
 from sprig_server.index.vectors import VectorTable
 from sprig_server.inference.models import Models
 from sprig_server.types import Hit
@@ -49,8 +49,8 @@ class Workspace:
         self._table = VectorTable(self._reader)
 
     def _start_anew(self) -> None:
+        """Leave the damaged file, which one of the two connections has deleted and made anew, with both."""
         self.close()
-        delete_index(self.store.path)
         self.store, self._reader = Store(self.store.path), Store(self.store.path)
         self._table = VectorTable(self._reader)
 
