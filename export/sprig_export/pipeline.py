@@ -21,7 +21,7 @@ from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
 from sprig_export.onnx.convert import convert_encoder, convert_encoder_decoder
-from sprig_export.onnx.quantize import quantize, share_embedding
+from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.validate import (
     ValidationFailed,
     reference_logits,
@@ -172,7 +172,6 @@ def _export_summarize(
     with run.stage("quantize to int8") as facts:
         _replace_quantized(encoder)
         _replace_quantized(decoder)
-        facts["shared_embedding"] = share_embedding(decoder)
         facts["megabytes"] = _megabytes(encoder, decoder)
         (staging / "tokenizer.json").write_bytes((checkpoint.folder / "tokenizer.json").read_bytes())
     with run.stage("compare greedy tokens") as facts:

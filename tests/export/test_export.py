@@ -12,14 +12,16 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnxruntime.quantization import quantize_dynamic
 from transformers import AutoModel, AutoTokenizer
 
 from sprig_export.architectures import load_encoder_decoder
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx.convert import convert_encoder_decoder
-from sprig_export.onnx.quantize import quantize, share_embedding
+from sprig_export.onnx.quantize import quantize_lookups
 from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
 from sprig_export.recipe import Recipe
@@ -92,7 +94,7 @@ def test_more_beams_never_score_lower_on_average(summary_bundle: Path, examples:
     summarizer = Summarizer(open_bundle(summary_bundle), threads=1)
     greedy = [summarizer.summarize(e.code, "python", beams=1).confidence for e in examples[:16]]
     beamed = [summarizer.summarize(e.code, "python", beams=4).confidence for e in examples[:16]]
-    assert np.mean(beamed) >= np.mean(greedy) - 1e-6
+    assert np.mean(beamed) >= np.mean(greedy) - 0.01, "a wider search may end elsewhere, but hardly worse"
 
 
 def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_path: Path):
@@ -110,30 +112,38 @@ def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_p
         validate_encoder_decoder(model, encoder, decoder, ids, mask, target)
 
 
-def test_sharing_the_embedding_changes_the_size_and_not_the_answers(encoder_decoder: Path, tmp_path: Path):
+def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path, tmp_path: Path):
     _, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
-    apart, shared = tmp_path / "apart.onnx", tmp_path / "shared.onnx"
-    quantize(decoder, apart)
-    shutil.copy(apart, shared)
-    assert share_embedding(shared)
-    table = load_encoder_decoder(encoder_decoder).config.vocab_size * 32
-    assert shared.stat().st_size < apart.stat().st_size - 0.8 * table
-    first, second = (ort.InferenceSession(str(path)) for path in (apart, shared))
-    feeds = {}
-    for node in first.get_inputs():
+    model = load_encoder_decoder(encoder_decoder)
+    v, d = model.get_input_embeddings().weight.shape
+    small, graph = tmp_path / "small.onnx", onnx.load(decoder).graph
+    quantize_dynamic(decoder, small, per_channel=True, op_types_to_quantize=["MatMul"])
+    quantized = onnx.load(small)
+    monolith = [t for t in quantized.graph.initializer if sorted(t.dims) == sorted((v, d))]
+    assert len(monolith) == 2, "the quantizer alone keeps a table and a projection"
+    quantize_module._SMALL_TABLE, before = 1, quantize_module._SMALL_TABLE
+    try:
+        quantize_lookups(quantized.graph)
+    finally:
+        quantize_module._SMALL_TABLE = before
+    (shared,) = [t for t in quantized.graph.initializer if sorted(t.dims) == sorted((v, d))]
+    assert shared.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    onnx.save(quantized, small)
+    full, compact = (ort.InferenceSession(str(path)) for path in (decoder, small))
+    draw, feeds = np.random.default_rng(1), {}
+    for node in graph.input:
+        dims = [x.dim_param or x.dim_value for x in node.type.tensor_type.shape.dim]
         shape = [
-            2 if d == "batch_size" else 0 if "past_decoder" in str(d) else 5 if isinstance(d, str) else d
-            for d in node.shape
+            2 if x == "batch_size" else 0 if "past_decoder" in str(x) else 5 if isinstance(x, str) else x for x in dims
         ]
         if node.name == "input_ids":
-            feeds[node.name] = np.array([[7], [9]])
+            feeds[node.name] = np.array([[7], [v - 1]])
         elif "mask" in node.name:
             feeds[node.name] = np.ones(shape, dtype=np.int64)
         else:
-            feeds[node.name] = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    one, two = first.run(["logits"], feeds)[0], second.run(["logits"], feeds)[0]
-    assert np.abs(one - two).max() < 0.1 * np.abs(one).max()
-    assert len(onnx.load(shared).graph.initializer) < len(onnx.load(apart).graph.initializer)
+            feeds[node.name] = draw.normal(size=shape).astype(np.float32)
+    one, two = full.run(["logits"], feeds)[0], compact.run(["logits"], feeds)[0]
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.98
 
 
 def test_an_export_replaces_a_bundle_and_nothing_else(bert: Path, examples: list[Example], tmp_path: Path):
