@@ -91,7 +91,9 @@ def export(
             recipe, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run
         )
         with run.stage("write the bundle"):
-            report = {"recipe": asdict(recipe), "stages": run.stages, "quality": manifest.quality}
+            # By its name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
+            named_recipe = asdict(recipe) | {"model": checkpoint.name}
+            report = {"recipe": named_recipe, "stages": run.stages, "quality": manifest.quality}
             return write_bundle(staging, output, manifest, report)
 
 
