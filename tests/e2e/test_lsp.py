@@ -197,3 +197,16 @@ async def test_a_folder_can_be_added_and_removed(client: LanguageClient, tmp_pat
     event = lsp.WorkspaceFoldersChangeEvent(added=[], removed=[folder])
     client.workspace_did_change_workspace_folders(lsp.DidChangeWorkspaceFoldersParams(event))
     assert all(hit.name != "drain_queue" for hit in (await search(client, "drain queue")).hits)
+
+
+async def test_changed_settings_take_effect(client: LanguageClient, project: Path):
+    uri = open_document(client, project / "shapes.py")
+    assert await hover(client, uri, SHAPES, "circle_area", 3) is not None
+    client.set_configuration({"sprig": {"hover": {"enabled": False}}})
+    settings = {"sprig": {"hover": {"enabled": False}}}
+    client.workspace_did_change_configuration(lsp.DidChangeConfigurationParams(settings=settings))
+    for _ in range(50):
+        if await hover(client, uri, SHAPES, "circle_area", 3) is None:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("hovers are still answered")

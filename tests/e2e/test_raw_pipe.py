@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SHAPES, position
-from .raw_client import RawClient
+from .raw_client import COMMAND, RawClient
 
 
 @pytest.fixture
@@ -196,3 +199,29 @@ def test_a_request_after_shutdown_is_refused(start):
     assert client.wait(client.request("workspace/symbol", {"query": "x"}))["error"]["code"] == -32600
     client.send({"method": "exit"})
     assert client.exit_code() == 0
+
+
+def test_it_listens_on_a_port_for_debugging():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([*COMMAND, "--tcp", str(port)], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.1)
+        with connection, connection.makefile("rwb") as stream:
+            params = {"processId": None, "rootUri": None, "capabilities": {}}
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).encode()
+            stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            stream.flush()
+            length = int(stream.readline().split(b":")[1])
+            while stream.readline() != b"\r\n":
+                pass
+            assert b'"serverInfo"' in stream.read(length)
+    finally:
+        process.kill()
+        process.wait()
