@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sprig_server.code.functions import called_name, parse_functions
+from sprig_server.code.lines import Lines
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
 from sprig_server.inference.models import Models
@@ -101,5 +102,5 @@ def summarize(function: Definition, models: Models, cache: SummaryCache, stop: C
 
 def _span_of_name(text: str, offset: int, name: str) -> Span:
     start = text.rfind(name, 0, offset + len(name))
-    line = text.count("\n", 0, start)
+    line = Lines(text).line_of(start)
     return Span(start, start + len(name), line, line)
