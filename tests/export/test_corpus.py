@@ -162,7 +162,7 @@ def test_build_writes_pairs_once_and_counts_what_it_leaves_out(tmp_path: Path) -
 
     rows = pyarrow.parquet.read_table(tmp_path / "pairs.parquet").to_pylist()
     assert sorted((row["package"], row["name"]) for row in rows) == [("one-1.0", "weigh"), ("two-2.0", "mix")]
-    assert all(row["split"] == split_of(row["package"]) for row in rows)
+    assert all(row["split"] == split_of(row["package"], "python") for row in rows)
     assert report.skipped["pairs that repeat evaluation data"] == 1
     assert report.skipped["duplicate pairs"] == 1
     assert report.skipped["files of packages kept for measuring"] == 1
@@ -187,14 +187,6 @@ def test_archives_cannot_write_outside_their_folder(tmp_path: Path) -> None:
 
 def test_sources_name_exact_versions(tmp_path: Path) -> None:
     path = tmp_path / "sources.toml"
-    path.write_text('language = "python"\npackages = ["django>=5"]\n')
+    path.write_text('language = "python"\nregistry = "pypi"\npackages = ["django>=5"]\n')
     with pytest.raises(InvalidInput, match="one release"):
         read_sources(path)
-
-
-def test_committed_sources_hold_nothing_that_is_kept_for_measuring() -> None:
-    from sprig_export import corpus
-
-    sources = read_sources(Path(corpus.__file__).with_name("python_packages.toml"))
-    assert len(sources.packages) > 100
-    assert not [p.folder for p in sources.packages if excluded(p.folder, never_train("python"))]

@@ -21,10 +21,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sprig_export.train.data import plan_batches, prepare, read_examples
-from sprig_export.train.recipe import Recipe, Stage, read_recipe
+from sprig_export.train.recipe import Stage, SummaryRecipe, read_search_recipe, read_summary_recipe
 from sprig_export.train.start import start_model
-from sprig_export.train.summarize import learning_rate, train
+from sprig_export.train.summarize import learning_rate, train_summary
+from sprig_export.train.summary_data import plan_batches, prepare, read_examples
 from sprig_export.train.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
@@ -110,7 +110,7 @@ def prepared(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
                     stream.write(json.dumps({**row, "docstring": row["summary"].lower()}) + "\n")
     recipe = folder / "recipe.toml"
     recipe.write_text(RECIPE.format(start=json.dumps(str(bert))))
-    prepare(read_recipe(recipe), folder / "pairs.parquet", folder / "data", folder)
+    prepare(read_summary_recipe(recipe), [folder / "pairs.parquet"], folder / "data", folder)
     return recipe, folder / "data"
 
 
@@ -118,7 +118,8 @@ def test_committed_recipes_can_be_read() -> None:
     paths = sorted(RECIPES.glob("*.toml"))
     assert paths
     for path in paths:
-        assert read_recipe(path).name == path.stem
+        read = read_search_recipe if path.stem.startswith("search") else read_summary_recipe
+        assert read(path).name == path.stem
 
 
 @pytest.mark.parametrize(
@@ -133,19 +134,19 @@ def test_recipe_refuses_what_it_does_not_know(tmp_path: Path, change: str, messa
     path = tmp_path / "recipe.toml"
     path.write_text(change + "\n" + RECIPE.format(start='"bert"'))
     with pytest.raises(InvalidInput, match=message):
-        read_recipe(path)
+        read_summary_recipe(path)
 
 
 def test_recipe_needs_stages(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('name = "x"\nstart = "y"\n')
     with pytest.raises(InvalidInput, match="stages"):
-        read_recipe(path)
+        read_summary_recipe(path)
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     stages = (Stage("one", 100, 1e-3), Stage("two", 100, 4e-4))
-    recipe = Recipe("r", "s", stages, warm_up_steps=10)
+    recipe = SummaryRecipe("r", "s", stages, warm_up_steps=10)
     rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
     assert rates[0] == pytest.approx(1e-4)
     assert rates[100] == pytest.approx(4e-4)
@@ -173,7 +174,7 @@ def test_encoder_moves_over_exactly() -> None:
     old = Tokenizer(models.WordLevel({"[CLS]": 0, "[SEP]": 1, ";": 2, "[UNK]": 3}, unk_token="[UNK]"))
     old.pre_tokenizer = pre_tokenizers.Whitespace()
     new = train_tokenizer(["some text"], 300)
-    recipe = Recipe("r", "s", (Stage("one", 1, 1e-3),), encoder_layers=2, decoder_layers=1, positions=32)
+    recipe = SummaryRecipe("r", "s", (Stage("one", 1, 1e-3),), encoder_layers=2, decoder_layers=1, positions=32)
     model = start_model(recipe, bert, old, new, [[5, 6]]).eval()
     ids = torch.randint(10, 64, (3, 7))
     with torch.no_grad():
@@ -186,7 +187,7 @@ def test_encoder_moves_over_exactly() -> None:
 
 
 def test_batches_are_the_same_for_a_seed_and_never_too_large() -> None:
-    recipe = Recipe("r", "s", (Stage("one", 1, 1e-3),), long_tokens=40, long_share=0.5)
+    recipe = SummaryRecipe("r", "s", (Stage("one", 1, 1e-3),), long_tokens=40, long_share=0.5)
     lengths = np.random.default_rng(3).integers(2, 60, 500)
     one, two = (plan_batches(lengths, recipe, 200, 7) for _ in range(2))
     seen: list[int] = []
@@ -210,9 +211,9 @@ def test_prepared_examples_are_what_the_server_would_feed(prepared: tuple[Path, 
 
 def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(prepared: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, data = prepared
-    train(recipe, data, tmp_path / "whole")
+    train_summary(read_summary_recipe(recipe), data, tmp_path / "whole")
     for stop in (2, 5, None):  # stops within and between stages
-        train(recipe, data, tmp_path / "parts", stop)
+        train_summary(read_summary_recipe(recipe), data, tmp_path / "parts", stop)
     whole = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
     parts = torch.load(tmp_path / "parts" / "state.pt", weights_only=True)
     assert whole["step"] == parts["step"] == 8
@@ -223,7 +224,7 @@ def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(prepared: tupl
 
 
 def test_trained_model_is_a_plain_folder(prepared: tuple[Path, Path], tmp_path: Path) -> None:
-    train(*prepared, tmp_path / "run")
+    train_summary(read_summary_recipe(prepared[0]), prepared[1], tmp_path / "run")
     folder = tmp_path / "run" / "model"
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -236,11 +237,11 @@ def test_trained_model_is_a_plain_folder(prepared: tuple[Path, Path], tmp_path: 
 
 def test_run_of_another_recipe_is_not_continued(prepared: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, data = prepared
-    train(recipe, data, tmp_path / "run", 2)
+    train_summary(read_summary_recipe(recipe), data, tmp_path / "run", 2)
     changed = tmp_path / "changed.toml"
     changed.write_text("seed = 2\n" + recipe.read_text())
     with pytest.raises(InvalidInput, match="another recipe"):
-        train(changed, data, tmp_path / "run")
+        train_summary(read_summary_recipe(changed), data, tmp_path / "run")
     (tmp_path / "run" / "state.pt").write_bytes(b"damaged")
     with pytest.raises(InvalidInput, match="delete it to start again"):
-        train(recipe, data, tmp_path / "run")
+        train_summary(read_summary_recipe(recipe), data, tmp_path / "run")

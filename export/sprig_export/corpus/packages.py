@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -15,16 +12,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sprig_export.train.toml import read_toml
+from rich.console import Console
+from rich.progress import Progress
+
+from sprig_export.corpus.registries import DOWNLOADS, prepare_debian, require_tool
+from sprig_export.toml import read_toml
+from sprig_server.code.languages import LANGUAGES
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
 _PARALLEL = 6
-_TIMEOUT = 600  # seconds for one package
 _LARGEST_FILE = 1_000_000  # bytes; larger sources are generated or data
-SUFFIXES = {"python": (".py",)}
-"""Per language, how the names of its source files end."""
-_PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
+_SERVED = {"python": ("python",), "java": ("java",), "javascript": ("javascript", "typescript"), "cpp": ("cpp",)}
+_STUBS = (".pyi", ".pyw")
+SUFFIXES = {
+    corpus: tuple(e for lang in LANGUAGES if lang.name in served for e in lang.extensions if e not in _STUBS)
+    for corpus, served in _SERVED.items()
+}
+"""Per corpus, how the names of its source files end; that of JavaScript holds TypeScript too."""
+_PINNED = re.compile(r"(@?[A-Za-z0-9][A-Za-z0-9._+/-]*)==([A-Za-z0-9.:!+~_-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,15 @@ class Package:
     @property
     def folder(self) -> str:
         """The name of the folder that its sources are unpacked into."""
-        return f"{self.name}-{self.version}"
+        return f"{self.name}-{self.version}".replace("/", "+").replace(":", "%")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a sources file names: releases of one language."""
+    """What a sources file names: releases of one language in one registry."""
 
     language: str
+    registry: str
     packages: tuple[Package, ...]
 
 
@@ -63,10 +70,11 @@ def read_sources(path: Path) -> Sources:
         InvalidInput: no such file, no TOML, or an entry that is not `name==version`.
     """
     content = read_toml(path)
-    language, entries = content.get("language"), content.get("packages")
-    if language not in SUFFIXES or not isinstance(entries, list):
+    language, registry, entries = content.get("language"), content.get("registry"), content.get("packages")
+    if language not in SUFFIXES or registry not in DOWNLOADS or not isinstance(entries, list):
         raise InvalidInput(
-            f"{path} is no sources file: it needs a `language` ({' or '.join(SUFFIXES)}) and `packages`."
+            f"{path} is no sources file: it needs a `language` ({' or '.join(SUFFIXES)}), "
+            f"a `registry` ({' or '.join(DOWNLOADS)}) and `packages`."
         )
     packages = []
     for entry in entries:
@@ -74,7 +82,7 @@ def read_sources(path: Path) -> Sources:
         if pinned is None:
             raise InvalidInput(f"{path}: {entry!r} must name one release, as in 'django==5.2.19'.")
         packages.append(Package(pinned[1], pinned[2]))
-    return Sources(language, tuple(packages))
+    return Sources(language, registry, tuple(packages))
 
 
 def fetch(sources: Path, output: Path) -> Fetched:
@@ -83,13 +91,19 @@ def fetch(sources: Path, output: Path) -> Fetched:
     A release that is there already is not fetched again; one that cannot be had is logged and left out.
 
     Raises:
-        InvalidInput: the sources file cannot be read.
+        InvalidInput: the sources file cannot be read, or the registry's tool is missing.
     """
     named = read_sources(sources)
     output.mkdir(parents=True, exist_ok=True)
-    suffixes = SUFFIXES[named.language]
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        present = list(pool.map(lambda package: _fetch_one(package, suffixes, output), named.packages))
+    require_tool(named.registry)
+    if named.registry == "debian":
+        prepare_debian(output)
+    with (
+        ThreadPoolExecutor(_PARALLEL) as pool,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        fetched = pool.map(lambda package: _fetch_one(package, named, output), named.packages)
+        present = list(progress.track(fetched, total=len(named.packages), description="releases"))
     missing = tuple(p.folder for p, there in zip(named.packages, present, strict=True) if not there)
     return Fetched(sum(present), missing)
 
@@ -112,44 +126,27 @@ def unpack(archive: Path, suffixes: tuple[str, ...], folder: Path) -> int:
     return count
 
 
-def _fetch_one(package: Package, suffixes: tuple[str, ...], output: Path) -> bool:
+def _fetch_one(package: Package, named: Sources, output: Path) -> bool:
     target = output / package.folder
     if target.is_dir():
         return True
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=output) as temporary:
         work = Path(temporary)
-        archive = _download(package, work / "archive")
-        if archive is None:
-            return False
-        unpacked = work / "sources"
+        archives, unpacked = work / "archives", work / "sources"
+        archives.mkdir()
         unpacked.mkdir()
         try:
-            count = unpack(archive, suffixes, unpacked)
+            found = DOWNLOADS[named.registry](package.name, package.version, archives)
+            count = sum(unpack(archive, SUFFIXES[named.language], unpacked) for archive in found)
         except InvalidInput as error:
             _LOG.warning("%s", error)
+            return False
+        if not found:
+            _LOG.warning("%s could not be downloaded and is left out", package.folder)
             return False
         unpacked.replace(target)
     _LOG.info("%s: %d source files", package.folder, count)
     return True
-
-
-def _download(package: Package, folder: Path) -> Path | None:
-    """The archive of a release: its wheel, or its source archive where there is no wheel for this machine."""
-    for binary in ("--only-binary=:all:", "--no-binary=:all:"):
-        shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", binary]
-        try:
-            release = f"{package.name}=={package.version}"
-            done = subprocess.run(
-                [*command, "--dest", str(folder), release], capture_output=True, timeout=_TIMEOUT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            continue
-        found = sorted(folder.glob("*")) if done.returncode == 0 else []
-        if found:
-            return found[0]
-    _LOG.warning("%s could not be downloaded and is left out", package.folder)
-    return None
 
 
 def _members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:

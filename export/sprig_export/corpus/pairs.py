@@ -44,7 +44,11 @@ _BOILERPLATE = re.compile(
     r"::|\{\{|\}\}|->|=>|==|\\x|\bTODO\b",
     re.IGNORECASE,
 )
-_TRIVIAL = re.compile(r"^(?:pass|\.\.\.|raise NotImplementedError\b.*|return NotImplemented|return None|return)$")
+_TRIVIAL = re.compile(
+    r"^(?:[{}();]*|pass|\.\.\.|raise NotImplementedError\b.*|return NotImplemented|return None|return;?|return null;|"
+    r"return false;|super\(.*)$"
+)
+_WORD_FIRST = re.compile(r"[a-z]+ ")
 _FEWEST_WORDS, _MOST_WORDS = 3, 30
 _SHORTEST_CODE, _LONGEST_CODE = 40, 4_000  # characters
 _MOST_STRANGE = 0.1  # share of characters that are neither letters nor spaces nor common punctuation
@@ -83,7 +87,7 @@ def first_sentence(documentation: str) -> str:
     sentence = _cut(text)
     opened = _LABEL.sub("", sentence)
     bare = _OPENING.sub("", opened)
-    if bare != sentence and bare:
+    if bare and (bare != sentence or _WORD_FIRST.match(bare)):
         sentence = bare[0].upper() + bare[1:]
     return sentence
 
@@ -106,7 +110,7 @@ def _teaches(function: Definition) -> bool:
     if not _SHORTEST_CODE <= len(code) <= _LONGEST_CODE or "\0" in code:
         return False
     lines = [line.strip() for line in code.splitlines() if line.strip()]
-    body = [line for line in lines[1:] if not line.startswith(("#", "@", "def ", "async def "))]
+    body = [line for line in lines[1:] if not line.startswith(("#", "@", "//", "def ", "async def "))]
     return len(lines) >= 2 and any(not _TRIVIAL.match(line) for line in body)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BartForConditionalGeneration, PreTrainedTokenizerFast
 
-from sprig_export.train.recipe import Recipe
+from sprig_export.train.recipe import SearchRecipe, SummaryRecipe
 from sprig_export.train.tokenizer import END, PAD, UNKNOWN
 from sprig_server.errors import InvalidInput
 
@@ -27,7 +29,7 @@ class State:
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     random: Tensor
-    best_loss: float
+    best: float
     recipe: str
 
 
@@ -63,19 +65,30 @@ def write_model(model: BartForConditionalGeneration, tokenizer: Tokenizer, token
         tokens: the most source tokens it reads.
         folder: replaced as a whole.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
     half = BartForConditionalGeneration(model.config)
     half.load_state_dict(model.state_dict())
     half.generation_config = model.generation_config
-    half.half().save_pretrained(temporary)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN, model_max_length=tokens
-    ).save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    with replace_folder(folder) as temporary:
+        half.half().save_pretrained(temporary)
+        PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN, model_max_length=tokens
+        ).save_pretrained(temporary)
 
 
-def fingerprint(recipe: Recipe) -> str:
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into; it takes the place of `folder` once everything is written."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def fingerprint(recipe: SearchRecipe | SummaryRecipe) -> str:
     """The recipe as text, to tell whether a state was made by it."""
     return repr(asdict(recipe))

@@ -1,15 +1,12 @@
-"""The recipe of a summary base model: everything that shapes its weights, frozen, read from TOML."""
+"""Recipes of base models: everything that shapes their weights, frozen, read from TOML."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from sprig_export.train.toml import read_toml
+from sprig_export.toml import fill, read_toml
 from sprig_server.errors import InvalidInput
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +23,23 @@ class Stage:
     batch_tokens: int = 2048
     """Source tokens of one batch, padding included."""
     train_encoder: bool = True
+    weight_bits: int = 0
+    """4 to train for weights of 4 bits (see `fake_quantization`), 0 for full precision."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SummaryRecipe:
     """How a summary base model is made."""
 
     name: str
     start: str
-    """A BERT encoder to start from: a hub id or a folder."""
+    """A BERT encoder to start from, or an earlier summary base: a hub id or a folder."""
     stages: tuple[Stage, ...]
     targets: tuple[str, ...] = ()
     """Names of the evaluation project's training files (.jsonl.gz) that show the style to reach."""
     target_validation: str = ""
+    most_pairs: int = 120_000
+    """Pairs of each corpus."""
     vocabulary_size: int = 8192
     encoder_layers: int = 6
     decoder_layers: int = 2
@@ -67,8 +68,46 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """The recipe in a TOML file.
+@dataclass(frozen=True, slots=True)
+class SearchRecipe:
+    """How a search base model is made."""
+
+    name: str
+    start: str
+    """A sentence encoder with mean pooling to start from: a hub id or a folder."""
+    steps: int
+    learning_rate: float
+    """The highest; it is reached after the warm-up and falls to zero in a straight line."""
+    styles: tuple[float, ...]
+    """What a query is made of, in shares: first sentence, whole documentation, question, keywords."""
+    queries: tuple[str, ...] = ()
+    """Names of further pair files (.jsonl.gz) with what people really ask; each is trained on once."""
+    validation: tuple[str, ...] = ()
+    """Names of search sets: NAME.valid and NAME.corpus (.jsonl.gz)."""
+    validation_pool: int = 1500
+    """Functions beside the right answers of such a set."""
+    validation_pairs: int = 500
+    """Pairs of the held-out packages of each language."""
+    most_pairs: int = 40_000
+    """Pairs of each language."""
+    passes: int = 1
+    """How often each pair takes part, with another query each time."""
+    hidden_names: float = 0.4
+    """The share of functions whose name is hidden in their code."""
+    batch: int = 192
+    code_tokens: int = 128
+    query_tokens: int = 48
+    temperature: float = 0.05
+    warm_up_steps: int = 40
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    validation_steps: int = 100
+    checkpoint_steps: int = 50
+    seed: int = 1
+
+
+def read_summary_recipe(path: Path) -> SummaryRecipe:
+    """The recipe of a summary base in a TOML file.
 
     Raises:
         InvalidInput: it cannot be read, or a key is unknown, missing or of the wrong type.
@@ -77,29 +116,17 @@ def read_recipe(path: Path) -> Recipe:
     stages = content.pop("stages", None)
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise InvalidInput(f"{path}: a recipe needs at least one [[stages]] table.")
-    content["stages"] = tuple(_fill(Stage, stage, path, "a stage") for stage in stages)
-    return _fill(Recipe, content, path, "the recipe")
+    content["stages"] = tuple(fill(Stage, stage, path, "a stage") for stage in stages)
+    return fill(SummaryRecipe, content, path, "the recipe")
 
 
-def _fill(kind: type[_T], content: dict[str, Any], path: Path, what: str) -> _T:
-    known = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(content.keys() - known.keys())
-    if unknown:
-        raise InvalidInput(f"{path}: {what} does not know {', '.join(unknown)}; known are {', '.join(known)}.")
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        values[key] = _checked(value, known[key], f"{path}: {key} of {what}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InvalidInput(f"{path}: {what} lacks a key ({error}).") from error
+def read_search_recipe(path: Path) -> SearchRecipe:
+    """The recipe of a search base in a TOML file.
 
-
-def _checked(value: object, kind: str, where: str) -> object:
-    if kind == "tuple[str, ...]" and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if kind == type(value).__name__ or kind == "tuple[Stage, ...]":
-        return value
-    raise InvalidInput(f"{where} must be of type {kind}, not {value!r}.")
+    Raises:
+        InvalidInput: as `read_summary_recipe`, or not four styles.
+    """
+    recipe = fill(SearchRecipe, read_toml(path), path, "the recipe")
+    if len(recipe.styles) != 4 or min(recipe.styles) < 0 or sum(recipe.styles) <= 0:
+        raise InvalidInput(f"{path}: styles must be four shares, not {list(recipe.styles)}.")
+    return recipe

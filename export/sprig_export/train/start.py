@@ -1,4 +1,4 @@
-"""The model before its first step: an encoder-decoder whose halves start from a BERT encoder.
+"""The model before its first step: an encoder-decoder whose halves start from a BERT encoder, or an earlier base.
 
 BART's layers are BERT's layers (post-norm, GELU) under other names, so an encoder moves over exactly. Its
 vocabulary does not: every new token starts as the mean of the old pieces that spell it.
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BartConfig, BartForConditionalGeneration, BertModel, GenerationConfig
 
-from sprig_export.train.recipe import Recipe
+from sprig_export.train.recipe import SummaryRecipe
 from sprig_export.train.tokenizer import END_ID, PAD_ID, TAGS
 
 _OFFSET = 2  # BART's learned positions begin at row 2
@@ -32,7 +32,7 @@ _NAMES = {
 
 
 def start_model(
-    recipe: Recipe,
+    recipe: SummaryRecipe,
     bert: BertModel,
     bert_tokenizer: Tokenizer,
     tokenizer: Tokenizer,
@@ -66,7 +66,34 @@ def start_model(
     return model
 
 
-def _config(recipe: Recipe, bert: BertModel, size: int) -> BartConfig:
+def continue_model(
+    bart: BartForConditionalGeneration, old_tokenizer: Tokenizer, tokenizer: Tokenizer
+) -> BartForConditionalGeneration:
+    """An earlier base with another vocabulary: tokens that stay keep their weights, a new one starts as the mean of
+    the old tokens that spell it."""
+    old, bias = bart.model.shared.weight.detach(), bart.final_logits_bias[0]
+    old_ids, size = old_tokenizer.get_vocab(), tokenizer.get_vocab_size()
+    rows, biases = old.mean(dim=0).repeat(size, 1), bias.min().repeat(size)
+    for token, index in tokenizer.get_vocab().items():
+        if token in old_ids:
+            pieces = [old_ids[token]]
+        else:
+            pieces = old_tokenizer.encode(tokenizer.decoder.decode([token]), add_special_tokens=False).ids
+        if pieces:
+            rows[index] = old[torch.tensor(pieces)].mean(dim=0)
+            biases[index] = bias[torch.tensor(pieces)].min()
+    model = BartForConditionalGeneration(BartConfig(**{**bart.config.to_dict(), "vocab_size": size}))
+    kept = {name: value for name, value in bart.state_dict().items() if value.shape[:1] != old.shape[:1]}
+    kept.pop("final_logits_bias")
+    model.load_state_dict(kept, strict=False)
+    with torch.no_grad():
+        model.model.shared.weight.copy_(rows)
+        model.final_logits_bias.copy_(biases)
+    model.tie_weights()
+    return model
+
+
+def _config(recipe: SummaryRecipe, bert: BertModel, size: int) -> BartConfig:
     heads, width = bert.config.num_attention_heads, bert.config.intermediate_size
     return BartConfig(
         vocab_size=size,
@@ -88,7 +115,7 @@ def _config(recipe: Recipe, bert: BertModel, size: int) -> BartConfig:
     )
 
 
-def generation_config(recipe: Recipe) -> GenerationConfig:
+def generation_config(recipe: SummaryRecipe) -> GenerationConfig:
     """How summaries are decoded where nothing else is said."""
     return GenerationConfig(
         pad_token_id=PAD_ID,

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer, BartForConditionalGeneration, BertModel
 
-from sprig_export.train.recipe import Recipe
-from sprig_export.train.start import generation_config, start_model
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.train.recipe import SummaryRecipe
+from sprig_export.train.start import continue_model, generation_config, start_model
 from sprig_export.train.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
@@ -55,12 +57,12 @@ class Examples:
         return self.targets[self.target_offsets[index] : self.target_offsets[index + 1]]
 
 
-def prepare(recipe: Recipe, pairs: Path, output: Path, evaluation: Path | None = None) -> None:
+def prepare(recipe: SummaryRecipe, corpora: Sequence[Path], output: Path, evaluation: Path | None = None) -> None:
     """Turn pairs into the folder that `summarize.train` reads.
 
     Args:
         recipe: what to train.
-        pairs: the Parquet file of `corpus.build.build`.
+        corpora: Parquet files of `corpus.build.build`, of any languages.
         output: the folder to write: tokenizer.json, an .npz for each set of examples, and
             `start`, the model to begin with.
         evaluation: the folder of the recipe's target files; needed only where it names some.
@@ -72,7 +74,7 @@ def prepare(recipe: Recipe, pairs: Path, output: Path, evaluation: Path | None =
         raise InvalidInput(f"The recipe {recipe.name} names target files; name their folder.")
     folder = evaluation or Path()
     output.mkdir(parents=True, exist_ok=True)
-    texts = {"mined.train": _read_pairs(pairs, "train"), "mined.valid": _read_pairs(pairs, "valid")}
+    texts = {"mined.train": _read_pairs(corpora, "train", recipe), "mined.valid": _read_pairs(corpora, "valid", recipe)}
     texts["target.train"] = [text for name in recipe.targets for text in _read_targets(folder / name)]
     texts["target.valid"] = _read_targets(folder / recipe.target_validation) if recipe.target_validation else []
     tokenizer = train_tokenizer(_sample(texts, recipe.seed), recipe.vocabulary_size)
@@ -98,7 +100,9 @@ def read_examples(path: Path) -> Examples:
         raise InvalidInput(f"{path} does not hold prepared examples: {error}.") from error
 
 
-def plan_batches(lengths: NDArray[np.int64], recipe: Recipe, tokens: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def plan_batches(
+    lengths: NDArray[np.int64], recipe: SummaryRecipe, tokens: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
     """Endless batches of example numbers, of similar lengths each; the same for the same seed.
 
     Args:
@@ -128,18 +132,23 @@ def _cut(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int) ->
             start = end
 
 
-def _read_pairs(path: Path, split: str) -> list[Text]:
+def _read_pairs(corpora: Sequence[Path], split: str, recipe: SummaryRecipe) -> list[Text]:
+    """The pairs of a split, as many of each corpus as the recipe takes, mixed."""
     import pyarrow.parquet  # not on every machine that trains: only preparing reads Parquet
 
     from sprig_server.code.text import summary_input
 
-    try:
-        table = pyarrow.parquet.read_table(
-            path, columns=["code", "language", "summary"], filters=[("split", "=", split)]
-        )
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
-    return [(summary_input(row["code"], row["language"]), row["summary"]) for row in table.to_pylist()]
+    draw, texts = random.Random(recipe.seed), list[Text]()
+    for path in corpora:
+        try:
+            columns = ["code", "language", "summary"]
+            rows = pyarrow.parquet.read_table(path, columns=columns, filters=[("split", "=", split)]).to_pylist()
+        except (OSError, pyarrow.ArrowException) as error:
+            raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
+        chosen = draw.sample(rows, min(len(rows), recipe.most_pairs))
+        texts.extend((summary_input(row["code"], row["language"]), row["summary"]) for row in chosen)
+    draw.shuffle(texts)
+    return texts
 
 
 def _read_targets(path: Path) -> list[Text]:
@@ -160,7 +169,7 @@ def _sample(texts: dict[str, list[Text]], seed: int) -> Iterator[str]:
         yield pair[1]
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[Text], recipe: Recipe) -> Examples:
+def _encode(tokenizer: Tokenizer, texts: Sequence[Text], recipe: SummaryRecipe) -> Examples:
     arrays: list[NDArray[np.uint16] | NDArray[np.int64]] = []
     for column, most in ((0, recipe.source_tokens), (1, recipe.target_tokens)):
         tokenizer.enable_truncation(most)
@@ -178,17 +187,16 @@ def _write_examples(path: Path, examples: Examples) -> None:
     temporary.replace(path)
 
 
-def _write_start(recipe: Recipe, tokenizer: Tokenizer, summaries: Iterator[list[int]], folder: Path) -> None:
-    from transformers import AutoTokenizer, BertModel
-
-    try:
-        bert = BertModel.from_pretrained(recipe.start)
-        backend: Tokenizer = AutoTokenizer.from_pretrained(recipe.start).backend_tokenizer
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"The model to start from, {recipe.start!r}, cannot be loaded: {error}") from error
-    backend.no_truncation()
-    backend.no_padding()
-    model = start_model(recipe, bert, backend, tokenizer, summaries)
+def _write_start(recipe: SummaryRecipe, tokenizer: Tokenizer, summaries: Iterator[list[int]], folder: Path) -> None:
+    checkpoint = open_checkpoint(recipe.start)
+    old: Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
+    old.no_truncation()
+    old.no_padding()
+    if checkpoint.config.get("model_type") == "bart":
+        earlier = BartForConditionalGeneration.from_pretrained(checkpoint.folder).float()
+        model = continue_model(earlier, old, tokenizer)
+    else:
+        model = start_model(recipe, BertModel.from_pretrained(checkpoint.folder), old, tokenizer, summaries)
     model.generation_config = generation_config(recipe)
     model.save_pretrained(folder)
 
