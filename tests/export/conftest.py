@@ -112,3 +112,8 @@ def _save_encoder_decoder(folder: Path, texts: list[str], family: str) -> Path:
 @pytest.fixture(scope="session", params=["t5", "bart"])
 def encoder_decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
     return _save_encoder_decoder(tmp_path_factory.mktemp(request.param) / "tiny", texts, request.param)
+
+
+@pytest.fixture(scope="session")
+def bart(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
+    return _save_encoder_decoder(tmp_path_factory.mktemp("summary") / "tiny-bart", texts, "bart")

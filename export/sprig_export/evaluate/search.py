@@ -1,8 +1,9 @@
-"""Retrieval quality: mean reciprocal rank of the right function for each query."""
+"""Retrieval quality: the rank of the right function for each query, and how sure a mean over queries is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,28 @@ from sprig_server.inference.encoder import normalize, pool
 from sprig_server.types import Vectors
 
 _BATCH = 16
+_RESAMPLES = 2_000
+
+
+def ranks(scores: NDArray[np.floating[Any]], relevant: Sequence[int]) -> NDArray[np.int64]:
+    """The place of the one right candidate of each query, the best being 1.
+
+    It is the number of candidates that score at least as high, so that ties count against the model.
+
+    Args:
+        scores: float [q, c], higher is better.
+        relevant: for each query the column of its right candidate.
+
+    Returns:
+        int64 [q], each at least 1.
+    """
+    own = scores[np.arange(len(scores)), np.asarray(relevant)]
+    places: NDArray[np.int64] = (scores >= own[:, None]).sum(axis=1)
+    return places
 
 
 def reciprocal_ranks(queries: Vectors, candidates: Vectors, relevant: Sequence[int]) -> NDArray[np.float64]:
-    """1 / rank of the relevant candidate for each query, by cosine.
-
-    The rank is the number of candidates that score at least as high, so that ties count against the model.
+    """1 / rank of the right candidate for each query, by cosine.
 
     Args:
         queries: float32 [q, d], L2-normalised.
@@ -28,10 +45,15 @@ def reciprocal_ranks(queries: Vectors, candidates: Vectors, relevant: Sequence[i
     Returns:
         float64 [q], each in (0, 1].
     """
-    scores = queries @ candidates.T  # [q, c]
-    own = scores[np.arange(len(queries)), np.asarray(relevant)]
-    ranks: NDArray[np.float64] = (scores >= own[:, None]).sum(axis=1).astype(np.float64)
-    return np.reciprocal(ranks)
+    return 1 / ranks(queries @ candidates.T, relevant)
+
+
+def bootstrap_interval(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean of float64 [n], n at least 1, from 2,000 resamples drawn with `seed`."""
+    draw = np.random.default_rng(seed)
+    means = [values[draw.integers(0, len(values), len(values))].mean() for _ in range(_RESAMPLES)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
 
 
 def encode_with_torch(

@@ -12,12 +12,13 @@ from sprig_server.code.text import summary_input
 
 
 def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), and the share that repeat a word three times running."""
+    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), the share that repeat a word three times running, and mean words."""
     pairs = list(zip(summaries, references, strict=True))
     return {
         "bleu": sum(sentence_bleu(s, r) for s, r in pairs) / len(pairs),
         "rouge_l": sum(rouge_l(s, r) for s, r in pairs) / len(pairs),
         "repeats": sum(map(repeats, summaries)) / len(pairs),
+        "words": sum(len(summary.split()) for summary in summaries) / len(pairs),
     }
 
 

@@ -1,0 +1,107 @@
+"""Two kinds of charts as inline SVG: dots with intervals, and lines. Colours come from the classes of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the labels of its rows, room for the last value
+_LANE, _GAP, _AXIS = 13, 12, 22  # pixels: one dot's height, the space between rows, the axis below them
+_SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 270, 190, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A value, its text, and its interval where it has one."""
+
+    value: float
+    text: str
+    low: float | None = None
+    high: float | None = None
+
+
+def dot_chart(
+    label: str, rows: Mapping[str, Mapping[str, Dot]], classes: Mapping[str, str], ticks: Sequence[float]
+) -> str:
+    """A row for each data set with one lane for each column.
+
+    Args:
+        label: what the chart shows, for those who cannot see it.
+        rows: the dots by row and column; a column that a row lacks leaves its lane empty.
+        classes: the CSS class of every column, in the order of the lanes.
+        ticks: where the axis is marked, ascending; its first and last one are its ends.
+    """
+    start, end = ticks[0], ticks[-1]
+
+    def x(value: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (min(max(value, start), end) - start) / (end - start)
+
+    row_height = len(classes) * _LANE + _GAP
+    height = len(rows) * row_height
+    parts = [_line("grid", x(tick), 0, x(tick), height) for tick in ticks]
+    parts += [_text("axis", x(tick), height + 15, f"{tick:g}", "middle") for tick in ticks]
+    for number, (name, dots) in enumerate(rows.items()):
+        top = number * row_height
+        parts.append(_text("label", _LEFT - 10, top + row_height / 2 + 4, name, "end"))
+        parts.append(_line("rule", 0, top + row_height, _WIDTH, top + row_height))
+        for lane, (column, css) in enumerate(classes.items()):
+            if column in dots:
+                y = top + _GAP / 2 + (lane + 0.5) * _LANE
+                parts += _dot(dots[column], f"{name}, {column}", css, x, y)
+    return _svg(label, _WIDTH, height + _AXIS, parts)
+
+
+def line_chart(
+    label: str, lines: Mapping[str, Sequence[tuple[float, float]]], classes: Mapping[str, str], mark: float
+) -> str:
+    """Shares (0 to 1, upwards) over a threshold, with a broken line at the threshold `mark`."""
+    across = [x for line in lines.values() for x, _ in line] + [mark]
+    start, end = min(across), max(across)
+    width, height = _SMALL_WIDTH - 2 * _MARGIN, _SMALL_HEIGHT - 2 * _MARGIN
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return _MARGIN + width * (x - start) / ((end - start) or 1), _MARGIN + height * (1 - y)
+
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        left, y = place(start, share)
+        parts.append(_line("grid", left, y, left + width, y))
+        parts.append(_text("axis", left - 5, y + 4, f"{share:.0%}", "end"))
+    parts += [_text("axis", place(x, 0)[0], _SMALL_HEIGHT - 16, f"{x:.1f}", "middle") for x in (start, end)]
+    parts.append(_line("mark", *place(mark, 0), *place(mark, 1)))
+    for name, line in lines.items():
+        points = [place(x, y) for x, y in line]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline class="line {classes[name]}" points="{path}"/>')
+        for (x, y), (threshold, share) in zip(points, line, strict=True):
+            title = escape(f"{name} at {threshold:.2f}: {share:.0%}")
+            parts.append(
+                f'<circle class="dot {classes[name]}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{title}</title></circle>'
+            )
+    return _svg(label, _SMALL_WIDTH, _SMALL_HEIGHT, parts)
+
+
+def _dot(dot: Dot, name: str, css: str, x: Callable[[float], float], y: float) -> Iterator[str]:
+    right = x(dot.value)
+    if dot.low is not None and dot.high is not None:
+        right = max(right, x(dot.high))
+        yield _line(f"interval {css}", x(dot.low), y, x(dot.high), y)
+    yield (
+        f'<circle class="dot {css}" cx="{x(dot.value):.1f}" cy="{y:.1f}" r="4">'
+        f"<title>{escape(f'{name}: {dot.text}')}</title></circle>"
+    )
+    yield _text("value", right + 8, y + 3.5, dot.text, "start")
+
+
+def _svg(label: str, width: float, height: float, parts: Sequence[str]) -> str:
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
+    return "\n".join([f'<svg role="img" aria-label="{escape(label)}" {size}>', *parts, "</svg>"])
+
+
+def _line(css: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="{css}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(css: str, x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

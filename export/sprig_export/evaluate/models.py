@@ -1,0 +1,186 @@
+"""The models a suite compares: base checkpoints in float32 through PyTorch, and bundles as the server runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeGuard
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_export.architectures import load_encoder_decoder
+from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.evaluate.datasets import Documented
+from sprig_export.evaluate.progress import Tick
+from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.recipe import Recipe
+from sprig_server.bundle.store import Bundle
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.models import Models
+from sprig_server.inference.summarizer import Summarizer
+from sprig_server.types import Summary, Vectors
+
+_AT_A_TIME = 64  # as many as the server's index encodes at once
+_BASES = ("search", "summary")
+
+
+class SearchModel(Protocol):
+    """Gives vectors, float32 [n, d], L2-normalised."""
+
+    name: str
+    sha256: str
+
+    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of functions."""
+
+    def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of questions."""
+
+
+class TorchEncoder:
+    """A checkpoint of a sentence encoder."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name, self.sha256 = checkpoint.name, checkpoint.sha256
+        self._checkpoint = checkpoint
+        self._model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+
+    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of functions."""
+        pooling, window = self._checkpoint.pooling, self._checkpoint.max_tokens
+        return _in_parts(
+            lambda part: encode_with_torch(self._model, self._tokenizer, part, pooling, window), texts, _AT_A_TIME, tick
+        )
+
+    encode_queries = encode_code
+
+
+class ServedEncoder:
+    """A search bundle; it reads questions one by one, as the server does."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.sha256 = encoder.bundle.manifest.name, encoder.bundle.manifest.digest
+        self._encoder = encoder
+
+    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of functions."""
+        return _in_parts(self._encoder.encode, texts, _AT_A_TIME, tick)
+
+    def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of questions."""
+        return _in_parts(self._encoder.encode, texts, 1, tick)
+
+
+class TorchSummarizer:
+    """A checkpoint of an encoder-decoder."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name, self.sha256 = checkpoint.name, checkpoint.sha256
+        self._model: PreTrainedModel = load_encoder_decoder(checkpoint.folder)
+        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
+
+    def summarize(self, functions: Sequence[Documented], like: Bundle | None, tick: Tick) -> list[str]:
+        """Sentences, decoded as the bundle `like` decodes; without one, as an export would have it decode."""
+        recipe = Recipe(task="summarize", model=self.name, language="")
+        window = like.manifest.max_tokens if like else recipe.summary_tokens
+        decoding = like.manifest.decoding or recipe if like else recipe
+        summaries: list[str] = []
+        for function in functions:
+            summaries += summarize_with_torch(
+                self._model,
+                self._tokenizer,
+                [(function.code, function.language)],
+                window,
+                decoding.max_new_tokens,
+                decoding.beams,
+                decoding.no_repeat,
+            )
+            tick(len(summaries))
+        return summaries
+
+
+class ServedSummarizer:
+    """A summary bundle."""
+
+    def __init__(self, summarizer: Summarizer) -> None:
+        self.name, self.sha256 = summarizer.bundle.manifest.name, summarizer.bundle.manifest.digest
+        self.bundle = summarizer.bundle
+        self._summarizer = summarizer
+
+    def summarize(self, functions: Sequence[Documented], tick: Tick) -> list[Summary]:
+        """Sentences with their confidences."""
+        summaries: list[Summary] = []
+        for function in functions:
+            summaries.append(self._summarizer.summarize(function.code, function.language))
+            tick(len(summaries))
+        return summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Contestants:
+    """All models of a suite; None and absent languages are models that do not exist."""
+
+    baseline: TorchEncoder | None
+    search_base: TorchEncoder | None
+    summary_base: TorchSummarizer | None
+    search_bundles: dict[str, ServedEncoder]
+    summary_bundles: dict[str, ServedSummarizer]
+    left_out: tuple[str, ...]
+
+
+def open_contestants(bases: Path, baseline: str | None, languages: Sequence[str]) -> Contestants:
+    """Load every model that exists.
+
+    Args:
+        bases: the folder that holds the checkpoints `search` and `summary`.
+        baseline: folder or hub id of the unpruned sentence encoder.
+        languages: for which bundles are looked up among the built-in ones.
+
+    Raises:
+        InvalidInput: a folder that is no model, or a hub id that cannot be reached.
+        InvalidBundle: a built-in bundle is damaged.
+    """
+    unpruned = TorchEncoder(open_checkpoint(baseline)) if baseline else None
+    left_out = [] if baseline else ["baseline: no --baseline was given"]
+    left_out += [f"{name} base: there is no folder {name} among the models" for name in _BASES if not _is(bases, name)]
+    served = Models((), torch.get_num_threads())
+    search, summaries = {}, {}
+    for language in languages:
+        # The server may rank with a bundle for another language; such figures say nothing about a bundle.
+        if _speaks(bundle := served.search_bundle(language), language):
+            search[language] = ServedEncoder(served.encoder(bundle))
+        else:
+            left_out.append(f"bundle: there is none for search in {language}")
+        if _speaks(bundle := served.summary_bundle(language), language):
+            summaries[language] = ServedSummarizer(served.summarizer(bundle))
+        else:
+            left_out.append(f"bundle: there is none for summaries of {language}")
+    return Contestants(
+        unpruned,
+        TorchEncoder(open_checkpoint(str(bases / "search"))) if _is(bases, "search") else None,
+        TorchSummarizer(open_checkpoint(str(bases / "summary"))) if _is(bases, "summary") else None,
+        search,
+        summaries,
+        tuple(left_out),
+    )
+
+
+def _is(bases: Path, name: str) -> bool:
+    return (bases / name).is_dir()
+
+
+def _speaks(bundle: Bundle | None, language: str) -> TypeGuard[Bundle]:
+    return bundle is not None and language in bundle.manifest.languages
+
+
+def _in_parts(encode: Callable[[Sequence[str]], Vectors], texts: Sequence[str], size: int, tick: Tick) -> Vectors:
+    parts: list[Vectors] = []
+    for start in range(0, len(texts), size):
+        parts.append(encode(texts[start : start + size]))
+        tick(min(start + size, len(texts)))
+    return np.concatenate(parts)
