@@ -15,7 +15,7 @@ from typing import Any
 from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
 
-_LISTED = ("encoder.onnx", "decoder.onnx", "tokenizer.json", "importance.npz", "report.json", "README.md")
+_LISTED = ("encoder.onnx", "decoder.onnx", "shared.npz", "tokenizer.json", "importance.npz", "report.json", "README.md")
 
 
 @contextmanager
@@ -47,7 +47,9 @@ def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[s
     (staging / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (staging / "README.md").write_text(_model_card(manifest), encoding="utf-8")
     for path in staging.iterdir():
-        if path.name not in _LISTED:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in _LISTED:
             path.unlink()
     manifest = replace(manifest, files={p.name: describe_file(p) for p in sorted(staging.iterdir())})
     (staging / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")

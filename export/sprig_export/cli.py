@@ -1,18 +1,21 @@
-"""The exporter's commands: `sprig export`, `sprig corpus`, `sprig train`."""
+"""The exporter's commands: `sprig export`, `sprig evaluate`, `sprig corpus`, `sprig train`."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
-from sprig_export.recipe import Recipe
+from sprig_export.recipe import Recipe, read_recipe
 from sprig_server.code.languages import NAMES, find_language
+from sprig_server.errors import InvalidInput
 
 # How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
 _SAMPLES = {"search": 400, "summarize": 100}
@@ -25,12 +28,14 @@ def run(words: Sequence[str]) -> int:
         SprigError: the input cannot be used, or the result is not good enough to be written.
     """
     arguments = _parser().parse_args(list(words))
+    # Its hints ("you should probably train this model") are for people who write code, not for who runs a command.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     console = Console(stderr=True, highlight=False)
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
     logging.getLogger("sprig_export").setLevel(logging.INFO)
-    commands = {"export": _export, "corpus": _corpus, "train": _train}
+    commands = {"export": _export, "evaluate": _evaluate, "corpus": _corpus, "train": _train}
     commands[arguments.command](arguments, console)
     return 0
 
@@ -38,22 +43,41 @@ def run(words: Sequence[str]) -> int:
 def _export(arguments: argparse.Namespace, console: Console) -> None:
     from sprig_export.samples import read_examples
 
-    language = find_language(arguments.language).name
-    examples = read_examples(arguments.data, language) if arguments.data else None
+    recipe = _export_recipe(arguments)
+    examples = read_examples(arguments.data, recipe.language) if arguments.data else None
     pipeline = import_module("sprig_export.pipeline")
-    recipe = Recipe(task=arguments.task, model=arguments.model, language=language, sample=_SAMPLES[arguments.task])
     with console.status("") as status:
 
         def announce(stage: str) -> None:
             status.update(stage)
             console.print(f"[dim]·[/dim] {stage}")
 
-        manifest = pipeline.export(recipe, arguments.output, examples, announce)
+        manifest = pipeline.export(recipe, arguments.output, examples, arguments.corpus, announce)
     size = sum(file.size for file in manifest.files.values()) / 1e6
     console.print(f"wrote {arguments.output}: {size:.1f} MB", markup=False)
     for data, figures in manifest.quality.items():
         for name, value in figures.items():
             console.print(f"  {name:20} {value:8.4f}  on {data}", markup=False)
+
+
+def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
+    plan = import_module("sprig_export.evaluate.suite").Plan(
+        arguments.data, arguments.models, arguments.baseline, arguments.held_out, arguments.limit
+    )
+    command = import_module("sprig_export.evaluate.command")
+    command.evaluate(plan, arguments.output, arguments.samples, console)
+
+
+def _export_recipe(arguments: argparse.Namespace) -> Recipe:
+    named = {name: getattr(arguments, name) for name in ("task", "model", "language")}
+    if arguments.recipe:
+        given = {name: value for name, value in named.items() if value}
+        return replace(read_recipe(arguments.recipe), **given)
+    missing = [f"--{name}" for name, value in named.items() if not value]
+    if missing:
+        raise InvalidInput(f"an export needs {', '.join(missing)}, or a file with all of it: --recipe FILE")
+    language = find_language(arguments.language).name
+    return Recipe(arguments.task, arguments.model, language, sample=_SAMPLES[arguments.task])
 
 
 def _corpus(arguments: argparse.Namespace, console: Console) -> None:
@@ -66,10 +90,15 @@ def _corpus(arguments: argparse.Namespace, console: Console) -> None:
 
 def _train(arguments: argparse.Namespace, console: Console) -> None:
     recipes = import_module("sprig_export.train.recipe")
+    if arguments.task == "search":
+        recipe, data = recipes.read_search_recipe(arguments.recipe), import_module("sprig_export.train.search_data")
+        train = import_module("sprig_export.train.search").train_search
+    else:
+        recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.train.summary_data")
+        train = import_module("sprig_export.train.summarize").train_summary
     if arguments.pairs:
-        data = import_module("sprig_export.train.data")
-        data.prepare(recipes.read_recipe(arguments.recipe), arguments.pairs, arguments.data, arguments.targets)
-    import_module("sprig_export.train.summarize").train(arguments.recipe, arguments.data, arguments.output)
+        data.prepare(recipe, arguments.pairs, arguments.data, arguments.benchmarks)
+    train(recipe, arguments.data, arguments.output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,16 +106,36 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="make a bundle from a model")
-    export.add_argument("--task", choices=("search", "summarize"), required=True)
-    export.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
-    export.add_argument("--language", required=True, help=f"one of {', '.join(NAMES)}")
+    export.add_argument("--task", choices=("search", "summarize"))
+    export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
+    export.add_argument("--language", help=f"one of {', '.join(NAMES)}")
+    export.add_argument("--recipe", type=Path, metavar="FILE", help="everything at once; the options above win")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
+    export.add_argument(
+        "--corpus", type=Path, metavar="FILE.parquet", help="the language's pairs, to trim the vocabulary to"
+    )
     export.add_argument(
         "--data",
         type=Path,
         metavar="FILE",
         help='evaluate on JSON lines with "code" and "query" or "docstring" (default: functions of Python itself)',
     )
+
+    evaluate = commands.add_parser("evaluate", help="measure how good the base models and the built-in bundles are")
+    evaluate.add_argument("--suite", choices=("standard",), required=True)
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the benchmark files")
+    evaluate.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where report.json and report.html go"
+    )
+    evaluate.add_argument(
+        "--models", type=Path, default=Path("models"), metavar="DIR", help="base checkpoints (default: models)"
+    )
+    evaluate.add_argument("--baseline", metavar="FOLDER_OR_ID", help="the unpruned sentence encoder to compare with")
+    evaluate.add_argument(
+        "--held-out", type=Path, metavar="DIR", help="python.parquet and so on, as sprig corpus build writes them"
+    )
+    evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
+    evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")
 
     corpus = commands.add_parser("corpus", help="function and documentation pairs from source code")
     actions = corpus.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -95,15 +144,17 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--output", type=Path, required=True, metavar="DIR")
     build = actions.add_parser("build", help="extract, filter and deduplicate pairs")
     build.add_argument("--source", type=Path, nargs="+", required=True, metavar="DIR")
-    build.add_argument("--language", choices=NAMES, required=True)
+    build.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
     build.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
     build.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold")
 
     train = commands.add_parser("train", help="train a base model")
-    train.add_argument("task", choices=("summarize",))
+    train.add_argument("task", choices=("search", "summarize"))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="prepared data")
-    train.add_argument("--pairs", type=Path, metavar="FILE.parquet", help="prepare the data from these pairs first")
-    train.add_argument("--targets", type=Path, metavar="DIR", help="the folder of the recipe's target data")
+    train.add_argument(
+        "--pairs", type=Path, nargs="+", metavar="FILE.parquet", help="prepare the data from these corpora first"
+    )
+    train.add_argument("--benchmarks", type=Path, metavar="DIR", help="the folder of the data files the recipe names")
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")
     return parser

@@ -17,11 +17,13 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 from sprig_export.architectures import decoder_shape, load_encoder_decoder
 from sprig_export.bundle_writer import staging_folder, write_bundle
+from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
 from sprig_export.onnx.convert import convert_encoder, convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize
+from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import (
     ValidationFailed,
     reference_logits,
@@ -29,6 +31,7 @@ from sprig_export.onnx.validate import (
     validate_encoder,
     validate_encoder_decoder,
 )
+from sprig_export.pruning.checkpoint import trim_checkpoint
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example, standard_library_examples
 from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, describe_file
@@ -65,6 +68,7 @@ def export(
     recipe: Recipe,
     output: Path,
     examples: Sequence[Example] | None = None,
+    corpus: Path | None = None,
     announce: Callable[[str], None] = lambda stage: None,
 ) -> Manifest:
     """Make a bundle in the folder `output`.
@@ -72,6 +76,8 @@ def export(
     Args:
         examples: documented functions to validate and evaluate on; the standard library of the running Python where
             none are given.
+        corpus: a corpus of the language, in whose text the tokens to keep are counted, and from whose held-out
+            packages the examples come where none are given; needed where the recipe trims the vocabulary.
         announce: called with the name of every stage as it begins.
 
     Raises:
@@ -82,13 +88,25 @@ def export(
     with staging_folder(output) as staging:
         with run.stage("load the model"):
             checkpoint = open_checkpoint(recipe.model)
-            named = "given" if examples is not None else "python standard library"
-            sample = list(examples or standard_library_examples(recipe.sample, recipe.seed))
+            calibration = read_calibration(corpus, recipe.task, recipe.sample, recipe.seed) if corpus else None
+            if examples is not None:
+                named, sample = "given", list(examples)
+            elif calibration is not None:
+                named, sample = calibration.name, list(calibration.examples)
+            else:
+                named = "python standard library"
+                sample = standard_library_examples(recipe.sample, recipe.seed)
             if len(sample) < 2:
                 raise InvalidInput("the evaluation data holds fewer than two functions: give more")
+            base = checkpoint
+        if recipe.vocabulary:
+            if calibration is None:
+                raise InvalidInput("a vocabulary can only be trimmed to a corpus: give one with --corpus")
+            with run.stage("trim the vocabulary") as facts:
+                checkpoint = trim_checkpoint(checkpoint, recipe, calibration.texts, staging / "trimmed", facts)
         steps = _export_search if recipe.task == "search" else _export_summarize
         manifest = steps(
-            recipe, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run
+            recipe, base, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run
         )
         with run.stage("write the bundle"):
             # By its name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
@@ -99,6 +117,7 @@ def export(
 
 def _export_search(
     recipe: Recipe,
+    base: Checkpoint,
     checkpoint: Checkpoint,
     name: str,
     sample: list[Example],
@@ -116,13 +135,13 @@ def _export_search(
     with run.stage("validate against PyTorch") as facts:
         ids, mask = _tokenize(tokenizer, code[:_VALIDATED], window)
         facts |= asdict(validate_encoder(model, path, ids, mask))
-    with run.stage("quantize to int8") as facts:
-        _replace_quantized(path)
+    with run.stage(f"quantize to {recipe.products}") as facts:
+        _replace_quantized(path, recipe)
         shutil.copy(checkpoint.folder / "tokenizer.json", staging / "tokenizer.json")
         facts["megabytes"] = _megabytes(path)
     manifest = _manifest(
         recipe,
-        checkpoint,
+        base,
         name,
         dimensions=model.config.hidden_size,
         pooling=pooling,
@@ -133,6 +152,9 @@ def _export_search(
         encoder = Encoder(Bundle(staging, manifest), default_threads())
         queries = [example.text for example in sample]
         rows = list(range(len(sample)))
+        if base is not checkpoint:
+            model = AutoModel.from_pretrained(base.folder, torch_dtype=torch.float32).eval()
+            tokenizer = AutoTokenizer.from_pretrained(base.folder)
         base_code = encode_with_torch(model, tokenizer, code, pooling, window)
         base_queries = encode_with_torch(model, tokenizer, queries, pooling, window)
         vectors = encoder.encode(code)
@@ -145,14 +167,15 @@ def _export_search(
         facts |= figures
     if cosine < recipe.min_cosine:
         raise ValidationFailed(
-            f"the int8 vectors have a mean cosine of {cosine:.4f} with those of PyTorch, {recipe.min_cosine} is asked "
-            "for: no bundle was written; this model needs another quantization"
+            f"the bundle's vectors have a mean cosine of {cosine:.4f} with those of PyTorch, {recipe.min_cosine} is "
+            "asked for: no bundle was written; this model needs another quantization"
         )
     return _with_quality(manifest, data, figures)
 
 
 def _export_summarize(
     recipe: Recipe,
+    base: Checkpoint,
     checkpoint: Checkpoint,
     name: str,
     sample: list[Example],
@@ -171,9 +194,9 @@ def _export_summarize(
         ids, mask = _tokenize(tokenizer, inputs, window)
         targets = _decoder_inputs(model, tokenizer, [example.text for example in sample[:_VALIDATED]])
         facts |= asdict(validate_encoder_decoder(model, encoder, decoder, ids, mask, targets))
-    with run.stage("quantize to int8") as facts:
-        _replace_quantized(encoder)
-        _replace_quantized(decoder)
+    with run.stage(f"quantize to {recipe.products}") as facts:
+        _replace_quantized(encoder, recipe)
+        _replace_quantized(decoder, recipe)
         facts["megabytes"] = _megabytes(encoder, decoder)
         (staging / "tokenizer.json").write_bytes((checkpoint.folder / "tokenizer.json").read_bytes())
     with run.stage("compare greedy tokens") as facts:
@@ -181,9 +204,13 @@ def _export_summarize(
         facts["agreement"] = agreement
     if agreement < recipe.min_agreement:
         raise ValidationFailed(
-            f"the int8 decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} is "
-            "asked for: no bundle was written; this model needs another quantization"
+            f"the bundle's decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
+            "is asked for: no bundle was written; this model needs another quantization"
         )
+    if recipe.tables == "int4":
+        with run.stage("share the embedding") as facts:
+            facts["shared"] = share_tables(encoder, decoder)
+            facts["megabytes"] = _megabytes(encoder, decoder)
     config = model.config
     decoding = Decoding(
         **asdict(decoder_shape(model)),
@@ -195,7 +222,7 @@ def _export_summarize(
     )
     manifest = _manifest(
         recipe,
-        checkpoint,
+        base,
         name,
         dimensions=config.d_model,
         pooling="none",
@@ -207,11 +234,15 @@ def _export_summarize(
         summarizer = Summarizer(Bundle(staging, manifest), default_threads())
         pairs = [(example.code, example.language) for example in sample]
         references = [example.text for example in sample]
-        base = summarize_with_torch(model, tokenizer, pairs, window, recipe.max_new_tokens, no_repeat=recipe.no_repeat)
+        if base is not checkpoint:
+            model, tokenizer = load_encoder_decoder(base.folder), AutoTokenizer.from_pretrained(base.folder)
+        before = summarize_with_torch(
+            model, tokenizer, pairs, window, recipe.max_new_tokens, no_repeat=recipe.no_repeat
+        )
         greedy = [summarizer.summarize(code, language, beams=1).text for code, language in pairs]
         beam = [summarizer.summarize(code, language).text for code, language in pairs]
         figures = {
-            "base_greedy_bleu": score_summaries(base, references)["bleu"],
+            "base_greedy_bleu": score_summaries(before, references)["bleu"],
             "greedy_bleu": score_summaries(greedy, references)["bleu"],
             **score_summaries(beam, references),
             "agreement": agreement,
@@ -275,16 +306,16 @@ def _manifest(
         schema=SCHEMA,
         name=name,
         task=recipe.task,
-        languages=(recipe.language,),
+        languages=recipe.languages,
         base=Base(checkpoint.name, checkpoint.sha256, checkpoint.licence),
         recipe={key: value for key, value in asdict(recipe).items() if key != "model"},
         dimensions=dimensions,
         pooling=pooling,
         max_tokens=max_tokens,
-        quantization="int8-dynamic",
+        quantization=recipe.quantization,
         opset=recipe.opset,
         licence=checkpoint.licence,
-        files={path.name: describe_file(path) for path in staging.iterdir()},
+        files={path.name: describe_file(path) for path in staging.iterdir() if path.is_file()},
         decoding=decoding,
     )
 
@@ -293,10 +324,10 @@ def _with_quality(manifest: Manifest, data: str, figures: dict[str, float]) -> M
     return replace(manifest, quality={data: {name: round(value, 4) for name, value in figures.items()}})
 
 
-def _replace_quantized(path: Path) -> None:
+def _replace_quantized(path: Path, recipe: Recipe) -> None:
     full = path.with_suffix(".fp32.onnx")
     path.rename(full)
-    quantize(full, path)
+    quantize(full, path, recipe.products, recipe.tables)
     full.unlink()
 
 

@@ -1,47 +1,82 @@
-"""int8: dynamically quantized matrix products, row-wise quantized look-ups, and no second copy of a tied embedding."""
+"""Fewer bits: int8 or 4-bit matrix products, row-wise quantized look-ups, no second copy of a tied embedding."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
+from sprig_export.recipe import Precision
+
+BLOCK = 128
+"""Of 4-bit weights: how many share one factor, along the input of a product or the row of a table."""
+_COMPUTE_INT8 = 4  # the accuracy level of ONNX Runtime that multiplies 4-bit weights with 8-bit activations
 # Tables below this many numbers stay as they are: there is nothing to gain.
 _SMALL_TABLE = 50_000
+# Below this many, 8 bits a number: a table of positions is small, and every token's vector hangs on it.
+_LARGE_TABLE = 500_000
+# Numbers on an edge are rounded either way, and a block whose extremes are -x and x may be scaled to either one.
+_ALIKE = 0.99
 
 
-def quantize(source: Path, target: Path) -> None:
-    """Write `target`: `source` with the weights of its matrix products and large look-ups in int8.
+def quantize(source: Path, target: Path, products: Precision = "int8", tables: Precision = "int8") -> None:
+    """Write `target`: `source` with the weights of its matrix products and large look-ups in fewer bits.
 
-    Weights of products are symmetric per output channel in 7 bits: with 8, processors without VNNI saturate when they
-    add two products in 16 bits, and a bundle must answer alike everywhere. Activations are quantized at run time.
-    Look-up tables have a factor for each row; one for the whole table costs rare tokens most of their precision.
+    int8 weights of products are symmetric per output channel in 7 bits: with 8, processors without VNNI saturate when
+    they add two products in 16 bits, and a bundle must answer alike everywhere. 4-bit weights are symmetric per
+    `BLOCK`. Activations are quantized at run time. int8 tables have a factor for each row (one for the whole table
+    costs rare tokens most of their precision), 4-bit ones a factor for each block of a row.
     """
-    previous = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # the quantizer logs a hint that does not apply to what was just exported
-    try:
-        quantize_dynamic(
-            source,
-            target,
-            per_channel=True,
-            reduce_range=True,
-            op_types_to_quantize=["MatMul"],
-            weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True},
-        )
-    finally:
-        logging.root.setLevel(previous)
+    with _quiet():
+        (_quantize_int8 if products == "int8" else _quantize_int4)(source, target)
     model = onnx.load(target)
-    quantize_lookups(model.graph)
-    onnx.checker.check_model(model)
+    quantize_lookups(model.graph, tables)
     onnx.save(model, target)
 
 
-def quantize_lookups(graph: GraphProto) -> None:
+def _quantize_int8(source: Path, target: Path) -> None:
+    quantize_dynamic(
+        source,
+        target,
+        per_channel=True,
+        reduce_range=True,
+        op_types_to_quantize=["MatMul"],
+        weight_type=QuantType.QInt8,
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def _quantize_int4(source: Path, target: Path) -> None:
+    config = DefaultWeightOnlyQuantConfig(
+        block_size=BLOCK, is_symmetric=True, accuracy_level=_COMPUTE_INT8, op_types_to_quantize=("MatMul",)
+    )
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
+    quantizer.process()
+    quantizer.model.save_model_to_file(str(target), use_external_data_format=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizers log every node, and a hint that does not apply to what was just exported."""
+    previous = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.root.setLevel(previous)
+        logging.disable(logging.NOTSET)
+
+
+def quantize_lookups(graph: GraphProto, tables: Precision = "int8") -> None:
     """Quantize the large look-up tables of a graph in place.
 
     Where a model ties its embedding to its output projection, the look-up reads the columns of the quantized
@@ -55,9 +90,13 @@ def quantize_lookups(graph: GraphProto) -> None:
             continue
         if np.prod(table.dims) < _SMALL_TABLE:
             continue
-        values, scales = _tied_projection(graph, weights, table) or _add_rows(graph, table)
-        by_column = weights.get(values) is not None
-        nodes = _lookup(gather.input[1], values, scales, gather.output[0], str(gather.name), by_column)
+        if tables == "int4" and np.prod(table.dims) >= _LARGE_TABLE:
+            values, scales = _tied_blocks(graph, weights, table) or _add_blocks(graph, table)
+            nodes = _look_up_blocks(graph, gather, values, scales, int(table.dims[1]))
+        else:
+            values, scales = _tied_projection(graph, weights, table) or _add_rows(graph, table)
+            by_column = weights.get(values) is not None
+            nodes = _lookup(gather.input[1], values, scales, gather.output[0], str(gather.name), by_column)
         place = list(graph.node).index(gather)
         graph.node.remove(gather)
         for offset, node in enumerate(nodes):
@@ -106,4 +145,80 @@ def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_colum
         helper.make_node("Constant", [], [f"{name}_axis"], value_ints=[-1]),
         helper.make_node("Unsqueeze", [factor, f"{name}_axis"], [wide]),
         helper.make_node("Mul", [real, wide], [output]),
+    ]
+
+
+def pack_blocks(rows: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Rows float32 [v, d] as 4-bit numbers: two in a byte, the first one low, uint8 [v, d / BLOCK, BLOCK / 2], and a
+    factor for each block, float32 [v * d / BLOCK]; the layout that MatMulNBits has for d inputs and v outputs.
+
+    A number n stands for (n - 8) * factor; the largest magnitude of a block is 0, so that all 16 numbers are used.
+    """
+    blocks = rows.reshape(len(rows), -1, BLOCK)
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=2, keepdims=True), axis=2)
+    factors = (largest / -8).astype(np.float32)
+    safe = np.where(factors == 0, np.float32(1), factors)
+    numbers = (np.clip(np.rint(blocks / safe), -8, 7) + 8).astype(np.uint8)
+    packed: NDArray[np.uint8] = numbers[:, :, 0::2] | np.left_shift(numbers[:, :, 1::2], np.uint8(4), dtype=np.uint8)
+    return packed, factors.reshape(-1)
+
+
+def _add_blocks(graph: GraphProto, table: TensorProto) -> tuple[str, str]:
+    names = f"{table.name}_blocks", f"{table.name}_block_scale"
+    if names[0] not in {tensor.name for tensor in graph.initializer}:
+        for name, array in zip(names, pack_blocks(numpy_helper.to_array(table)), strict=True):
+            graph.initializer.append(numpy_helper.from_array(array, name))
+    return names
+
+
+def _tied_blocks(graph: GraphProto, weights: dict[str, TensorProto], table: TensorProto) -> tuple[str, str] | None:
+    """The 4-bit weights of a projection that hold the numbers of `table` as well as 4 bits can, and their factors."""
+    packed, factors = pack_blocks(numpy_helper.to_array(table))
+    for product in (node for node in graph.node if node.op_type == "MatMulNBits"):
+        values, scales = weights[product.input[1]], weights[product.input[2]]
+        if numpy_helper.to_array(values).size != packed.size:
+            continue
+        same = numpy_helper.to_array(values).reshape(packed.shape) == packed
+        close = np.isclose(numpy_helper.to_array(scales).reshape(-1), factors, rtol=1e-4, atol=0)
+        if same.mean() > _ALIKE and close.mean() > _ALIKE:
+            return values.name, scales.name
+    return None
+
+
+def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: str, width: int) -> list[NodeProto]:
+    """Nodes for ids int64 [b, t] -> float32 [b, t, width], from 4-bit rows [v, width / BLOCK, BLOCK / 2]."""
+    name, ids, blocks = str(gather.name), gather.input[1], width // BLOCK
+    constants = {
+        "four": np.array(4, np.uint8),
+        "fifteen": np.array(15, np.uint8),
+        "middle": np.array(8, np.float32),
+        "last": np.array([-1], np.int64),
+        "table": np.array([-1, blocks], np.int64),
+        "pairs": np.array([0, 0, blocks, BLOCK], np.int64),
+        "row": np.array([0, 0, width], np.int64),
+    }
+    for part, array in constants.items():
+        graph.initializer.append(numpy_helper.from_array(array, f"{name}_{part}"))
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> NodeProto:
+        named = [f"{name}_{part}" if part in steps else part for part in inputs]
+        return helper.make_node(kind, named, [f"{name}_{output}" if output in steps else output], **attributes)
+
+    steps = {*constants, "packed", "low", "high", "low1", "high1", "both", "blocks", "real", "centred"}
+    steps |= {"factors", "factor", "factor1", "wide"}
+    return [
+        node("Gather", [values, ids], "packed", axis=0),
+        node("BitwiseAnd", ["packed", "fifteen"], "low"),
+        node("BitShift", ["packed", "four"], "high", direction="RIGHT"),
+        node("Unsqueeze", ["low", "last"], "low1"),
+        node("Unsqueeze", ["high", "last"], "high1"),
+        node("Concat", ["low1", "high1"], "both", axis=-1),
+        node("Reshape", ["both", "pairs"], "blocks"),
+        node("Cast", ["blocks"], "real", to=TensorProto.FLOAT),
+        node("Sub", ["real", "middle"], "centred"),
+        node("Reshape", [scales, "table"], "factors"),
+        node("Gather", ["factors", ids], "factor", axis=0),
+        node("Unsqueeze", ["factor", "last"], "factor1"),
+        node("Mul", ["centred", "factor1"], "wide"),
+        node("Reshape", ["wide", "row"], gather.output[0]),
     ]

@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn
 from sprig_server.errors import InvalidBundle
 from sprig_server.types import Task
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 
 
@@ -78,7 +78,7 @@ class Manifest:
     dimensions: int
     pooling: Literal["mean", "cls", "none"]
     max_tokens: int
-    quantization: Literal["none", "int8-dynamic"]
+    quantization: Literal["none", "int8-dynamic", "int8-dynamic, int4 tables", "int4 weights"]
     opset: int
     licence: str
     files: dict[str, File]

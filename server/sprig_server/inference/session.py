@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 
+import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidBundle
+
+SHARED = "shared.npz"
+"""Arrays that several graphs of a bundle name as external data, under the names they have there."""
 
 
 def default_threads() -> int:
@@ -34,6 +39,10 @@ def open_session(bundle: Bundle, name: str, threads: int) -> ort.InferenceSessio
     # Spinning threads would keep a laptop's cores busy between two requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     data = bundle.load(name)
+    if SHARED in bundle.manifest.files:
+        with np.load(io.BytesIO(bundle.load(SHARED)), allow_pickle=False) as arrays:
+            names, values = list(arrays), [ort.OrtValue.ortvalue_from_numpy(arrays[key]) for key in arrays]
+        options.add_external_initializers(names, values)
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many types, all of them for a model it cannot use

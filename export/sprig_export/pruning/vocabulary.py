@@ -1,0 +1,162 @@
+"""Trimming a vocabulary to a language, without changing how the language's text is cut into tokens.
+
+WordPiece takes the longest entry that fits, so leaving out entries that never were the longest changes nothing; the
+single characters stay, so that other text is spelt out instead of becoming unknown. Byte-level BPE applies its merges
+in order, so an entry stays together with every entry that some order of merges may build it from (the closure), and
+the 256 bytes stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import PreTrainedModel
+
+from sprig_server.errors import InvalidInput
+
+_BATCH = 1_000  # texts
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """A smaller tokenizer, and for each of its ids the id that it had: int64 [kept]."""
+
+    tokenizer: Tokenizer
+    kept: NDArray[np.int64]
+
+
+def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
+    """How often each id stands in `texts`; nothing is cut."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    counts: Counter[int] = Counter()
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == _BATCH:
+            _count(tokenizer, batch, counts)
+            batch = []
+    _count(tokenizer, batch, counts)
+    return counts
+
+
+def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int) -> Trimmed:
+    """A tokenizer of at most `size` entries (more only where the ones that must stay are more): the most frequent.
+
+    Args:
+        tokenizer: WordPiece or byte-level BPE.
+        counts: how often each id stands in the language's text.
+        size: entries to keep, special ones included.
+
+    Raises:
+        InvalidInput: another kind of tokenizer.
+    """
+    description: dict[str, Any] = json.loads(tokenizer.to_str())
+    model = description["model"]
+    if model["type"] not in ("WordPiece", "BPE"):
+        raise InvalidInput(f"A vocabulary of the kind {model['type']} cannot be trimmed: only WordPiece and BPE can.")
+    vocabulary: dict[str, int] = model["vocab"]
+    special = {token["content"] for token in description["added_tokens"]}
+    closures = _Closures(model, vocabulary) if model["type"] == "BPE" else None
+    kept = special | {token for token in vocabulary if _must_stay(token, model)}
+    by_id = {index: token for token, index in vocabulary.items()}
+    for index, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        token = by_id.get(index)
+        if token is None or token in kept:
+            continue
+        needed = closures.of(token) - kept if closures is not None else {token}
+        if len(kept) + len(needed) <= size:
+            kept |= needed
+    order = sorted(kept, key=lambda token: tokenizer.token_to_id(token))
+    return Trimmed(_rebuild(description, order), np.array([tokenizer.token_to_id(t) for t in order], dtype=np.int64))
+
+
+def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
+    """Leave only the rows `kept` of the embedding, and of the output projection where the model has one, in place.
+
+    Logits of the kept entries are what they were.
+    """
+    rows, places = torch.from_numpy(kept), {int(old): new for new, old in enumerate(kept)}
+    embedding = model.get_input_embeddings()
+    projection = model.get_output_embeddings()
+    tied = projection is not None and projection.weight is embedding.weight
+    smaller = nn.Embedding(len(kept), embedding.weight.shape[1], padding_idx=places.get(embedding.padding_idx))
+    smaller.weight = nn.Parameter(embedding.weight.detach()[rows])
+    model.set_input_embeddings(smaller)
+    if projection is not None:
+        projection.weight = nn.Parameter(projection.weight.detach()[rows])
+        projection.out_features = len(kept)
+    if getattr(model, "final_logits_bias", None) is not None:
+        model.register_buffer("final_logits_bias", model.final_logits_bias[:, rows])
+    for settings in (model.config, getattr(model, "generation_config", None)):
+        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_eos_token_id"):
+            if isinstance(old := getattr(settings, name, None), int):
+                setattr(settings, name, places[old])
+    model.config.vocab_size = len(kept)
+    if tied:
+        model.tie_weights()
+
+
+class _Closures:
+    """The entries from which merges may build an entry, itself included."""
+
+    def __init__(self, model: dict[str, Any], vocabulary: dict[str, int]) -> None:
+        self._parts: dict[str, list[tuple[str, str]]] = {}
+        for merge in model["merges"]:
+            left, right = merge if isinstance(merge, list) else merge.split(" ")
+            if left + right in vocabulary:
+                self._parts.setdefault(left + right, []).append((left, right))
+        self._known: dict[str, frozenset[str]] = {}
+
+    def of(self, token: str) -> frozenset[str]:
+        if token not in self._known:
+            parts = [self.of(part) for pair in self._parts.get(token, []) for part in pair]
+            self._known[token] = frozenset({token}).union(*parts)
+        return self._known[token]
+
+
+def _must_stay(token: str, model: dict[str, Any]) -> bool:
+    prefix = model.get("continuing_subword_prefix") or ""
+    return len(token.removeprefix(prefix)) == 1 or token == model.get("unk_token")
+
+
+def _rebuild(description: dict[str, Any], order: Sequence[str]) -> Tokenizer:
+    ids = {token: index for index, token in enumerate(order)}
+    model = description["model"]
+    model["vocab"] = {token: ids[token] for token in order}
+    if model["type"] == "BPE":
+        pairs = [merge if isinstance(merge, list) else merge.split(" ") for merge in model["merges"]]
+        model["merges"] = [[a, b] for a, b in pairs if a in ids and b in ids and a + b in ids]
+    for token in description["added_tokens"]:
+        token["id"] = ids[token["content"]]
+    description["added_tokens"].sort(key=lambda token: token["id"])
+    _renumber(description.get("post_processor"), ids)
+    description["padding"] = None
+    return Tokenizer.from_str(json.dumps(description))
+
+
+def _renumber(processor: dict[str, Any] | None, ids: dict[str, int]) -> None:
+    """Put the new ids into a post-processor, whichever kind it is."""
+    if processor is None:
+        return
+    for name in ("cls", "sep"):
+        if isinstance(processor.get(name), list):
+            processor[name][1] = ids[processor[name][0]]
+    for token in (processor.get("special_tokens") or {}).values():
+        token["ids"] = [ids[content] for content in token["tokens"]]
+    for inner in processor.get("processors", []):
+        _renumber(inner, ids)
+
+
+def _count(tokenizer: Tokenizer, texts: list[str], counts: Counter[int]) -> None:
+    for encoding in tokenizer.encode_batch(texts):
+        counts.update(encoding.ids)

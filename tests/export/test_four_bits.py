@@ -1,0 +1,157 @@
+"""4-bit weights: what training rounds, what the exporter packs and what ONNX Runtime computes are the same numbers."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
+
+from sprig_export.onnx import quantize as quantize_module
+from sprig_export.onnx import share as share_module
+from sprig_export.onnx.convert import convert_encoder_decoder
+from sprig_export.onnx.quantize import BLOCK, pack_blocks, quantize, quantize_lookups
+from sprig_export.onnx.share import FILE, share_tables
+from sprig_export.onnx.validate import teacher_forced_logits
+from sprig_export.pipeline import export
+from sprig_export.recipe import Recipe
+from sprig_export.samples import Example
+from sprig_export.train.fake_quantization import round_weights, rounded_parameters
+from sprig_server.bundle.store import open_bundle
+from sprig_server.inference.summarizer import Summarizer
+
+
+def unpack(packed: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    numbers = np.stack([packed & 15, packed >> 4], axis=-1).reshape(len(packed), -1, BLOCK).astype(np.float32) - 8
+    return (numbers * factors.reshape(len(packed), -1, 1)).reshape(len(packed), -1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 5), blocks=st.integers(1, 3), zero=st.booleans())
+def test_training_rounds_as_the_exporter_packs(seed: int, rows: int, blocks: int, zero: bool) -> None:
+    weights = np.random.default_rng(seed).normal(size=(rows, blocks * BLOCK)).astype(np.float32)
+    if zero:
+        weights[0, :BLOCK] = 0
+    unpacked = unpack(*pack_blocks(weights))
+    assert np.allclose(unpacked, round_weights(torch.from_numpy(weights)).numpy(), atol=1e-6)
+    largest = np.abs(weights.reshape(rows, blocks, BLOCK)).max(axis=2)
+    error = np.abs(unpacked - weights).reshape(rows, blocks, BLOCK).max(axis=2)
+    assert (error <= largest / 8 + 1e-6).all()  # half a step, or a whole one for the end that has 7 steps only
+
+
+def test_look_ups_read_the_packed_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
+    rows = np.random.default_rng(0).normal(size=(500, 2 * BLOCK)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "ids"], ["out"], name="look_up")],
+        "tables",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["b", "t"])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", "t", 2 * BLOCK])],
+        [numpy_helper.from_array(rows, "table")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    quantize_lookups(model.graph, "int4")
+    assert sum(len(tensor.raw_data) for tensor in model.graph.initializer) < rows.nbytes / 7
+    ids = np.array([[3, 499, 0], [7, 7, 1]])
+    (found,) = ort.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
+    assert np.allclose(found, unpack(*pack_blocks(rows))[ids], atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bart_folder(tmp_path_factory: pytest.TempPathFactory, bart: Path) -> Path:
+    """A tiny summary model whose width is a whole block."""
+    folder = tmp_path_factory.mktemp("wide") / "wide-bart"
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(bart)
+    shape = {"encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 256, "decoder_ffn_dim": 256}
+    ids = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    torch.manual_seed(0)
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
+    size = {"vocab_size": len(tokenizer), "d_model": BLOCK, "forced_eos_token_id": None}
+    model = BartForConditionalGeneration(BartConfig(**size, **shape, **heads, **ids))
+    with torch.no_grad():
+        model.model.shared.weight.mul_(20)  # so that tokens differ
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_graphs_compute_with_the_rounded_weights(
+    bart_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
+    monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
+    monkeypatch.setattr(share_module, "_LARGE", 1)
+    encoder, decoder = convert_encoder_decoder(bart_folder, tmp_path, 18)
+    for path in (encoder, decoder):
+        full = path.with_suffix(".fp32.onnx")
+        path.rename(full)
+        quantize(full, path, "int4", "int4")
+    model = BartForConditionalGeneration.from_pretrained(bart_folder).eval()
+    rounded = BartForConditionalGeneration.from_pretrained(bart_folder).eval()
+    rounded.load_state_dict(rounded_parameters(model), strict=False)
+    rounded.tie_weights()
+    draw = np.random.default_rng(0)
+    ids, target = draw.integers(4, model.config.vocab_size, (3, 20)), draw.integers(4, model.config.vocab_size, (3, 6))
+    mask = np.ones_like(ids)
+    found = teacher_forced_logits(encoder, decoder, model, ids, mask, target)
+    with torch.no_grad():
+        inputs = {"input_ids": torch.from_numpy(ids), "decoder_input_ids": torch.from_numpy(target)}
+        expected, unrounded = rounded(**inputs).logits.numpy(), model(**inputs).logits.numpy()
+    assert np.abs(found - expected).mean() < 0.25 * np.abs(unrounded - expected).mean()
+    assert share_tables(encoder, decoder)
+    for path in (encoder, decoder):
+        with np.load(path.with_name(FILE)) as arrays:
+            options = ort.SessionOptions()
+            values = [ort.OrtValue.ortvalue_from_numpy(arrays[name]) for name in arrays]
+            options.add_external_initializers(list(arrays), values)
+        ort.InferenceSession(path.read_bytes(), options)
+        assert not [t for t in onnx.load(path, load_external_data=False).graph.initializer if t.name == "table"]
+
+
+def test_a_four_bit_bundle_keeps_one_table_and_summarizes(
+    bart_folder: Path, tmp_path: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
+    monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
+    monkeypatch.setattr(share_module, "_LARGE", 1)
+    recipe = Recipe("summarize", str(bart_folder), "python", products="int4", tables="int4", min_agreement=0, sample=8)
+    manifest = export(recipe, tmp_path / "bundle", examples)
+    assert manifest.quantization == "int4 weights"
+    assert {"encoder.onnx", "decoder.onnx", "shared.npz", "tokenizer.json"} <= set(manifest.files)
+    bundle = open_bundle(tmp_path / "bundle")
+    with np.load(io.BytesIO(bundle.load("shared.npz"))) as arrays:
+        assert arrays["embedding"].size == 400 * BLOCK // 2 or arrays["embedding"].size % (BLOCK // 2) == 0
+    first = Summarizer(bundle, threads=1).summarize(examples[0].code, "python")
+    assert first == Summarizer(bundle, threads=1).summarize(examples[0].code, "python")
+
+
+def test_a_table_is_found_again_in_the_projection_it_is_tied_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
+    monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
+    rows = np.random.default_rng(0).normal(size=(300, BLOCK)).astype(np.float16).astype(np.float32)
+    rows[:2, 0], rows[:2, 1] = 9, -9  # either extreme may set the factor
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "ids"], ["found"], name="look_up"),
+            helper.make_node("MatMul", ["found", "projection"], ["out"]),
+        ],
+        "tied",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["b", "t"])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", "t", 300])],
+        [numpy_helper.from_array(rows, "table"), numpy_helper.from_array(np.ascontiguousarray(rows.T), "projection")],
+    )
+    source, target = tmp_path / "full.onnx", tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), source)
+    quantize(source, target, "int4", "int4")
+    large = [t for t in onnx.load(target).graph.initializer if len(t.raw_data) > 10_000]
+    assert len(large) == 1
