@@ -11,6 +11,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import format_exception
 
 from sprig_server.inference.session import default_threads
+from sprig_server.types import MIN_CONFIDENCE
 
 SECTION = "sprig"
 
@@ -22,7 +23,7 @@ class HoverSettings:
 
     enabled: bool = True
     generate: bool = True
-    min_confidence: float = -2.0
+    min_confidence: float = MIN_CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

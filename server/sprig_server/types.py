@@ -14,6 +14,9 @@ Task = Literal["search", "summarize"]
 Vectors = NDArray[np.float32]
 """L2-normalised embeddings, float32 [n, d]."""
 
+MIN_CONFIDENCE = -1.5
+"""Below this confidence (a mean log-probability) a hover shows no generated summary, unless it is set otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -60,7 +60,9 @@ def test_a_summary_is_generated_once(models: Models):
         summarize(function, models, MemoryCache(), lambda: True)
 
 
-def test_no_bundle_means_no_summary(models: Models):
+def test_no_bundle_means_no_summary():
+    models = Models((), threads=1)
+    models.bundles = tuple(bundle for bundle in models.bundles if "cpp" not in bundle.manifest.languages)
     (function,) = parse_functions("int f() { return 1; }", "cpp")
     assert summarize(function, models, MemoryCache(), lambda: False) is None
 

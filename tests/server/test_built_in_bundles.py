@@ -1,0 +1,31 @@
+"""What comes with Sprig: a bundle for each language and task, all of them together at most 90 MB."""
+
+from __future__ import annotations
+
+import pytest
+
+from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle
+from sprig_server.code.languages import NAMES
+
+_MOST_BYTES = 90_000_000
+
+
+@pytest.mark.parametrize("task", ["search", "summarize"])
+@pytest.mark.parametrize("language", NAMES)
+def test_every_language_has_a_bundle_of_its_own(task, language):
+    bundle = choose_bundle(built_in_bundles(), task, language)
+    assert bundle is not None
+    assert language in bundle.manifest.languages
+
+
+def test_all_bundles_together_stay_small():
+    size = sum(path.stat().st_size for path in BUILT_IN.rglob("*") if path.is_file())
+    assert size <= _MOST_BYTES
+
+
+def test_the_files_are_those_of_the_manifests():
+    for bundle in built_in_bundles():
+        for name in bundle.manifest.files:
+            bundle.load(name)  # raises where a hash does not match
+        unlisted = {path.name for path in bundle.folder.iterdir()} - set(bundle.manifest.files) - {"manifest.json"}
+        assert not unlisted
