@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, render_manifest
+from sprig_server.bundle.manifest import FILE_NAME, SHARED, Manifest, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
 
-_LISTED = ("encoder.onnx", "decoder.onnx", "shared.npz", "tokenizer.json", "importance.npz", "report.json", "README.md")
+_LISTED = ("encoder.onnx", "decoder.onnx", SHARED, "tokenizer.json", "importance.npz", "report.json", "README.md")
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from sprig_server.types import Task
 
 Precision = Literal["int8", "int4"]
 
+BLOCK = 128
+"""Of 4-bit weights: how many share one factor, along the input of a product or the row of a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

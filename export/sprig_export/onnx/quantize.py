@@ -14,17 +14,16 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from sprig_export.recipe import Precision
+from sprig_export.recipe import BLOCK, Precision
 
-BLOCK = 128
-"""Of 4-bit weights: how many share one factor, along the input of a product or the row of a table."""
 _COMPUTE_INT8 = 4  # the accuracy level of ONNX Runtime that multiplies 4-bit weights with 8-bit activations
 # Tables below this many numbers stay as they are: there is nothing to gain.
 _SMALL_TABLE = 50_000
 # Below this many, 8 bits a number: a table of positions is small, and every token's vector hangs on it.
 _LARGE_TABLE = 500_000
-# Numbers on an edge are rounded either way, and a block whose extremes are -x and x may be scaled to either one.
-_ALIKE = 0.99
+ALIKE = 0.99
+"""Share of equal bytes of two 4-bit tables that are one: numbers on an edge are rounded either way, and a block whose
+extremes are -x and x may be scaled to either one."""
 
 
 def quantize(source: Path, target: Path, products: Precision = "int8", tables: Precision = "int8") -> None:
@@ -180,7 +179,7 @@ def _tied_blocks(graph: GraphProto, weights: dict[str, TensorProto], table: Tens
             continue
         same = numpy_helper.to_array(values).reshape(packed.shape) == packed
         close = np.isclose(numpy_helper.to_array(scales).reshape(-1), factors, rtol=1e-4, atol=0)
-        if same.mean() > _ALIKE and close.mean() > _ALIKE:
+        if same.mean() > ALIKE and close.mean() > ALIKE:
             return values.name, scales.name
     return None
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from onnx import GraphProto, TensorProto, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-FILE = "shared.npz"
+from sprig_export.onnx.quantize import ALIKE
+from sprig_server.bundle.manifest import SHARED
+
 _LARGE = 100_000  # bytes; below, a copy costs less than a look into another file
-_ALIKE = 0.99  # share of equal bytes, as in `quantize`
 
 
 def share_tables(encoder: Path, decoder: Path) -> bool:
@@ -32,7 +33,7 @@ def share_tables(encoder: Path, decoder: Path) -> bool:
     for model, pair in ((reader, (own, own_scale)), (writer, (table, scale))):
         for tensor, name in zip(pair, arrays, strict=True):
             _make_external(model.graph, tensor.name, name, arrays[name])
-    np.savez(encoder.with_name(FILE), allow_pickle=False, **arrays)
+    np.savez(encoder.with_name(SHARED), allow_pickle=False, **arrays)
     onnx.save(reader, encoder)
     onnx.save(writer, decoder)
     return True
@@ -46,7 +47,7 @@ def _common_table(reader: GraphProto, writer: GraphProto) -> tuple[Table, Table]
     for own, own_scale in _tables(reader):
         for table, scale in _tables(writer):
             first, second = numpy_helper.to_array(own), numpy_helper.to_array(table)
-            if first.shape == second.shape and (first == second).mean() > _ALIKE:
+            if first.shape == second.shape and (first == second).mean() > ALIKE:
                 return (own, own_scale), (table, scale)
     return None
 
@@ -69,6 +70,6 @@ def _make_external(graph: GraphProto, old: str, new: str, values: NDArray[np.gen
                 node.input[place] = new
     (tensor,) = [tensor for tensor in graph.initializer if tensor.name == old]
     tensor.CopyFrom(numpy_helper.from_array(values, new))
-    set_external_data(tensor, location=FILE, length=values.nbytes)
+    set_external_data(tensor, location=SHARED, length=values.nbytes)
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL

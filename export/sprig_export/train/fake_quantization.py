@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-BLOCK = 128
-"""Weights that share one factor, along the input of a matrix product (along the row of an embedding)."""
+from sprig_export.recipe import BLOCK
+
 _HIGHEST = 7  # symmetric: -8 goes unused but for the one number that sets the factor
 
 

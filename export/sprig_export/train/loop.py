@@ -82,7 +82,7 @@ class Run(ABC, Generic[_Batch]):
         self._resume()
         pace, last, batches = self.pace, min(self.pace.steps, stop_after or self.pace.steps), self.batches()
         for _ in range(self.step):
-            next(batches)  # the plan is cheap; only what it yields is tokenized data
+            next(batches)  # the data is tokenized already: a batch costs a small part of a step
         started, first, losses = time.monotonic(), self.step, list[float]()
         with _progress() as progress:
             task = progress.add_task("training", total=pace.steps, completed=self.step, loss="")

@@ -90,8 +90,6 @@ class SearchRecipe:
     """Pairs of the held-out packages of each language."""
     most_pairs: int = 40_000
     """Pairs of each language."""
-    passes: int = 1
-    """How often each pair takes part, with another query each time."""
     hidden_names: float = 0.4
     """The share of functions whose name is hidden in their code."""
     batch: int = 192

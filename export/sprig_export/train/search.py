@@ -32,7 +32,7 @@ _VALIDATION_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids of queries [n, query tokens] and of their code [n, code tokens], row by row, and the kinds' masks."""
+    """Token ids of queries [n, query tokens] and of their code [n, code tokens], row by row."""
 
     queries: Tensor
     code: Tensor

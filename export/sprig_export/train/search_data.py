@@ -86,7 +86,7 @@ def prepare(recipe: SearchRecipe, corpora: Sequence[Path], output: Path, evaluat
         raise InvalidInput(f"The recipe {recipe.name} names data files; name their folder.")
     folder, draw = evaluation or Path(), random.Random(recipe.seed)
     rows = [row for path in corpora for row in _read_corpus(path)]
-    pairs = [pair for _ in range(recipe.passes) for pair in _training_pairs(rows, recipe, draw)]
+    pairs = list(_training_pairs(rows, recipe, draw))
     for name in recipe.queries:
         pairs.extend(_query_pairs(folder / name))
     draw.shuffle(pairs)

@@ -17,6 +17,8 @@ from sprig_server.types import Task
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
+SHARED = "shared.npz"
+"""Arrays that several graphs of a bundle name as external data, under the names they have there."""
 
 
 @dataclass(frozen=True, slots=True)

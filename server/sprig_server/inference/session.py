@@ -9,11 +9,9 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
+from sprig_server.bundle.manifest import SHARED
 from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidBundle
-
-SHARED = "shared.npz"
-"""Arrays that several graphs of a bundle name as external data, under the names they have there."""
 
 
 def default_threads() -> int:
