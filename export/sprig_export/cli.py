@@ -83,6 +83,9 @@ def _export_recipe(arguments: argparse.Namespace) -> Recipe:
 def _corpus(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.action == "fetch":
         import_module("sprig_export.corpus.packages").fetch(arguments.sources, arguments.output)
+    elif arguments.action == "questions":
+        questions = import_module("sprig_export.corpus.questions")
+        questions.collect(arguments.source, arguments.language, arguments.output, arguments.exclude)
     else:
         builder = import_module("sprig_export.corpus.build")
         builder.build(arguments.source, arguments.language, arguments.output, arguments.exclude)
@@ -96,8 +99,11 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     else:
         recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.train.summary_data")
         train = import_module("sprig_export.train.summarize").train_summary
+    if arguments.questions and arguments.task != "search":
+        raise InvalidInput("Only search is trained on questions; leave --questions out.")
     if arguments.pairs:
-        data.prepare(recipe, arguments.pairs, arguments.data, arguments.benchmarks)
+        more = {"questions": arguments.questions} if arguments.questions else {}
+        data.prepare(recipe, arguments.pairs, arguments.data, arguments.benchmarks, **more)
     train(recipe, arguments.data, arguments.output)
 
 
@@ -148,6 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
     build.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold")
 
+    questions = actions.add_parser("questions", help="questions that people asked, with the code that answers them")
+    questions.add_argument("--source", type=Path, nargs="+", required=True, metavar="FILE", help="CODE-NN or CoNaLa")
+    questions.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
+    questions.add_argument("--output", type=Path, required=True, metavar="FILE.jsonl.gz")
+    questions.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="evaluation files")
+
     train = commands.add_parser("train", help="train a base model")
     train.add_argument("task", choices=("search", "summarize"))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
@@ -156,5 +168,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs", type=Path, nargs="+", metavar="FILE.parquet", help="prepare the data from these corpora first"
     )
     train.add_argument("--benchmarks", type=Path, metavar="DIR", help="the folder of the data files the recipe names")
+    train.add_argument(
+        "--questions", type=Path, nargs="*", default=[], metavar="FILE", help="of sprig corpus questions"
+    )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")
     return parser

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from sprig_export.checkpoints import open_checkpoint
+from sprig_export.train.neighbours import group_pairs
 from sprig_export.train.queries import base_form, keywords, question
 from sprig_export.train.recipe import SearchRecipe, read_search_recipe
 from sprig_export.train.search import plan_batches, train_search
@@ -63,8 +64,9 @@ def test_a_hidden_name_is_gone_but_not_the_words_it_is_part_of() -> None:
 def test_batches_hold_one_language_and_every_pair_once_an_epoch() -> None:
     draw = np.random.default_rng(0)
     languages, lengths = draw.integers(0, 3, 300).astype(np.int8), draw.integers(5, 100, 300)
-    batches, seen = plan_batches(languages, lengths, 10, seed=1), list[int]()
-    again = plan_batches(languages, lengths, 10, seed=1)
+    groups = np.arange(300)
+    batches, seen = plan_batches(languages, lengths, groups, 10, seed=1), list[int]()
+    again = plan_batches(languages, lengths, groups, 10, seed=1)
     for _ in range(sum(int((languages == n).sum()) // 10 for n in range(3)) - 6):
         batch = next(batches)
         assert np.array_equal(batch, next(again))
@@ -74,9 +76,27 @@ def test_batches_hold_one_language_and_every_pair_once_an_epoch() -> None:
     assert len(seen) == len(set(seen))
 
 
+def test_neighbours_share_a_group_and_groups_share_a_batch() -> None:
+    draw = np.random.default_rng(0)
+    topics = draw.integers(0, 4, 960)
+    vectors = np.eye(16, dtype=np.float32)[topics] + draw.normal(0, 0.02, (960, 16)).astype(np.float32)
+    languages, lengths = (np.arange(960) % 2).astype(np.int8), draw.integers(5, 100, 960)
+    groups = group_pairs(vectors, languages, lengths, 4, seed=1)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    assert sum(len(rows) for rows in members) == 960
+    assert {len(rows) for rows in members} == {4}
+    assert all(len(set(languages[rows].tolist())) == 1 for rows in members)
+    assert all(np.ptp(lengths[rows]) < 20 for rows in members), "one eighth of the lengths"
+    of_one_topic = np.mean([len(set(topics[rows].tolist())) == 1 for rows in members])
+    assert of_one_topic > 0.5, "at random, one group in 64 would be"
+    batches = plan_batches(languages, lengths, groups, 8, seed=1)
+    for batch in (next(batches) for _ in range(50)):
+        assert len(set(groups[batch].tolist())) == 2
+
+
 def test_too_few_pairs_for_a_batch_are_named() -> None:
     with pytest.raises(InvalidInput, match="make `batch` smaller"):
-        next(plan_batches(np.zeros(3, np.int8), np.full(3, 9), 10, seed=1))
+        next(plan_batches(np.zeros(3, np.int8), np.full(3, 9), np.arange(3), 10, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +129,8 @@ def prepared(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sear
         validation=("shop",),
         validation_pool=6,
         batch=8,
+        neighbours=4,
+        same_above=0.95,
         warm_up_steps=2,
         validation_steps=3,
         checkpoint_steps=2,

@@ -102,17 +102,12 @@ class Run(ABC, Generic[_Batch]):
                 if self.step % pace.checkpoint_steps == 0 or self.step == last:
                     self._save()
 
-    def autocast(self) -> torch.autocast:
-        """bfloat16 where the hardware computes in it; emulated, it is four times slower than float32."""
-        kind = next(self.model.parameters()).device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or _has_bf16())
-
     def _advance(self, batch: _Batch) -> float:
         self.model.train()
         rate = self.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
-        with self.autocast():
+        with autocast(self.model):
             loss = self.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.pace.clip_norm)
@@ -152,6 +147,12 @@ class Run(ABC, Generic[_Batch]):
             log.write(json.dumps(line) + "\n")
         write_plot(self.output / "log.jsonl", self.output / "log.svg")
         _LOG.info("%s", line)
+
+
+def autocast(model: nn.Module) -> torch.autocast:
+    """bfloat16 where the hardware computes in it; emulated, it is four times slower than float32."""
+    kind = next(model.parameters()).device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or _has_bf16())
 
 
 def _progress() -> Progress:

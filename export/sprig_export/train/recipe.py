@@ -96,6 +96,10 @@ class SearchRecipe:
     code_tokens: int = 128
     query_tokens: int = 48
     temperature: float = 0.05
+    neighbours: int = 1
+    """Pairs with similar queries that share a batch, as hard negatives of each other; 1 for none."""
+    same_above: float = 1.0
+    """Pairs of a batch whose queries have a greater cosine ask for the same thing and are no negatives."""
     warm_up_steps: int = 40
     weight_decay: float = 0.01
     clip_norm: float = 1.0

@@ -20,14 +20,13 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.train.checkpoint import fingerprint, replace_folder
+from sprig_export.train.encoding import encode, encode_all, pad
 from sprig_export.train.loop import Pace, Run
 from sprig_export.train.recipe import SearchRecipe
-from sprig_export.train.search_data import Ranking, Tokens, read_pairs, read_rankings
+from sprig_export.train.search_data import Ranking, read_pairs, read_rankings
 from sprig_server.errors import InvalidInput
-from sprig_server.types import Vectors
 
 _POOL = 8  # batches that are sorted by length together
-_VALIDATION_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,6 @@ class _SearchRun(Run[Batch]):
         encoder: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, add_pooling_layer=False, **none)
         self.encoder = encoder.float().to(self.device)
         self.pairs, self.rankings = read_pairs(data), read_rankings(data)
-        self.padding = int(encoder.config.pad_token_id or 0)
         pace = Pace(recipe.steps, recipe.validation_steps, recipe.checkpoint_steps, recipe.clip_norm, recipe.seed)
         optimizer = torch.optim.AdamW(
             encoder.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
@@ -80,16 +78,18 @@ class _SearchRun(Run[Batch]):
         return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warm_up_steps), falling)
 
     def batches(self) -> Iterator[Batch]:
-        for rows in plan_batches(self.pairs.languages, self.pairs.code.lengths, self.recipe.batch, self.recipe.seed):
-            queries, code = self._padded(self.pairs.queries, rows), self._padded(self.pairs.code, rows)
+        pairs, recipe = self.pairs, self.recipe
+        for rows in plan_batches(pairs.languages, pairs.code.lengths, pairs.groups, recipe.batch, recipe.seed):
+            queries, code = (pad(self.encoder, side, rows) for side in (self.pairs.queries, self.pairs.code))
             texts = self.pairs.texts[rows]  # [n]: pairs of one number say the same
             yield Batch(queries, code, torch.from_numpy(texts[:, None] == texts[None, :]).to(self.device))
 
     def loss(self, batch: Batch) -> Tensor:
-        queries, code = self._encode(batch.queries), self._encode(batch.code)
+        queries, code = encode(self.encoder, batch.queries), encode(self.encoder, batch.code)
         scores = (queries @ code.T).float() / self.recipe.temperature  # [n, n]
         own = torch.arange(len(scores), device=scores.device)
-        others = batch.same & ~torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+        alike = (queries.detach() @ queries.detach().T).float() > self.recipe.same_above
+        others = (batch.same | alike) & ~torch.eye(len(scores), dtype=torch.bool, device=scores.device)
         scores = scores.masked_fill(others, float("-inf"))
         return (functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)) / 2
 
@@ -109,41 +109,20 @@ class _SearchRun(Run[Batch]):
                     target.parent.mkdir(exist_ok=True)
                     target.write_bytes(source.read_bytes())
 
-    def _encode(self, tokens: Tensor) -> Tensor:
-        """Unit vectors [n, width] of token ids [n, tokens]: the mean over the real tokens."""
-        mask = (tokens != self.padding).long()
-        states = self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
-        weights = mask[:, :, None].to(states.dtype)
-        return functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
-
     def _mean_reciprocal_rank(self, ranking: Ranking) -> float:
-        queries, code = self._vectors(ranking.queries), self._vectors(ranking.code)
+        queries, code = encode_all(self.encoder, ranking.queries), encode_all(self.encoder, ranking.code)
         return float(reciprocal_ranks(queries, code, ranking.relevant.tolist()).mean())
-
-    def _vectors(self, tokens: Tokens) -> Vectors:
-        rows = np.argsort(tokens.lengths, kind="stable")
-        vectors = np.zeros((len(rows), self.encoder.config.hidden_size), dtype=np.float32)
-        for part in np.array_split(rows, max(1, len(rows) // _VALIDATION_BATCH)):
-            with self.autocast():
-                vectors[part] = self._encode(self._padded(tokens, part)).float().cpu().numpy()
-        return vectors
-
-    def _padded(self, tokens: Tokens, rows: NDArray[np.int64]) -> Tensor:
-        lengths = tokens.lengths[rows]
-        padded = np.full((len(rows), int(lengths.max())), self.padding, dtype=np.int64)
-        for place, row in enumerate(rows):
-            padded[place, : lengths[place]] = tokens.row(int(row))
-        return torch.from_numpy(padded).to(self.device)
 
 
 def plan_batches(
-    languages: NDArray[np.int8], lengths: NDArray[np.int64], batch: int, seed: int
+    languages: NDArray[np.int8], lengths: NDArray[np.int64], groups: NDArray[np.int64], batch: int, seed: int
 ) -> Iterator[NDArray[np.int64]]:
     """Endless batches of pair numbers, each of one language and of similar lengths; the same for the same seed.
 
     Args:
         languages: a number for each pair's language, int8 [n].
         lengths: tokens of each pair's code, int64 [n].
+        groups: pairs of one number, all of one language, go into a batch together, int64 [n].
         batch: pairs of a batch; what is left over of a language after that waits for the next epoch.
         seed: decides the order.
 
@@ -151,13 +130,18 @@ def plan_batches(
         InvalidInput: no language has a whole batch of pairs.
     """
     generator = np.random.default_rng(seed)
+    members = np.split(np.argsort(groups, kind="stable"), np.flatnonzero(np.diff(np.sort(groups))) + 1)
+    spoken = np.array([languages[rows[0]] for rows in members])
+    longest = np.array([lengths[rows].max() for rows in members])
     while True:
         planned: list[NDArray[np.int64]] = []
         for language in np.unique(languages):
-            order = generator.permutation(np.flatnonzero(languages == language))
-            for start in range(0, len(order), _POOL * batch):
-                part = order[start : start + _POOL * batch]
-                ordered = part[np.argsort(lengths[part], kind="stable")]
+            order = generator.permutation(np.flatnonzero(spoken == language))
+            pool = max(1, _POOL * batch * len(order) // int((languages == language).sum()))
+            for start in range(0, len(order), pool):
+                part = order[start : start + pool]
+                sorted_groups = part[np.argsort(longest[part], kind="stable")]
+                ordered = np.concatenate([members[group] for group in sorted_groups])
                 planned.extend(ordered[i : i + batch] for i in range(0, len(ordered) - batch + 1, batch))
         if not planned:
             raise InvalidInput(f"No language has {batch} pairs, which one batch needs; make `batch` smaller.")

@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.corpus.build import read_jsonl
+from sprig_export.train.encoding import encode_all
+from sprig_export.train.neighbours import group_pairs
 from sprig_export.train.queries import keywords, question
 from sprig_export.train.recipe import SearchRecipe
+from sprig_export.train.tokens import Tokens, tokenize
 from sprig_server.code.text import search_input
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
 _LANGUAGES = ("python", "java", "javascript", "typescript", "cpp")
-_BATCH_ENCODED = 2_000
 _MASK = "f"  # what a function is called where its name is hidden
 
 Pair = tuple[str, str, str]
@@ -31,34 +33,16 @@ Pair = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """Texts as token ids: uint16 [all tokens], with offsets int64 [n + 1]."""
-
-    ids: NDArray[np.uint16]
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each text, int64 [n]."""
-        return np.diff(self.offsets)
-
-    def row(self, index: int) -> NDArray[np.uint16]:
-        """The token ids of one text."""
-        return self.ids[self.offsets[index] : self.offsets[index + 1]]
-
-
-@dataclass(frozen=True, slots=True)
 class Pairs:
     """Queries and code, row by row, with a number for the language, int8 [n], and one for what the query says,
-    int64 [n]: two functions with one documentation are no negatives of each other."""
+    int64 [n]: two functions with one documentation are no negatives of each other. Pairs of one group, int64 [n], share
+    a batch (`neighbours`)."""
 
     queries: Tokens
     code: Tokens
     languages: NDArray[np.int8]
     texts: NDArray[np.int64]
+    groups: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +54,13 @@ class Ranking:
     relevant: NDArray[np.int64]
 
 
-def prepare(recipe: SearchRecipe, corpora: Sequence[Path], output: Path, evaluation: Path | None = None) -> None:
+def prepare(
+    recipe: SearchRecipe,
+    corpora: Sequence[Path],
+    output: Path,
+    evaluation: Path | None = None,
+    questions: Sequence[Path] = (),
+) -> None:
     """Turn pairs into the folder that `search.train_search` reads.
 
     Args:
@@ -78,6 +68,7 @@ def prepare(recipe: SearchRecipe, corpora: Sequence[Path], output: Path, evaluat
         corpora: Parquet files of `corpus.build.build`, of any languages.
         output: the folder to write: pairs.npz, and rankings/NAME.npz for each validation set.
         evaluation: the folder of the recipe's query and validation files; needed only where it names some.
+        questions: further pair files, of `corpus.questions.collect`.
 
     Raises:
         InvalidInput: a corpus, a file or the tokenizer cannot be read.
@@ -87,32 +78,35 @@ def prepare(recipe: SearchRecipe, corpora: Sequence[Path], output: Path, evaluat
     folder, draw = evaluation or Path(), random.Random(recipe.seed)
     rows = [row for path in corpora for row in _read_corpus(path)]
     pairs = list(_training_pairs(rows, recipe, draw))
-    for name in recipe.queries:
-        pairs.extend(_query_pairs(folder / name))
+    for path in (*(folder / name for name in recipe.queries), *questions):
+        pairs.extend(_query_pairs(path))
     draw.shuffle(pairs)
     tokenizer = _tokenizer(recipe)
     numbers: dict[str, int] = {}
     output.mkdir(parents=True, exist_ok=True)
+    queries = tokenize(tokenizer, [query for query, _, _ in pairs], recipe.query_tokens)
+    code = tokenize(tokenizer, [code for _, code, _ in pairs], recipe.code_tokens)
+    languages = [_language_number(language) for _, _, language in pairs]
     _write(
         output / "pairs.npz",
-        queries=encode(tokenizer, [query for query, _, _ in pairs], recipe.query_tokens),
-        code=encode(tokenizer, [code for _, code, _ in pairs], recipe.code_tokens),
-        languages=[_language_number(language) for _, _, language in pairs],
+        queries=queries,
+        code=code,
+        languages=languages,
+        groups=_groups(recipe, queries, np.array(languages, dtype=np.int8), code.lengths),
         texts=[numbers.setdefault(query, len(numbers)) for query, _, _ in pairs],
     )
     _LOG.info("%d pairs", len(pairs))
     rankings = {name: _corpus_ranking(group, recipe, draw) for name, group in _held_out(rows)}
-    for name in recipe.validation:
-        rankings[name] = _file_ranking(folder, name, recipe, draw)
+    rankings |= {name: _file_ranking(folder, name, recipe, draw) for name in recipe.validation}
     (output / "rankings").mkdir(exist_ok=True)
-    for name, (queries, code, relevant) in rankings.items():
+    for name, (asked, pool, relevant) in rankings.items():
         _write(
             output / "rankings" / f"{name}.npz",
-            queries=encode(tokenizer, queries, recipe.query_tokens),
-            code=encode(tokenizer, code, recipe.code_tokens),
+            queries=tokenize(tokenizer, asked, recipe.query_tokens),
+            code=tokenize(tokenizer, pool, recipe.code_tokens),
             relevant=relevant,
         )
-        _LOG.info("%s: %d queries, %d functions", name, len(queries), len(code))
+        _LOG.info("%s: %d queries, %d functions", name, len(asked), len(pool))
 
 
 def read_pairs(data: Path) -> Pairs:
@@ -123,7 +117,7 @@ def read_pairs(data: Path) -> Pairs:
     """
     arrays = _load(data / "pairs.npz")
     languages = arrays["languages"].astype(np.int8)
-    return Pairs(_tokens(arrays, "queries"), _tokens(arrays, "code"), languages, arrays["texts"])
+    return Pairs(_tokens(arrays, "queries"), _tokens(arrays, "code"), languages, arrays["texts"], arrays["groups"])
 
 
 def read_rankings(data: Path) -> dict[str, Ranking]:
@@ -135,21 +129,18 @@ def read_rankings(data: Path) -> dict[str, Ranking]:
     return found
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> Tokens:
-    """Texts as token ids, special tokens included, each cut at `most` of them."""
-    tokenizer.enable_truncation(most)
-    tokenizer.no_padding()
-    rows: list[NDArray[np.uint16]] = []
-    for start in range(0, len(texts), _BATCH_ENCODED):
-        part = [text[: 12 * most] for text in texts[start : start + _BATCH_ENCODED]]
-        rows.extend(np.array(encoding.ids, dtype=np.uint16) for encoding in tokenizer.encode_batch(part))
-    offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
-    return Tokens(np.concatenate([np.empty(0, np.uint16), *rows]), offsets)
-
-
 def hide_name(code: str, name: str) -> str:
     """A function's code without its name, so that its body has to be read."""
     return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _MASK, code) if name else code
+
+
+def _groups(
+    recipe: SearchRecipe, queries: Tokens, languages: NDArray[np.int8], lengths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    if recipe.neighbours == 1:
+        return np.arange(len(queries))
+    encoder = AutoModel.from_pretrained(open_checkpoint(recipe.start).folder, add_pooling_layer=False).eval()
+    return group_pairs(encode_all(encoder, queries), languages, lengths, recipe.neighbours, recipe.seed)
 
 
 def _training_pairs(rows: Iterable[dict[str, str]], recipe: SearchRecipe, draw: random.Random) -> Iterator[Pair]:
@@ -235,7 +226,7 @@ def _language_number(language: str) -> int:
     return _LANGUAGES.index("javascript" if language == "typescript" else language)
 
 
-def _write(path: Path, **columns: Tokens | Sequence[int]) -> None:
+def _write(path: Path, **columns: Tokens | Sequence[int] | NDArray[np.int64]) -> None:
     arrays: dict[str, NDArray[np.uint16] | NDArray[np.int64]] = {}
     for name, column in columns.items():
         if isinstance(column, Tokens):

@@ -17,7 +17,7 @@ from transformers import BartForConditionalGeneration
 
 from sprig_export.train.checkpoint import fingerprint, write_model
 from sprig_export.train.fake_quantization import rounded_parameters
-from sprig_export.train.loop import Pace, Run
+from sprig_export.train.loop import Pace, Run, autocast
 from sprig_export.train.recipe import Stage, SummaryRecipe
 from sprig_export.train.summary_data import Examples, plan_batches, read_examples
 from sprig_export.train.tokenizer import PAD_ID
@@ -123,7 +123,7 @@ class _SummaryRun(Run[Batch]):
             by_length = rows[np.argsort(examples.source_lengths[rows], kind="stable")]
             for part in np.array_split(by_length, max(1, len(rows) // 32)):
                 batch = make_batch(examples, part, self.device)
-                with self.autocast():
+                with autocast(self.bart):
                     labelled = int((batch.labels != _IGNORED).sum())
                     total += float(_loss(self._logits(batch, stage), batch, 0.0)) * labelled
                 count += labelled

@@ -77,7 +77,7 @@ def prepare(recipe: SummaryRecipe, corpora: Sequence[Path], output: Path, evalua
     texts = {"mined.train": _read_pairs(corpora, "train", recipe), "mined.valid": _read_pairs(corpora, "valid", recipe)}
     texts["target.train"] = [text for name in recipe.targets for text in _read_targets(folder / name)]
     texts["target.valid"] = _read_targets(folder / recipe.target_validation) if recipe.target_validation else []
-    tokenizer = train_tokenizer(_sample(texts, recipe.seed), recipe.vocabulary_size)
+    tokenizer = _tokenizer_of(recipe) or train_tokenizer(_sample(texts, recipe.seed), recipe.vocabulary_size)
     _replace(output / "tokenizer.json", tokenizer.to_str().encode())
     examples = {name: _encode(tokenizer, texts[name], recipe) for name in _SETS}
     for name, encoded in examples.items():
@@ -160,6 +160,15 @@ def _read_targets(path: Path) -> list[Text]:
         return [(summary_input(r["code"], r["language"]), r["docstring"]) for r in records]
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise InvalidInput(f"{path} does not hold summaries as gzipped JSON lines: {error!r}.") from error
+
+
+def _tokenizer_of(recipe: SummaryRecipe) -> Tokenizer | None:
+    """The tokenizer of an earlier base, which its continuation keeps where the vocabulary is to be as large."""
+    checkpoint = open_checkpoint(recipe.start)
+    wanted = {"model_type": "bart", "vocab_size": recipe.vocabulary_size}
+    if any(checkpoint.config.get(key) != value for key, value in wanted.items()):
+        return None
+    return Tokenizer.from_file(str(checkpoint.folder / "tokenizer.json"))
 
 
 def _sample(texts: dict[str, list[Text]], seed: int) -> Iterator[str]:

@@ -1,0 +1,44 @@
+"""Token ids to sentence vectors: the forward pass that training, validation and the choice of neighbours share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from sprig_export.train.loop import autocast
+from sprig_export.train.tokens import Tokens
+from sprig_server.types import Vectors
+
+_BATCH = 64
+
+
+def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:
+    """Unit vectors [n, width] of token ids int64 [n, tokens]: the mean over the tokens that are no padding."""
+    mask = (tokens != int(encoder.config.pad_token_id or 0)).long()
+    states = encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
+    weights = mask[:, :, None].to(states.dtype)
+    return functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
+
+
+@torch.no_grad()
+def encode_all(encoder: PreTrainedModel, tokens: Tokens) -> Vectors:
+    """Unit vectors, float32 [n, width], of any number of texts, computed in bfloat16 where the hardware does."""
+    rows = np.argsort(tokens.lengths, kind="stable")
+    vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=np.float32)
+    for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
+        with autocast(encoder):
+            vectors[part] = encode(encoder, pad(encoder, tokens, part)).float().cpu().numpy()
+    return vectors
+
+
+def pad(encoder: PreTrainedModel, tokens: Tokens, rows: NDArray[np.int64]) -> Tensor:
+    """Token ids int64 [rows, longest of them] on the encoder's device."""
+    lengths = tokens.lengths[rows]
+    padded = np.full((len(rows), int(lengths.max())), int(encoder.config.pad_token_id or 0), dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : lengths[place]] = tokens.row(int(row))
+    return torch.from_numpy(padded).to(encoder.device)
