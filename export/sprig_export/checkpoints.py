@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ def open_checkpoint(model: str) -> Checkpoint:
         sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
     card = _card(folder)
     return Checkpoint(folder, card.get("title", folder.resolve().name), sha256, card.get("license", "unknown"), config)
+
+
+def unsupported(family: str, done: str, families: Iterable[str]) -> InvalidInput:
+    """What to raise for a model of a family that something cannot be done with."""
+    return InvalidInput(f"models of the family {family} cannot be {done}: only {', '.join(sorted(families))} can")
 
 
 def _download(model: str) -> Path:

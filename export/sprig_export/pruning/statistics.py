@@ -1,0 +1,124 @@
+"""What the inputs of a model's matrices are like on calibration text: streamed, and without padding.
+
+One forward pass a block: the statistics of a block are taken once the blocks below it are pruned, as Wanda asks. The
+models here have eight blocks at most, so that passes from the beginning cost little and need no family's inner signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sprig_export.blocks import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
+    int64 [b, s]."""
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor | None = None
+    target_mask: Tensor | None = None
+
+    def run(self, model: PreTrainedModel) -> object:
+        """The model's outputs on this batch."""
+        if self.targets is None:
+            return model(input_ids=self.ids, attention_mask=self.mask)
+        return model(input_ids=self.ids, attention_mask=self.mask, decoder_input_ids=self.targets, use_cache=False)
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Sums over the calibration tokens of one matrix's inputs, float64: of x [d], of x² [d] and, where asked for, of
+    x xᵀ [d, d]."""
+
+    width: int
+    second_moments: bool = False
+    tokens: int = 0
+    total: Tensor = field(init=False)
+    squares: Tensor = field(init=False)
+    products: Tensor | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.total = torch.zeros(self.width, dtype=torch.float64)
+        self.squares = torch.zeros(self.width, dtype=torch.float64)
+        if self.second_moments:
+            self.products = torch.zeros(self.width, self.width, dtype=torch.float64)
+
+    def add(self, inputs: Tensor) -> None:
+        """Take in the inputs of more tokens, [n, d]."""
+        wide = inputs.detach().double()
+        self.tokens += len(wide)
+        self.total += wide.sum(dim=0)
+        self.squares += wide.square().sum(dim=0)
+        if self.products is not None:
+            self.products += (inputs.T @ inputs).double()
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean input, float64 [d]."""
+        return self.total / max(1, self.tokens)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of each input, float64 [d]."""
+        return (self.squares / max(1, self.tokens) - self.mean.square()).clamp_min(0.0)
+
+
+def observe(
+    model: PreTrainedModel, block: Block, feeds: Sequence[Feed], second_moments: bool = False
+) -> dict[str, Inputs]:
+    """Run the calibration text through a model and sum up the inputs of every matrix of one block.
+
+    Padding is left out: neither padded positions nor how many there are change anything.
+    """
+    linears = block.linears()
+    found = {name: Inputs(linear.in_features, second_moments) for name, linear in linears.items()}
+    current: list[Feed] = []
+
+    def take(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            feed = current[0]
+            own = feed.mask if block.part == "encoder" or name in block.reads_source else feed.target_mask
+            mask = feed.mask if own is None else own  # a decoder-only model has one half
+            found[name].add(arguments[0][mask.bool()])
+
+        return hook
+
+    handles = [linear.register_forward_pre_hook(take(name)) for name, linear in linears.items()]
+    try:
+        with torch.no_grad(), _stopping_after(block.module) as stopped:
+            for feed in feeds:
+                current[:] = [feed]
+                try:
+                    feed.run(model)
+                except stopped:
+                    continue
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+@contextmanager
+def _stopping_after(module: nn.Module) -> Iterator[type[Exception]]:
+    """Break off every forward pass behind a module: what comes after it is not looked at."""
+
+    class Stopped(Exception):
+        pass
+
+    def stop(module: nn.Module, arguments: object, output: object) -> None:
+        raise Stopped
+
+    handle = module.register_forward_hook(stop)
+    try:
+        yield Stopped
+    finally:
+        handle.remove()
