@@ -82,8 +82,10 @@ class _Family:
     """How a family names its parts: modules of the model, and of a layer."""
 
     stacks: Callable[[Any], dict[Part, nn.ModuleList]]
-    attentions: Callable[[Any, Any], tuple[Attention, ...]]
+    attentions: Callable[[Any], tuple[Attention, ...]]
     feed_forward: Callable[[Any], FeedForward]
+    widths: tuple[str, ...]
+    """What its configuration calls the number of feed-forward units."""
 
 
 def read_blocks(model: PreTrainedModel) -> list[Block]:
@@ -97,7 +99,7 @@ def read_blocks(model: PreTrainedModel) -> list[Block]:
         raise unsupported(model.config.model_type, "pruned", _FAMILIES)
     _replace_conv1d(model)
     return [
-        Block(part, index, layer, family.attentions(layer, model.config), family.feed_forward(layer))
+        Block(part, index, layer, family.attentions(layer), family.feed_forward(layer))
         for part, layers in family.stacks(model).items()
         for index, layer in enumerate(layers)
     ]
@@ -108,14 +110,31 @@ def read_stacks(model: PreTrainedModel) -> dict[Part, nn.ModuleList]:
     return _FAMILIES[model.config.model_type].stacks(model)
 
 
-def _bert_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
+def set_width(model: PreTrainedModel, units: int) -> None:
+    """Note in a model's configuration how many feed-forward units each layer has, so that it can be loaded again."""
+    for name in _FAMILIES[model.config.model_type].widths:
+        setattr(model.config, name, units)
+
+
+def note_removed_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
+    """Note in a model's configuration which heads each layer lost, so that it can be loaded again.
+
+    Raises:
+        InvalidInput: a family whose configuration has no room for it.
+    """
+    if _FAMILIES[model.config.model_type] is not _BERT:
+        raise unsupported(model.config.model_type, "saved with fewer heads", ("bert", "roberta"))
+    model.config.pruned_heads = removed
+
+
+def _bert_attentions(layer: Any) -> tuple[Attention, ...]:
     own = layer.attention.self
     inputs = (own.query, own.key, own.value)
     heads = own.num_attention_heads
     return (Attention(own, inputs, layer.attention.output.dense, heads, heads, own.attention_head_size),)
 
 
-def _bart_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
+def _bart_attentions(layer: Any) -> tuple[Attention, ...]:
     found = [layer.self_attn, *([layer.encoder_attn] if hasattr(layer, "encoder_attn") else [])]
     return tuple(
         Attention(a, (a.q_proj, a.k_proj, a.v_proj), a.out_proj, a.num_heads, a.num_heads, a.head_dim, index == 1)
@@ -123,7 +142,7 @@ def _bart_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
     )
 
 
-def _t5_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
+def _t5_attentions(layer: Any) -> tuple[Attention, ...]:
     found = [
         part.SelfAttention if hasattr(part, "SelfAttention") else part.EncDecAttention for part in layer.layer[:-1]
     ]
@@ -133,14 +152,14 @@ def _t5_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
     )
 
 
-def _llama_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
+def _llama_attentions(layer: Any) -> tuple[Attention, ...]:
     own = layer.self_attn
     groups = own.k_proj.out_features // own.head_dim
     heads = own.q_proj.out_features // own.head_dim
     return (Attention(own, (own.q_proj, own.k_proj, own.v_proj), own.o_proj, heads, groups, own.head_dim),)
 
 
-def _gpt2_attentions(layer: Any, config: Any) -> tuple[Attention, ...]:
+def _gpt2_attentions(layer: Any) -> tuple[Attention, ...]:
     own = layer.attn
     heads = own.c_proj.in_features // own.head_dim
     return (Attention(own, (own.c_attn,), own.c_proj, heads, heads, own.head_dim),)
@@ -155,11 +174,13 @@ _BERT = _Family(
     lambda model: {"encoder": getattr(model, model.base_model_prefix, model).encoder.layer},
     _bert_attentions,
     lambda layer: FeedForward((layer.intermediate.dense,), layer.output.dense),
+    ("intermediate_size",),
 )
 _LLAMA = _Family(
     lambda model: {"decoder": getattr(model, "model", model).layers},
     _llama_attentions,
     lambda layer: FeedForward((layer.mlp.gate_proj, layer.mlp.up_proj), layer.mlp.down_proj),
+    ("intermediate_size",),
 )
 _FAMILIES: dict[str, _Family] = {
     "bert": _BERT,
@@ -168,11 +189,13 @@ _FAMILIES: dict[str, _Family] = {
         lambda model: {"encoder": model.get_encoder().layers, "decoder": model.get_decoder().layers},
         _bart_attentions,
         lambda layer: FeedForward((layer.fc1,), layer.fc2),
+        ("encoder_ffn_dim", "decoder_ffn_dim"),
     ),
     "t5": _Family(
         lambda model: {"encoder": model.encoder.block, "decoder": model.decoder.block},
         _t5_attentions,
         _t5_feed_forward,
+        ("d_ff",),
     ),
     "llama": _LLAMA,
     "qwen2": _LLAMA,
@@ -181,6 +204,7 @@ _FAMILIES: dict[str, _Family] = {
         lambda model: {"decoder": getattr(model, "transformer", model).h},
         _gpt2_attentions,
         lambda layer: FeedForward((layer.mlp.c_fc,), layer.mlp.c_proj),
+        ("n_inner",),
     ),
 }
 
@@ -192,6 +216,18 @@ def _replace_conv1d(model: nn.Module) -> None:
         linear.weight = nn.Parameter(child.weight.detach().T.contiguous())
         linear.bias = nn.Parameter(child.bias.detach())
         setattr(parent, name.rpartition(".")[2], linear)
+
+
+def restore_conv1d(model: PreTrainedModel) -> None:
+    """Give a GPT-2 its own kind of layers back, in place, so that it can be saved and loaded as one."""
+    if model.config.model_type != "gpt2":
+        return
+    for block in read_blocks(model):
+        for name, linear in block.linears().items():
+            own = Conv1D(linear.out_features, linear.in_features)
+            own.weight = nn.Parameter(linear.weight.detach().T.contiguous())
+            own.bias = nn.Parameter(linear.bias.detach())
+            block.module.set_submodule(name, own)
 
 
 def _conv1d(model: nn.Module) -> Iterator[tuple[str, Conv1D]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
-_WEIGHT_OF_PROSE = 3  # times that documentation is counted: queries and summaries are made of its words
+_WEIGHT_OF_PROSE = 3
+_HELD_OUT = 5  # one file of a folder in so many is for measuring
+_LEAST = 20  # functions: below, nothing can be said of a language
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,44 +24,68 @@ class Calibration:
     """Texts of a language as the model will be fed them, and documented functions of packages it was not trained on."""
 
     name: str
-    texts: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
     examples: tuple[Example, ...]
 
+    def texts(self) -> Iterator[str]:
+        """Everything to count tokens in; prose three times, since queries and summaries are made of its words."""
+        for code, prose in self.pairs:
+            yield code
+            yield from [prose] * _WEIGHT_OF_PROSE
 
-def read_calibration(path: Path, task: Task, count: int, seed: int) -> Calibration:
-    """The calibration in a corpus that `sprig corpus build` wrote.
+
+def read_calibration(path: Path, task: Task, language: str, count: int, seed: int) -> Calibration:
+    """The calibration in a corpus that `sprig corpus build` wrote, or in a folder of source code.
 
     Args:
+        path: the corpus; or the folder, of which every fifth file is held out.
         task: decides how code is presented, and which prose goes with it (queries or summaries).
+        language: what the folder's code is written in.
         count: examples to draw, with `seed`.
 
     Raises:
-        InvalidInput: the file is no such corpus, or has no held-out functions.
+        InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
     """
-    import pyarrow.parquet  # most exports read none
-
-    try:
-        rows = pyarrow.parquet.read_table(
-            path, columns=["code", "language", "documentation", "summary", "split"]
-        ).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
+    rows = _read_folder(path, language) if path.is_dir() else _read_corpus(path)
     draw = random.Random(seed)
     train = [row for row in rows if row["split"] == "train"]
     held_out = [row for row in rows if row["split"] == "valid"]
-    if not held_out:
-        raise InvalidInput(f"{path} holds no package that is kept for validation; build it from more packages.")
+    if len(train) < _LEAST or len(held_out) < 2:
+        raise InvalidInput(
+            f"{path} holds {len(train)} documented functions to calibrate on and {len(held_out)} to measure on, and "
+            f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
+        )
     counted = draw.sample(train, min(_MOST_COUNTED, len(train)))
     chosen = draw.sample(held_out, min(count, len(held_out)))
-    texts = tuple(text for row in counted for text in _texts(row, task))
+    pairs = tuple(_pair(row, task) for row in counted)
     examples = tuple(Example(row["language"], row["code"], row["summary"]) for row in chosen)
-    return Calibration(f"held-out packages of {path.name}", texts, examples)
+    kind = "files" if path.is_dir() else "packages"
+    return Calibration(f"held-out {kind} of {path.name}", pairs, examples)
 
 
-def _texts(row: dict[str, str], task: Task) -> Iterator[str]:
+def _read_corpus(path: Path) -> list[dict[str, str]]:
+    import pyarrow.parquet  # most exports read none
+
+    try:
+        columns = ["code", "language", "documentation", "summary", "split"]
+        rows: list[dict[str, str]] = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
+    return rows
+
+
+def _read_folder(folder: Path, language: str) -> list[dict[str, str]]:
+    from sprig_export.corpus.mining import mine_folder
+
+    rows = []
+    for row in mine_folder(folder, "javascript" if language == "typescript" else language):
+        held_out = int(hashlib.sha1(str(row["path"]).encode()).hexdigest(), 16) % _HELD_OUT == 0
+        rows.append({**{key: str(value) for key, value in row.items()}, "split": "valid" if held_out else "train"})
+    return rows
+
+
+def _pair(row: dict[str, str], task: Task) -> tuple[str, str]:
     if task == "search":
-        yield search_input(row["code"])
-        yield from [row["documentation"][:2000]] * _WEIGHT_OF_PROSE
-    else:
-        yield summary_input(row["code"], row["language"])
-        yield from [row["summary"]] * _WEIGHT_OF_PROSE
+        return search_input(row["code"]), row["documentation"][:2000]
+    return summary_input(row["code"], row["language"]), row["summary"]

@@ -1,4 +1,4 @@
-"""The exporter's commands: `sprig export`, `sprig evaluate`, `sprig corpus`, `sprig train`."""
+"""The exporter's commands: `sprig export`, `sprig evaluate`, `sprig analyze`, `sprig corpus`, `sprig train`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ def run(words: Sequence[str]) -> int:
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
     logging.getLogger("sprig_export").setLevel(logging.INFO)
-    commands = {"export": _export, "evaluate": _evaluate, "corpus": _corpus, "train": _train}
+    commands = {
+        "export": _export,
+        "evaluate": _evaluate,
+        "analyze": _analyze,
+        "compare-languages": _compare_languages,
+        "corpus": _corpus,
+        "train": _train,
+    }
     commands[arguments.command](arguments, console)
     return 0
 
@@ -52,7 +59,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
             status.update(stage)
             console.print(f"[dim]·[/dim] {stage}")
 
-        manifest = pipeline.export(recipe, arguments.output, examples, arguments.corpus, announce)
+        manifest = pipeline.export(recipe, arguments.output, examples, arguments.calibration, announce)
     size = sum(file.size for file in manifest.files.values()) / 1e6
     console.print(f"wrote {arguments.output}: {size:.1f} MB", markup=False)
     for data, figures in manifest.quality.items():
@@ -68,16 +75,38 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     command.evaluate(plan, arguments.output, arguments.samples, console)
 
 
+def _compare_languages(arguments: argparse.Namespace, console: Console) -> None:
+    experiments = import_module("sprig_export.comparison.experiment")
+    page = import_module("sprig_export.comparison.page")
+    plan = experiments.Experiment(
+        arguments.task, arguments.model, arguments.corpora, tuple(arguments.sparsity), arguments.functions
+    )
+    with console.status("") as status:
+        comparison = experiments.compare_languages(plan, arguments.output, lambda stage: status.update(stage))
+    (arguments.output / "report.html").write_text(page.render_comparison(comparison), encoding="utf-8")
+    for level in comparison.levels:
+        console.print(f"{level.sparsity:.0%} pruned: {page.say(level, comparison.metric)}", markup=False)
+    console.print(f"wrote {arguments.output / 'report.html'}", markup=False)
+
+
+def _analyze(arguments: argparse.Namespace, console: Console) -> None:
+    plan = import_module("sprig_export.analysis.words").Plan(
+        arguments.model, arguments.language, arguments.corpus, arguments.tokens, arguments.seed
+    )
+    import_module("sprig_export.analysis.command").run(plan, arguments.output, console)
+
+
 def _export_recipe(arguments: argparse.Namespace) -> Recipe:
     named = {name: getattr(arguments, name) for name in ("task", "model", "language")}
+    allowed = {} if arguments.max_loss is None else {"max_loss": arguments.max_loss}
     if arguments.recipe:
         given = {name: value for name, value in named.items() if value}
-        return replace(read_recipe(arguments.recipe), **given)
+        return replace(read_recipe(arguments.recipe), **given, **allowed)
     missing = [f"--{name}" for name, value in named.items() if not value]
     if missing:
         raise InvalidInput(f"an export needs {', '.join(missing)}, or a file with all of it: --recipe FILE")
     language = find_language(arguments.language).name
-    return Recipe(arguments.task, arguments.model, language, sample=_SAMPLES[arguments.task])
+    return Recipe(arguments.task, arguments.model, language, sample=_SAMPLES[arguments.task], **allowed)
 
 
 def _corpus(arguments: argparse.Namespace, console: Console) -> None:
@@ -115,10 +144,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--task", choices=("search", "summarize"))
     export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
     export.add_argument("--language", help=f"one of {', '.join(NAMES)}")
-    export.add_argument("--recipe", type=Path, metavar="FILE", help="everything at once; the options above win")
+    export.add_argument("--max-loss", type=float, metavar="PCT", help="quality that it may lose (default: 5)")
+    export.add_argument("--recipe", type=Path, metavar="FILE", help="everything at once; the other options win")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
     export.add_argument(
-        "--corpus", type=Path, metavar="FILE.parquet", help="the language's pairs, to trim the vocabulary to"
+        "--calibration",
+        type=Path,
+        metavar="DIR_OR_FILE",
+        help="code that the model is for: a folder, such as your own repository, or a corpus of sprig corpus build",
     )
     export.add_argument(
         "--data",
@@ -142,6 +175,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
     evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")
+
+    compare = commands.add_parser(
+        "compare-languages", help="prune a model for each language, and measure what that does to the others"
+    )
+    compare.add_argument("--task", choices=("search", "summarize"), required=True)
+    compare.add_argument("--model", required=True, metavar="FOLDER_OR_ID")
+    compare.add_argument("--corpora", type=Path, required=True, metavar="DIR", help="python.parquet and so on")
+    compare.add_argument("--output", type=Path, required=True, metavar="DIR", help="masks, report.json and report.html")
+    compare.add_argument("--sparsity", type=float, nargs="+", default=[0.3, 0.5], metavar="SHARE")
+    compare.add_argument("--functions", type=int, default=200, metavar="N", help="measured of each language")
+
+    analyze = commands.add_parser("analyze", help="find out what a model knows of code, and what it says twice")
+    analyze.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
+    analyze.add_argument("--language", required=True, metavar="L", help=f"one of {', '.join(NAMES)}")
+    analyze.add_argument(
+        "--corpus", type=Path, required=True, metavar="FILE.parquet|DIR", help="the language's pairs, or source code"
+    )
+    analyze.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where report.json and report.html go"
+    )
+    analyze.add_argument(
+        "--tokens", type=int, default=1000, metavar="N", help="words of each class to train on (default: 1000)"
+    )
+    analyze.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
 
     corpus = commands.add_parser("corpus", help="function and documentation pairs from source code")
     actions = corpus.add_subparsers(dest="action", required=True, metavar="ACTION")

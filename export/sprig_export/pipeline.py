@@ -31,7 +31,7 @@ from sprig_export.onnx.validate import (
     validate_encoder,
     validate_encoder_decoder,
 )
-from sprig_export.pruning.checkpoint import trim_checkpoint
+from sprig_export.pruning.checkpoint import cut_checkpoint, trim_checkpoint
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example, standard_library_examples
 from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, describe_file
@@ -68,7 +68,7 @@ def export(
     recipe: Recipe,
     output: Path,
     examples: Sequence[Example] | None = None,
-    corpus: Path | None = None,
+    calibrated_on: Path | None = None,
     announce: Callable[[str], None] = lambda stage: None,
 ) -> Manifest:
     """Make a bundle in the folder `output`.
@@ -76,8 +76,9 @@ def export(
     Args:
         examples: documented functions to validate and evaluate on; the standard library of the running Python where
             none are given.
-        corpus: a corpus of the language, in whose text the tokens to keep are counted, and from whose held-out
-            packages the examples come where none are given; needed where the recipe trims the vocabulary.
+        calibrated_on: a corpus of the language, or a folder of code: what the model has to know. Its tokens are
+            counted, its functions show which parts matter, and its held-out ones are the examples where none are
+            given. Needed where the recipe takes anything out.
         announce: called with the name of every stage as it begins.
 
     Raises:
@@ -88,7 +89,10 @@ def export(
     with staging_folder(output) as staging:
         with run.stage("load the model"):
             checkpoint = open_checkpoint(recipe.model)
-            calibration = read_calibration(corpus, recipe.task, recipe.sample, recipe.seed) if corpus else None
+            calibration = None
+            if calibrated_on is not None:
+                wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+                calibration = read_calibration(calibrated_on, *wanted)
             if examples is not None:
                 named, sample = "given", list(examples)
             elif calibration is not None:
@@ -101,9 +105,15 @@ def export(
             base = checkpoint
         if recipe.vocabulary:
             if calibration is None:
-                raise InvalidInput("a vocabulary can only be trimmed to a corpus: give one with --corpus")
+                raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
             with run.stage("trim the vocabulary") as facts:
-                checkpoint = trim_checkpoint(checkpoint, recipe, calibration.texts, staging / "trimmed", facts)
+                checkpoint = trim_checkpoint(checkpoint, recipe, calibration, staging / "trimmed", facts)
+        if recipe.cuts:
+            if calibration is None:
+                raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
+            with run.stage("cut layers, heads and units, and recover") as facts:
+                parts = staging / "cut", staging / "recovery"
+                checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *parts, facts)
         steps = _export_search if recipe.task == "search" else _export_summarize
         manifest = steps(
             recipe, base, checkpoint, output.name, sample[: recipe.sample], f"{named} ({len(sample)})", staging, run
@@ -170,6 +180,7 @@ def _export_search(
             f"the bundle's vectors have a mean cosine of {cosine:.4f} with those of PyTorch, {recipe.min_cosine} is "
             "asked for: no bundle was written; this model needs another quantization"
         )
+    _gate(recipe, "MRR", figures["base_mrr"], figures["mrr"], data)
     return _with_quality(manifest, data, figures)
 
 
@@ -248,7 +259,23 @@ def _export_summarize(
             "agreement": agreement,
         }
         facts |= figures
+    _gate(recipe, "BLEU-4", figures["base_greedy_bleu"], figures["greedy_bleu"], data)
     return _with_quality(manifest, data, figures)
+
+
+def _gate(recipe: Recipe, metric: str, base: float, found: float, data: str) -> None:
+    """Refuse a bundle that lost too much.
+
+    Raises:
+        ValidationFailed: it lost more than the recipe allows.
+    """
+    lost = 100 * (1 - found / base) if base > 0 else 0.0
+    if lost > recipe.max_loss:
+        raise ValidationFailed(
+            f"the bundle has a {metric} of {found:.3f} on {data}, its base {base:.3f}: it loses {lost:.1f} %, and "
+            f"{recipe.max_loss:g} % are allowed. No bundle was written; keep more of the model (layers, units, "
+            "vocabulary), let it recover for longer, or allow more with --max-loss"
+        )
 
 
 def _agreement(

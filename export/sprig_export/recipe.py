@@ -17,36 +17,54 @@ BLOCK = 128
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The plan of an export.
-
-    `model` is a folder or a hub id. `min_cosine` bounds how far int8 vectors may turn from those of PyTorch (the mean
-    over a sample); `min_agreement` is the least share of positions at which the int8 decoder, fed the same prefix,
-    picks the token that PyTorch picks. `vocabulary` is how many entries the language keeps (0: all); which they are
-    follows from the corpus that the export is given. `products` and `tables` are the bits of matrix products and of
-    look-ups. No run of `no_repeat` tokens may stand twice in a summary. `sample` functions are measured, drawn with
-    `seed`.
-    """
+    """The plan of an export."""
 
     task: Task
     model: str
+    """A folder or a hub id."""
     language: str
     opset: int = 18
     vocabulary: int = 0
+    """Entries that the language keeps (0: all); which they are follows from the code that the export is given."""
+    layers: int = -1
+    """Layers that stay of the encoder, or of the only half (-1: all)."""
+    decoder_layers: int = -1
+    units: float = 1.0
+    """The share of feed-forward units that stays in each layer."""
+    heads: float = 1.0
+    """The share of attention heads that stays in each layer."""
+    recovery_steps: int = 0
+    """Batches of the calibration from which what is left learns to do what the whole model does."""
+    recovery_rate: float = 3e-4
     products: Precision = "int8"
+    """The bits of matrix products."""
     tables: Precision = "int8"
+    """The bits of look-ups."""
     summary_tokens: int = 256
     max_new_tokens: int = 40
     beams: int = 4
     no_repeat: int = 3
+    """No run of so many tokens may stand twice in a summary."""
+    max_loss: float = 5.0
+    """How many per cent of the base's MRR or BLEU-4 a bundle may lose."""
     min_cosine: float = 0.99
+    """How far the bundle's vectors may turn from those of the whole model in PyTorch: the mean over the sample."""
     min_agreement: float = 0.95
+    """The least share of positions at which the quantized decoder picks the token that PyTorch picks."""
     sample: int = 400
+    """Functions to measure on, drawn with `seed`."""
     seed: int = 0
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that the bundle serves: one for JavaScript serves TypeScript too."""
         return (self.language, "typescript") if self.language == "javascript" else (self.language,)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether layers, units or heads are taken out, or the model is to recover from a smaller vocabulary."""
+        whole = self.layers < 0 and self.decoder_layers < 0 and self.units == 1.0 and self.heads == 1.0
+        return not whole or self.recovery_steps > 0
 
     @property
     def quantization(self) -> Literal["int8-dynamic", "int8-dynamic, int4 tables", "int4 weights"]:

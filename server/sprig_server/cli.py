@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sprig_server import __version__
 
-_EXPORTER = ("export", "corpus", "train", "evaluate")
+_EXPORTER = ("export", "analyze", "compare-languages", "evaluate", "corpus", "train")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sprig",
         description="Code models small enough to live inside an editor: code search and hover summaries, offline.",
-        epilog='The exporter adds "sprig export", "sprig evaluate", "sprig corpus", "sprig train"; see their --help.',
+        epilog='The exporter adds "sprig export", "sprig evaluate", "sprig analyze", "sprig corpus" and "sprig train"; '
+        "see their --help.",
     )
     parser.add_argument("--version", action="version", version=f"sprig {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

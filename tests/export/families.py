@@ -67,6 +67,10 @@ def make_model(family: str) -> PreTrainedModel:
         model = GemmaForCausalLM(GemmaConfig(**grouped, head_dim=8))
     else:
         model = GPT2LMHeadModel(GPT2Config(vocab_size=WORDS, n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_inner=UNITS))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2 and "embed" not in name and "wte" not in name:
+                parameter.mul_(6.0)  # as they are made, layers change next to nothing
     return model.eval()
 
 

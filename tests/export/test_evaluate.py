@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from sprig_export.evaluate import suite, summary_rows
-from sprig_export.evaluate.charts import Dot, dot_chart, line_chart
 from sprig_export.evaluate.confidence import at_threshold, curve, threshold_for
 from sprig_export.evaluate.datasets import Documented, SearchSet, SummarySet, draw, load_standard
 from sprig_export.evaluate.floors import bm25, nearest, words_of_name
@@ -28,6 +27,7 @@ from sprig_export.evaluate.search import bootstrap_interval, ranks
 from sprig_export.evaluate.suite import Plan, run_standard
 from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.summary_rows import Neighbours
+from sprig_export.report.charts import Dot, dot_chart, line_chart
 from sprig_export.samples import Example
 from sprig_server.bundle.store import built_in_bundles
 from sprig_server.cli import main

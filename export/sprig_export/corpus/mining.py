@@ -32,6 +32,7 @@ _TEST_FOLDERS = frozenset(
     {"test", "tests", "testing", "_tests", "unittests", "functional_tests", "test_data", "__tests__", "jtreg", "gtest"}
 )
 _COPIES = frozenset({"node_modules", "third_party", "thirdparty", "3rdparty", "vendor", "_vendor"})
+_INSTALLED = frozenset({"site-packages", "dist-packages", "venv", "build", "dist"})
 _TEXTS = ("path", "language", "name", "code", "documentation", "summary")
 _SCHEMA = pyarrow.schema(
     [pyarrow.field(name, pyarrow.string()) for name in _TEXTS]
@@ -79,6 +80,22 @@ def mine_package(folder: Path, corpus: str, most: int, parts: Path) -> Mined:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
     temporary.replace(path)
     return Mined(folder.name, path, read, dict(skipped))
+
+
+def mine_folder(folder: Path, corpus: str) -> Iterator[dict[str, str | bytes]]:
+    """The documented functions of somebody's own code: path, language, name, code, documentation, summary.
+
+    Hidden folders, installed packages and copies of other projects are passed over.
+    """
+    paths = (path for path in folder.rglob("*") if path.name.endswith(SUFFIXES[corpus]) and path.is_file())
+    files = sorted(path for path in paths if _is_own(path.relative_to(folder)))
+    declared = _declarations(files) if corpus == "cpp" else {}
+    for file in files:
+        yield from _mine_file(file, file.relative_to(folder).as_posix(), corpus, declared, Counter())
+
+
+def _is_own(path: Path) -> bool:
+    return not any(part.startswith(".") or part in _COPIES or part in _INSTALLED for part in path.parts)
 
 
 def _taken_over(path: Path, stamp: str) -> Mined | None:

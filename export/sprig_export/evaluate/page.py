@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from sprig_export.evaluate.charts import Dot, dot_chart, line_chart
 from sprig_export.evaluate.report import (
     BASE,
     BASELINE,
@@ -22,34 +21,12 @@ from sprig_export.evaluate.report import (
     describe,
 )
 from sprig_export.evaluate.tables import Table, tables
+from sprig_export.report.charts import Dot, dot_chart, line_chart
+from sprig_export.report.page import wrap_page
 from sprig_server.types import MIN_CONFIDENCE
 
 _CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
 _SHOWN = {"shown": "d", "hidden": "b"}
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #667080; --rule: #dfe3e8;
-  --a: #8a909c; --b: #2f6fbf; --c: #c8701a; --d: #13805f; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e4e7eb; --soft: #98a1ae; --rule: #30363e;
-  --a: #8f96a3; --b: #74aef2; --c: #eda65b; --d: #52c9a2; } }
-body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; } .soft { color: var(--soft); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; white-space: nowrap; } th { color: var(--soft); font-weight: 500; }
-td:not(:first-child) { max-width: 8.2rem; }
-.words td, .words th { text-align: left; white-space: nowrap; }
-.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; font-size: 13px; }
-.legend svg { vertical-align: -1px; } .many { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0; } figcaption { font-size: 13px; }
-svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-svg .axis, svg .value { fill: var(--soft); font-size: 10.5px; }
-.grid, .rule { stroke: var(--rule); } .mark { stroke: var(--soft); stroke-dasharray: 4 3; }
-.line { fill: none; stroke-width: 2; } .interval { stroke-width: 2; opacity: .55; } .dot { stroke-width: 1.6; }
-.a { stroke: var(--a); } .dot.a { fill: var(--a); } .b { stroke: var(--b); } .dot.b { fill: var(--b); }
-.c { stroke: var(--c); } .dot.c { fill: var(--c); } .d, .e { stroke: var(--d); } .dot.d { fill: var(--d); }
-.dot.e { fill: var(--paper); } .line { fill: none; }
-"""
 
 
 def render_page(report: Report) -> str:
@@ -60,15 +37,10 @@ def render_page(report: Report) -> str:
         for table in tables(report)
         for section in (*_heading(table), charts[table.title](report), _table(table))
     ]
-    return "\n".join(
+    return wrap_page(
+        "How good Sprig's models are",
+        describe(report),
         [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            # Even a mistake in here could not reach a network.
-            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
-            '<meta name="viewport" content="width=device-width">',
-            f"<title>Sprig: quality</title><style>{_STYLE}</style></head><body>",
-            f'<h1>How good Sprig\'s models are</h1><p class="soft">{escape(describe(report))}</p>',
             *sections,
             "<h2>Models</h2>",
             _rows_of_words(
@@ -76,8 +48,7 @@ def render_page(report: Report) -> str:
                 [(m.task, m.column, m.language, m.name, m.sha256) for m in report.models],
             ),
             *_left_out(report.left_out),
-            "</body></html>\n",
-        ]
+        ],
     )
 
 

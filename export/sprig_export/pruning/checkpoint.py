@@ -2,50 +2,112 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from sprig_export.architectures import load_encoder_decoder
+from sprig_export.blocks import note_removed_heads, restore_conv1d
+from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.pruning.feeds import make_feeds
+from sprig_export.pruning.recover import Schedule, recover
+from sprig_export.pruning.shape import Shape, cut
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
 from sprig_export.recipe import Recipe
+from sprig_export.train.loop import autocast
+from sprig_server.types import Task
+
+_FILES = ("1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json", "special_tokens_map.json")
+_OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
+
+
+def load_model(checkpoint: Checkpoint, task: Task) -> PreTrainedModel:
+    """A checkpoint's model in float32, in evaluation mode.
+
+    Raises:
+        InvalidInput: the model is of a family that the task does not know.
+    """
+    if task == "summarize":
+        return load_encoder_decoder(checkpoint.folder)
+    model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32)
+    return model.eval()
 
 
 def trim_checkpoint(
-    checkpoint: Checkpoint, recipe: Recipe, texts: Iterable[str], output: Path, facts: dict[str, Any]
+    checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration, output: Path, facts: dict[str, Any]
 ) -> Checkpoint:
-    """The checkpoint with the vocabulary of `texts` alone, as a model folder at `output`.
+    """The checkpoint with the vocabulary of the language alone, as a model folder at `output`.
 
-    `facts` takes up how many entries it had and has, and which share of the tokens of `texts` is kept.
+    `facts` takes up how many entries it had and has, and which share of the tokens of the language's text is kept.
     """
     tokenizer: Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
-    counts = count_tokens(tokenizer, texts)
+    counts = count_tokens(tokenizer, calibration.texts())
     trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary)
     facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
     facts["tokens_kept"] = round(sum(counts[int(index)] for index in trimmed.kept) / max(1, counts.total()), 5)
-    if recipe.task == "search":
-        model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32)
-    else:
-        model = load_encoder_decoder(checkpoint.folder)
+    model = load_model(checkpoint, recipe.task)
     slice_vocabulary(model, trimmed.kept)
+    return _write(model, checkpoint, output, lambda path: trimmed.tokenizer.save(str(path), pretty=False))
+
+
+def cut_checkpoint(
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    calibration: Calibration,
+    output: Path,
+    state: Path,
+    facts: dict[str, Any],
+) -> Checkpoint:
+    """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
+    `output`.
+
+    `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after.
+
+    Raises:
+        InvalidInput: a family that cannot be pruned.
+    """
+    teacher = load_model(checkpoint, recipe.task)
+    student = copy.deepcopy(teacher)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    feeds = make_feeds(recipe.task, teacher, tokenizer, calibration.pairs, recipe.seed)
+    shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
+    with autocast(student):
+        removed = cut(student, shape, feeds[:_OBSERVED])
+    if removed:
+        note_removed_heads(student, removed)
+    facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
+    if recipe.recovery_steps:
+        recover(student, teacher, feeds, Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed), state)
+    return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
+
+
+def _parameters(model: PreTrainedModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _or_none(count: int) -> int | None:
+    return None if count < 0 else count
+
+
+def _write(
+    model: PreTrainedModel, checkpoint: Checkpoint, output: Path, write_tokenizer: Callable[[Path], object]
+) -> Checkpoint:
+    """A model folder like the checkpoint's, with other weights and tokenizer."""
     output.mkdir()
-    for name in (
-        "1_Pooling/config.json",
-        "sentence_bert_config.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-    ):
+    for name in _FILES:
         source, target = checkpoint.folder / name, output / name
         if source.exists():
             target.parent.mkdir(exist_ok=True)
             shutil.copy(source, target)
+    restore_conv1d(model)
     model.save_pretrained(output)
-    trimmed.tokenizer.save(str(output / "tokenizer.json"), pretty=False)
+    write_tokenizer(output / "tokenizer.json")
     return replace(open_checkpoint(str(output)), name=checkpoint.name, licence=checkpoint.licence)

@@ -30,7 +30,7 @@ def score_inputs_by_wanda(weight: Tensor, squares: Tensor) -> Tensor:
 
 
 def score_inputs_by_fluctuation(weight: Tensor, variance: Tensor) -> Tensor:
-    """Var(x_j) * sum_i W_ij², float32 [inputs] (FLAP): what removing the input costs once a bias stands in for its mean.
+    """Var(x_j) * sum_i W_ij², float32 [inputs] (FLAP): what removing an input costs whose mean a bias takes over.
 
     Args:
         weight: [outputs, inputs].

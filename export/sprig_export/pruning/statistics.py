@@ -1,7 +1,7 @@
 """What the inputs of a model's matrices are like on calibration text: streamed, and without padding.
 
-One forward pass a block: the statistics of a block are taken once the blocks below it are pruned, as Wanda asks. The
-models here have eight blocks at most, so that passes from the beginning cost little and need no family's inner signature.
+One forward pass a block: the statistics of a block are taken once the blocks below it are pruned, as Wanda asks. Passes
+from the beginning cost little with a dozen blocks, and need to know nothing of how a family calls its layers.
 """
 
 from __future__ import annotations

@@ -63,22 +63,25 @@ def keep_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None
     """Leave only some layers of a model's encoder or decoder, in place.
 
     Args:
-        kept: their numbers, ascending, at least one.
+        kept: their numbers, ascending; with none, an encoder gives its embeddings.
 
     Raises:
-        InvalidInput: no layer is to stay, or one that the model does not have.
+        InvalidInput: a layer that the model does not have.
     """
     layers = read_stacks(model)[part]
-    if not kept or max(kept) >= len(layers):
-        raise InvalidInput(f"of {len(layers)} layers, {list(kept)} cannot be kept: name at least one, below the count")
+    if kept and max(kept) >= len(layers):
+        raise InvalidInput(f"of {len(layers)} layers, {list(kept)} cannot be kept: name layers below the count")
     chosen: list[Any] = [layers[index] for index in kept]
-    _move_position_bias(layers[0], chosen[0])
+    if chosen:
+        _move_position_bias(layers[0], chosen[0])
     del layers[:]
     layers.extend(chosen)
     for index, layer in enumerate(layers):
         for module in layer.modules():  # caches are addressed by this number
             if getattr(module, "layer_idx", None) is not None:
                 module.layer_idx = index
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = [model.config.layer_types[index] for index in kept]
     for name in _LAYER_COUNTS[part]:
         if hasattr(model.config, name):
             setattr(model.config, name, len(kept))

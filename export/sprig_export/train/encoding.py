@@ -19,7 +19,11 @@ _BATCH = 64
 def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:
     """Unit vectors [n, width] of token ids int64 [n, tokens]: the mean over the tokens that are no padding."""
     mask = (tokens != int(encoder.config.pad_token_id or 0)).long()
-    states = encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
+    return pool(encoder(input_ids=tokens, attention_mask=mask).last_hidden_state, mask)
+
+
+def pool(states: Tensor, mask: Tensor) -> Tensor:
+    """Unit vectors [n, width]: the mean of states [n, tokens, width] where the mask int64 [n, tokens] is 1."""
     weights = mask[:, :, None].to(states.dtype)
     return functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
 

@@ -63,7 +63,9 @@ class _SearchRun(Run[Batch]):
         self.recipe, self.start = recipe, checkpoint
         # Without dropout: it costs a third of the time here, and one pass over the pairs does not overfit.
         none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        encoder: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, add_pooling_layer=False, **none)
+        encoder: PreTrainedModel = AutoModel.from_pretrained(
+            checkpoint.folder, add_pooling_layer=False, attn_implementation="eager", **none
+        )
         self.encoder = encoder.float().to(self.device)
         self.pairs, self.rankings = read_pairs(data), read_rankings(data)
         pace = Pace(recipe.steps, recipe.validation_steps, recipe.checkpoint_steps, recipe.clip_norm, recipe.seed)

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BartForConditionalGeneration, BertModel
 
 from sprig_export.checkpoints import open_checkpoint
+from sprig_export.train.batches import fill_batches
 from sprig_export.train.recipe import SummaryRecipe
 from sprig_export.train.start import continue_model, generation_config, start_model
 from sprig_export.train.tokenizer import train_tokenizer
@@ -118,18 +119,9 @@ def plan_batches(
         pool = max(1, _POOL * tokens // max(1, int(lengths[order].mean())))
         for start in range(0, len(order), pool):
             part = order[start : start + pool]
-            batches = list(_cut(part[np.argsort(lengths[part], kind="stable")], lengths, tokens))
+            batches = list(fill_batches(part[np.argsort(lengths[part], kind="stable")], lengths, tokens))
             for index in generator.permutation(len(batches)):
                 yield batches[index]
-
-
-def _cut(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Runs of examples, sorted by length, that fill `tokens` once they are padded."""
-    start = 0
-    for end in range(1, len(ordered) + 1):
-        if end == len(ordered) or (end + 1 - start) * lengths[ordered[end]] > tokens:
-            yield ordered[start:end]
-            start = end
 
 
 def _read_pairs(corpora: Sequence[Path], split: str, recipe: SummaryRecipe) -> list[Text]:

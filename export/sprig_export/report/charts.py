@@ -1,4 +1,7 @@
-"""Two kinds of charts as inline SVG: dots with intervals, and lines. Colours come from the classes of the page."""
+"""Three kinds of charts as inline SVG: dots with intervals, lines, and heat maps.
+
+Colours come from the classes of the page.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from html import escape
 
 _WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the labels of its rows, room for the last value
 _LANE, _GAP, _AXIS = 13, 12, 22  # pixels: one dot's height, the space between rows, the axis below them
+_FIELD, _FIELD_HEIGHT = 96, 34  # pixels: one field of a heat map
 _SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 270, 190, 34
 
 
@@ -80,6 +84,30 @@ def line_chart(
                 f'<circle class="dot {classes[name]}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{title}</title></circle>'
             )
     return _svg(label, _SMALL_WIDTH, _SMALL_HEIGHT, parts)
+
+
+def heat_map(label: str, rows: Mapping[str, Mapping[str, tuple[float, str]]]) -> str:
+    """A field for each row and column, the darker the higher its value, with its text.
+
+    Args:
+        label: what the map shows, for those who cannot see it.
+        rows: value and text by row and column; every row has the same columns.
+    """
+    columns = list(next(iter(rows.values())))
+    values = [value for row in rows.values() for value, _ in row.values()]
+    low, high = min(values), max(values)
+    parts = [_text("axis", _LEFT + (place + 0.5) * _FIELD, 14, name, "middle") for place, name in enumerate(columns)]
+    for number, (name, row) in enumerate(rows.items()):
+        top = _AXIS + number * _FIELD_HEIGHT
+        parts.append(_text("label", _LEFT - 10, top + _FIELD_HEIGHT / 2 + 4, name, "end"))
+        for place, column in enumerate(columns):
+            value, text = row[column]
+            left, opacity = _LEFT + place * _FIELD, 0.06 + 0.5 * (value - low) / ((high - low) or 1)
+            size = f'x="{left:.1f}" y="{top:.1f}" width="{_FIELD - 2}" height="{_FIELD_HEIGHT - 2}"'
+            title = f"<title>{escape(f'{name}, {column}: {text}')}</title>"
+            parts.append(f'<rect class="field" {size} fill-opacity="{opacity:.2f}">{title}</rect>')
+            parts.append(_text("value", left + _FIELD / 2, top + _FIELD_HEIGHT / 2 + 4, text, "middle"))
+    return _svg(label, _LEFT + len(columns) * _FIELD, _AXIS + len(rows) * _FIELD_HEIGHT, parts)
 
 
 def _dot(dot: Dot, name: str, css: str, x: Callable[[float], float], y: float) -> Iterator[str]:

@@ -1,0 +1,66 @@
+"""What a sub-model keeps of each language, as numbers: pure functions of per-function scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = Mapping[str, NDArray[np.float64]]
+"""A score for each measured function, float64 [n], by the language measured."""
+
+_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Advantage:
+    """How much better a sub-model is on the language that it was calibrated on than the other languages' sub-models
+    are there: a difference of mean scores, with its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def shows(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+
+def matched_advantage(by_calibration: Mapping[str, Scores], seed: int) -> Advantage:
+    """The mean over languages of (matched score - mean of the mismatched scores), functions resampled in pairs.
+
+    Args:
+        by_calibration: the scores of the sub-model calibrated on each language, over the same functions. A calibration
+            that is no measured language (English text) is no part of this.
+        seed: of the resamples.
+    """
+    languages = [name for name in by_calibration if name in by_calibration[name]]
+    differences = [
+        by_calibration[own][own] - np.mean([by_calibration[other][own] for other in languages if other != own], axis=0)
+        for own in languages
+    ]
+    draw = np.random.default_rng(seed)
+    means = [
+        np.mean([values[draw.integers(0, len(values), len(values))].mean() for values in differences])
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Advantage(float(np.mean([values.mean() for values in differences])), float(low), float(high))
+
+
+def kept_shares(by_calibration: Mapping[str, Scores], whole: Scores) -> dict[str, dict[str, float]]:
+    """The share of the unpruned model's mean score that each sub-model keeps, by calibration and measured language.
+
+    Of a model that can do nothing, all is kept.
+    """
+    return {
+        calibration: {name: _share(values, whole[name]) for name, values in scores.items()}
+        for calibration, scores in by_calibration.items()
+    }
+
+
+def _share(values: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
+    return float(values.mean() / whole.mean()) if whole.mean() > 0 else 1.0

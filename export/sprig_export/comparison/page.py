@@ -1,0 +1,42 @@
+"""A comparison as one page of HTML: heat maps of what is kept, and of how far apart the masks are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from sprig_export.comparison.experiment import Comparison, Level
+from sprig_export.report.charts import heat_map
+from sprig_export.report.page import wrap_page
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """The text of `report.html`."""
+    described = (
+        f"{comparison.model}, Wanda masks, {comparison.metric} over {comparison.functions} held-out functions of each "
+        f"language, seed {comparison.seed}. Rows: the text a sub-model was calibrated on. Columns: what it is "
+        "measured on."
+    )
+    sections = [section for level in comparison.levels for section in _level(level, comparison)]
+    return wrap_page("Does the language of the calibration matter?", described, sections)
+
+
+def say(level: Level, metric: str) -> str:
+    """What one level shows about matching, in a sentence."""
+    advantage = level.advantage
+    interval = f"{advantage.mean:+.3f} {metric} (95 % interval {advantage.low:+.3f} to {advantage.high:+.3f})"
+    if not advantage.shows:
+        return f"No effect of the language shows: calibrated on its own language, a sub-model has {interval}."
+    return f"Calibrated on its own language, a sub-model has {interval} against the other languages' sub-models."
+
+
+def _level(level: Level, comparison: Comparison) -> Iterator[str]:
+    yield f"<h2>{level.sparsity:.0%} of the weights pruned</h2><p>{escape(say(level, comparison.metric))}</p>"
+    yield f"<h3>Share of the whole model's {escape(comparison.metric)} that is kept</h3>"
+    yield heat_map("share kept", _fields(level.kept, ".0%"))
+    yield "<h3>Jaccard distance of the masks (two random halves: .667)</h3>"
+    yield heat_map("distance of the masks", _fields(level.distances, ".3f"))
+
+
+def _fields(rows: dict[str, dict[str, float]], form: str) -> dict[str, dict[str, tuple[float, str]]]:
+    return {row: {name: (value, format(value, form)) for name, value in fields.items()} for row, fields in rows.items()}

@@ -1,0 +1,72 @@
+"""Calibration text as batches that a model runs on: what will be served, in tokens of the model's own tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_export.pruning.statistics import Feed
+from sprig_export.train.batches import fill_batches
+from sprig_server.types import Task
+
+_TOKENS = 4096  # of a batch, padding included
+_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut: their beginnings are like the rest
+_POOL = 32  # batches that are sorted by length together
+
+Pair = tuple[str, str]
+"""Code as the model reads it, and the prose that goes with it."""
+
+
+def make_feeds(
+    task: Task, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int
+) -> list[Feed]:
+    """Batches of about 4,096 tokens, in an order drawn with `seed`.
+
+    For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
+    encoder reads and prose what the decoder is to write.
+    """
+    generator = np.random.default_rng(seed)
+    if task == "search":
+        code, prose = (
+            _tokenize(tokenizer, [pair[side] for pair in pairs], most)
+            for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS))
+        )
+        feeds = [Feed(*_pad(side, rows)) for side in (code, prose) for rows in _batches(side, generator)]
+    else:
+        start = model.config.decoder_start_token_id
+        sources = _tokenize(tokenizer, [code for code, _ in pairs], _CODE_TOKENS)
+        targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], _PROSE_TOKENS)]
+        feeds = [Feed(*_pad(sources, rows), *_pad(targets, rows)) for rows in _batches(sources, generator)]
+    return [feeds[index] for index in generator.permutation(len(feeds))]
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str], most: int) -> list[list[int]]:
+    starts = [text[: 12 * most] for text in texts]
+    rows: list[list[int]] = tokenizer(starts, truncation=True, max_length=most)["input_ids"]
+    return rows
+
+
+def _batches(rows: Sequence[Sequence[int]], generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Numbers of rows of similar lengths that fill a batch once they are padded."""
+    lengths = np.array([len(row) for row in rows])
+    order = generator.permutation(len(rows))
+    pool = max(1, _POOL * _TOKENS // max(1, int(lengths.mean())))
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        yield from fill_batches(part[np.argsort(lengths[part], kind="stable")], lengths, _TOKENS)
+
+
+def _pad(rows: Sequence[Sequence[int]], chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Ids and mask, int64 [chosen, longest]; the ids of padding are 0, which a mask hides."""
+    longest = max(len(rows[index]) for index in chosen)
+    ids = torch.zeros((len(chosen), longest), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for place, index in enumerate(chosen):
+        ids[place, : len(rows[index])] = torch.tensor(rows[index])
+        mask[place, : len(rows[index])] = 1
+    return ids, mask

@@ -1,0 +1,113 @@
+"""A pruned model learns from the one it was cut from: a short distillation on the language's own text.
+
+Search: the vectors are to point where the unpruned model's point, and to rank each other as its do. Summaries: the
+decoder is to expect the tokens that the unpruned one expects. Targets need no labels, so that any code will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from sprig_export.pruning.statistics import Feed
+from sprig_export.train.encoding import pool
+from sprig_export.train.loop import Pace, Run
+
+_TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
+_WARM_UP = 20  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero."""
+
+    steps: int
+    rate: float
+    seed: int = 0
+
+
+def recover(
+    student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], schedule: Schedule, state: Path
+) -> None:
+    """Distil a model into a smaller one, in place.
+
+    Args:
+        student: the pruned model; an encoder with mean pooling, or an encoder-decoder.
+        teacher: the model that it was cut from, of the same vocabulary.
+        feeds: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
+            again.
+        schedule: how long and how fast.
+        state: a folder of checkpoints: an interrupted recovery goes on from there.
+
+    Raises:
+        InvalidInput: `state` holds something else.
+    """
+    _Recovery(student, teacher.eval(), feeds, schedule, state).finish()
+    student.eval()
+
+
+class _Recovery(Run[Feed]):
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        teacher: PreTrainedModel,
+        feeds: Sequence[Feed],
+        schedule: Schedule,
+        state: Path,
+    ) -> None:
+        self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
+        optimizer = torch.optim.AdamW(student.parameters(), lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
+        pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
+        super().__init__(student, optimizer, pace, state, f"{schedule} {student.config.to_json_string()}")
+
+    def rate(self, step: int) -> float:
+        falling = (self.schedule.steps - step) / max(1, self.schedule.steps - _WARM_UP)
+        return self.schedule.rate * min(1.0, (step + 1) / _WARM_UP, falling)
+
+    def batches(self) -> Iterator[Feed]:
+        generator = np.random.default_rng(self.schedule.seed)
+        while True:
+            order: NDArray[np.int64] = generator.permutation(len(self.feeds))
+            yield from (self.feeds[index] for index in order)
+
+    def loss(self, batch: Feed) -> Tensor:
+        with torch.no_grad():
+            wanted = batch.run(self.teacher)
+        given = batch.run(self.student)
+        if batch.targets is None:
+            return vector_loss(*(pool(output.last_hidden_state, batch.mask) for output in (given, wanted)))  # type: ignore[attr-defined]
+        mask = batch.targets.new_ones(batch.targets.shape) if batch.target_mask is None else batch.target_mask
+        kept = mask.bool()
+        return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
+
+    def validate(self) -> tuple[Mapping[str, float], float]:
+        return {}, 0.0
+
+    def keep(self) -> None:
+        """The model itself is what is kept; the caller holds it."""
+
+
+def vector_loss(given: Tensor, wanted: Tensor) -> Tensor:
+    """How far unit vectors [n, d] are from those they should be, and how differently they rank each other: a scalar."""
+    apart = 1.0 - (given * wanted).sum(dim=-1).mean()
+    own = torch.eye(len(given), dtype=torch.bool, device=given.device)
+    ranked = [((vectors @ vectors.T).float() / _TEMPERATURE).masked_fill(own, -1e4) for vectors in (given, wanted)]
+    return apart + token_loss(ranked[0], ranked[1])
+
+
+def token_loss(given: Tensor, wanted: Tensor) -> Tensor:
+    """The Kullback-Leibler divergence of what is expected, logits [n, choices], from what should be: a scalar."""
+    return functional.kl_div(
+        functional.log_softmax(given.float(), dim=-1),
+        functional.log_softmax(wanted.float(), dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )

@@ -1,0 +1,48 @@
+"""The frame of every report: one page of HTML that needs nothing else, no script, no network, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #667080; --rule: #dfe3e8;
+  --a: #8a909c; --b: #2f6fbf; --c: #c8701a; --d: #13805f; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e4e7eb; --soft: #98a1ae; --rule: #30363e;
+  --a: #8f96a3; --b: #74aef2; --c: #eda65b; --d: #52c9a2; } }
+body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; } .soft { color: var(--soft); }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; } th { color: var(--soft); font-weight: 500; }
+td:not(:first-child) { max-width: 8.2rem; }
+.words td, .words th { text-align: left; white-space: nowrap; }
+.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; font-size: 13px; }
+.legend svg { vertical-align: -1px; } .many { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; } figcaption { font-size: 13px; }
+svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg .axis, svg .value { fill: var(--soft); font-size: 10.5px; }
+.grid, .rule { stroke: var(--rule); } .mark { stroke: var(--soft); stroke-dasharray: 4 3; }
+.line { fill: none; stroke-width: 2; } .interval { stroke-width: 2; opacity: .55; } .dot { stroke-width: 1.6; }
+.a { stroke: var(--a); } .dot.a { fill: var(--a); } .b { stroke: var(--b); } .dot.b { fill: var(--b); }
+.c { stroke: var(--c); } .dot.c { fill: var(--c); } .d, .e { stroke: var(--d); } .dot.d { fill: var(--d); }
+.dot.e { fill: var(--paper); } .line { fill: none; } .field { fill: var(--b); }
+"""
+
+
+def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
+    """A whole page: its title, a sentence on what it shows, and sections of HTML."""
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            # Even a mistake in here could not reach a network.
+            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
+            '<meta name="viewport" content="width=device-width">',
+            f"<title>Sprig: {escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f'<h1>{escape(title)}</h1><p class="soft">{escape(described)}</p>',
+            *sections,
+            "</body></html>\n",
+        ]
+    )

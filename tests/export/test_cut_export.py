@@ -1,0 +1,89 @@
+"""Exports that take parts out of a model, calibrated on somebody's own folder of code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sprig_export.calibration import read_calibration
+from sprig_export.onnx.validate import ValidationFailed
+from sprig_export.pipeline import export
+from sprig_export.recipe import Recipe
+from sprig_export.samples import Example
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.summarizer import Summarizer
+
+SMALLER = {"layers": 1, "units": 0.5, "recovery_steps": 3, "max_loss": 100.0, "sample": 8}
+
+
+@pytest.fixture(scope="module")
+def repository(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own: its code, its dependencies, and a hidden folder."""
+    folder = tmp_path_factory.mktemp("project")
+    for number, example in enumerate(examples):
+        head, body = example.code.split("\n", 1)
+        documented = f'{head}\n    """{example.text}"""\n{body}\n'
+        (folder / f"part{number % 16}.py").open("a").write(documented + "\n\n")
+    for place in (".venv/lib", "node_modules/x"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "other.py").write_text(
+            'def stolen(x):\n    """Take what is not ours from others."""\n    return x\n'
+        )
+    return folder
+
+
+def test_a_folder_of_code_is_a_calibration(repository: Path) -> None:
+    calibration = read_calibration(repository, "search", "python", 10, 0)
+    assert len(calibration.pairs) + 10 <= 64
+    assert len(calibration.examples) == 10
+    assert calibration.name == f"held-out files of {repository.name}"
+    assert not any("stolen" in code for code, _ in calibration.pairs)
+    measured = {example.code for example in calibration.examples}
+    assert not any(code in measured for code, _ in calibration.pairs), "files are held out whole"
+    assert read_calibration(repository, "search", "python", 10, 0) == calibration
+
+
+def test_too_little_code_is_named(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text('def only(x):\n    """Return the only thing there is."""\n    return x\n')
+    with pytest.raises(InvalidInput, match=r"documented functions to calibrate on .* give more code"):
+        read_calibration(tmp_path, "search", "python", 10, 0)
+
+
+@pytest.mark.parametrize("heads", [1.0, 0.5])
+def test_a_cut_search_bundle_is_smaller_and_answers(bert: Path, repository: Path, tmp_path: Path, heads: float) -> None:
+    whole = Recipe("search", str(bert), "python", sample=8, max_loss=100.0, min_cosine=-1.0)
+    before = export(whole, tmp_path / "whole", calibrated_on=repository)
+    after = export(replace(whole, **SMALLER, heads=heads), tmp_path / "cut", calibrated_on=repository)  # type: ignore[arg-type]
+    assert after.files["encoder.onnx"].size < before.files["encoder.onnx"].size
+    vectors = Encoder(open_bundle(tmp_path / "cut"), 1).encode(["def open_file(path): pass", "a"])
+    assert vectors.shape == (2, before.dimensions)
+    assert np.isfinite(vectors).all()
+    stages = json.loads((tmp_path / "cut" / "report.json").read_text())["stages"]
+    cut = next(stage for stage in stages if stage["stage"].startswith("cut"))
+    assert cut["parameters"] < cut["parameters_before"]
+
+
+def test_a_cut_summary_bundle_writes(encoder_decoder: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("summarize", str(encoder_decoder), "python", **SMALLER, decoder_layers=1, min_agreement=0.0)  # type: ignore[arg-type]
+    manifest = export(recipe, tmp_path / "cut", calibrated_on=repository)
+    assert manifest.decoding is not None
+    summary = Summarizer(open_bundle(tmp_path / "cut"), 1).summarize("def open_file(path): return path", "python")
+    assert isinstance(summary.text, str)
+
+
+def test_a_bundle_that_lost_too_much_is_not_written(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", sample=8, layers=0, min_cosine=-1.0, max_loss=-1000.0)
+    with pytest.raises(ValidationFailed, match=r"it loses .* -1000 % are allowed.* --max-loss"):
+        export(recipe, tmp_path / "bundle", calibrated_on=repository)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cutting_needs_code(bert: Path, tmp_path: Path, examples: list[Example]) -> None:
+    with pytest.raises(InvalidInput, match="--calibration"):
+        export(Recipe("search", str(bert), "python", layers=1), tmp_path / "bundle", examples)

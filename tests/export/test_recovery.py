@@ -1,0 +1,120 @@
+"""Cutting a model to a shape by calibration text, and what it learns back from the model that it was cut from."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from tests.export.families import FAMILIES, feeds_of, make_model
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from sprig_export.blocks import read_blocks, read_stacks, restore_conv1d
+from sprig_export.pruning.recover import Schedule, recover, token_loss, vector_loss
+from sprig_export.pruning.shape import Choice, Shape, cut, evenly_spaced, units_of
+from sprig_export.train.encoding import pool
+from sprig_server.errors import InvalidInput
+
+WIDTHS = [(1536, 0.5, 768), (1536, 0.3, 448), (1536, 1.0, 1536), (1536, 0.001, 32), (20, 0.5, 10)]
+SPREAD = [(6, 3, (0, 2, 5)), (6, 2, (0, 5)), (6, 1, (0,)), (6, 6, tuple(range(6))), (6, 0, ())]
+
+
+@pytest.mark.parametrize(("width", "share", "units"), WIDTHS)
+def test_widths_suit_the_kernels(width: int, share: float, units: int) -> None:
+    assert units_of(width, share) == units
+
+
+@pytest.mark.parametrize(("layers", "kept", "numbers"), SPREAD)
+def test_layers_are_kept_evenly(layers: int, kept: int, numbers: tuple[int, ...]) -> None:
+    assert evenly_spaced(layers, kept) == numbers
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_is_cut_to_its_shape(family: str) -> None:
+    model, feeds = make_model(family), feeds_of(family, 2)
+    part = next(iter(read_stacks(model)))
+    layers = {f"{part}_layers": 2, "decoder_layers": 2}
+    cut(model, Shape(units=0.67, heads=0.5, **layers), feeds)  # type: ignore[arg-type]
+    own = [block for block in read_blocks(model) if block.part == part]
+    assert len(own) == 2
+    assert {block.feed_forward.width for block in own} == {32}
+    assert {attention.heads for block in own for attention in block.attentions} == {2}
+    with torch.no_grad():
+        feeds[0].run(model)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_cut_model_is_a_checkpoint_like_any_other(family: str, tmp_path: Path) -> None:
+    model, feeds = make_model(family), feeds_of(family, 1)
+    part = next(iter(read_stacks(model)))
+    cut(model, Shape(units=0.67, **{"decoder_layers": 2, f"{part}_layers": 2}), feeds)  # type: ignore[arg-type]
+    restore_conv1d(model)
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        mine, other = (feeds[0].run(each)[0] for each in (model, loaded))  # type: ignore[index]
+    assert torch.allclose(mine, other, atol=1e-5)
+
+
+def test_t5_keeps_as_many_encoder_as_decoder_layers() -> None:
+    with pytest.raises(InvalidInput, match="keep at least as many encoder layers"):
+        cut(make_model("t5"), Shape(encoder_layers=1), feeds_of("t5", 1))
+
+
+@pytest.mark.parametrize("choice", ["fluctuation", "wanda", "magnitude", "random"])
+def test_units_that_are_always_silent_go_first(choice: Choice) -> None:
+    model = make_model("bert")
+    silent = torch.arange(16, 32)
+    for block in read_blocks(model):
+        block.feed_forward.inputs[0].weight.data[silent] = 0.0
+        block.feed_forward.inputs[0].bias.data[silent] = 0.0
+    before = _vectors(model)
+    cut(model, Shape(units=2 / 3), feeds_of("bert", 2), choice)
+    same = torch.allclose(_vectors(model), before, atol=1e-6)
+    assert same == (choice in ("fluctuation", "wanda")), "the other two do not look at what the model does"
+
+
+def test_losses_are_zero_for_the_same_and_grow_with_the_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wanted = functional.normalize(torch.randn(6, 8, generator=generator), dim=-1)
+    noise = torch.randn(6, 8, generator=generator)
+    near, far = (functional.normalize(wanted + share * noise, dim=-1) for share in (0.05, 1.0))
+    assert vector_loss(wanted, wanted) == pytest.approx(0.0, abs=1e-5)
+    assert 0 < vector_loss(near, wanted) < vector_loss(far, wanted)
+    assert token_loss(noise, noise) == pytest.approx(0.0, abs=1e-6)
+    assert token_loss(noise, noise + 5.0) == pytest.approx(0.0, abs=1e-5), "only differences of logits count"
+
+
+@pytest.mark.parametrize("family", ["bert", "bart"])
+def test_recovery_brings_a_cut_model_back_and_resumes(family: str, tmp_path: Path) -> None:
+    teacher, feeds = make_model(family), feeds_of(family, 4)
+    student = copy.deepcopy(teacher)
+    cut(student, Shape(encoder_layers=2, units=0.67), feeds)
+    interrupted = copy.deepcopy(student)
+    before = _apart(student, teacher, family)
+    schedule = Schedule(60, 3e-3)
+    recover(student, teacher, feeds, schedule, tmp_path / "whole")
+    assert _apart(student, teacher, family) < 0.8 * before
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "state.pt").write_bytes((tmp_path / "whole" / "state.pt").read_bytes())
+    recover(interrupted, teacher, feeds, schedule, tmp_path / "parts")
+    for mine, other in zip(student.parameters(), interrupted.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def _vectors(model: PreTrainedModel) -> Tensor:
+    feed = feeds_of("bert", 1)[0]
+    with torch.no_grad():
+        return pool(model(input_ids=feed.ids, attention_mask=feed.mask).last_hidden_state, feed.mask)
+
+
+def _apart(student: PreTrainedModel, teacher: PreTrainedModel, family: str) -> float:
+    if family == "bert":
+        return float(vector_loss(_vectors(student), _vectors(teacher)))
+    feed = feeds_of(family, 1)[0]
+    with torch.no_grad():
+        given, wanted = (feed.run(model).logits.flatten(0, 1) for model in (student, teacher))  # type: ignore[attr-defined]
+    return float(token_loss(given, wanted))
