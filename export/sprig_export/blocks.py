@@ -88,6 +88,11 @@ class _Family:
     """What its configuration calls the number of feed-forward units."""
 
 
+def is_known(model: PreTrainedModel) -> bool:
+    """Whether a model is of a family that can be looked at block by block."""
+    return model.config.model_type in _FAMILIES
+
+
 def read_blocks(model: PreTrainedModel) -> list[Block]:
     """The blocks of a model, those of the encoder first; GPT-2's layers become `nn.Linear`, in place.
 

@@ -12,10 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sprig_export.report.export_page import render_export
 from sprig_server.bundle.manifest import FILE_NAME, SHARED, Manifest, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
 
-_LISTED = ("encoder.onnx", "decoder.onnx", SHARED, "tokenizer.json", "importance.npz", "report.json", "README.md")
+_LISTED = (
+    "encoder.onnx",
+    "decoder.onnx",
+    SHARED,
+    "tokenizer.json",
+    "importance.npz",
+    "report.json",
+    "report.html",
+    "README.md",
+)
 
 
 @contextmanager
@@ -45,6 +55,7 @@ def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[s
         The manifest as it was written, with every file's size and hash.
     """
     (staging / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (staging / "report.html").write_text(render_export(report, manifest.name), encoding="utf-8")
     (staging / "README.md").write_text(_model_card(manifest), encoding="utf-8")
     for path in staging.iterdir():
         if path.is_dir():

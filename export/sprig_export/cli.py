@@ -19,6 +19,7 @@ from sprig_server.errors import InvalidInput
 
 # How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
 _SAMPLES = {"search": 400, "summarize": 100}
+_SPEED = 64
 
 
 def run(words: Sequence[str]) -> int:
@@ -106,7 +107,9 @@ def _export_recipe(arguments: argparse.Namespace) -> Recipe:
     if missing:
         raise InvalidInput(f"an export needs {', '.join(missing)}, or a file with all of it: --recipe FILE")
     language = find_language(arguments.language).name
-    return Recipe(arguments.task, arguments.model, language, sample=_SAMPLES[arguments.task], **allowed)
+    return Recipe(
+        arguments.task, arguments.model, language, sample=_SAMPLES[arguments.task], speed_sample=_SPEED, **allowed
+    )
 
 
 def _corpus(arguments: argparse.Namespace, console: Console) -> None:

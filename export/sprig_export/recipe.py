@@ -53,6 +53,8 @@ class Recipe:
     """The least share of positions at which the quantized decoder picks the token that PyTorch picks."""
     sample: int = 400
     """Functions to measure on, drawn with `seed`."""
+    speed_sample: int = 0
+    """Functions to measure the speed on, beside the whole model's (0: the speed is not measured)."""
     seed: int = 0
 
     @property

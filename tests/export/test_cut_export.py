@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from sprig_export.calibration import read_calibration
+from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pipeline import export
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.store import open_bundle
-from sprig_server.errors import InvalidInput
+from sprig_server.errors import InvalidInput, SprigError
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.summarizer import Summarizer
 
@@ -87,3 +88,19 @@ def test_a_bundle_that_lost_too_much_is_not_written(bert: Path, repository: Path
 def test_cutting_needs_code(bert: Path, tmp_path: Path, examples: list[Example]) -> None:
     with pytest.raises(InvalidInput, match="--calibration"):
         export(Recipe("search", str(bert), "python", layers=1), tmp_path / "bundle", examples)
+
+
+def test_the_speed_is_measured_beside_the_whole_model(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", **SMALLER, speed_sample=4, min_cosine=-1.0)  # type: ignore[arg-type]
+    export(recipe, tmp_path / "cut", calibrated_on=repository)
+    compared = json.loads((tmp_path / "cut" / "report.json").read_text())["compared"]
+    speeds = {what: found for what, found in compared.items() if what.startswith("functions a second")}
+    assert len(speeds) == 2
+    assert all(found["before"] > 0 and found["after"] > 0 for found in speeds.values())
+    assert compared["parameters"]["after"] < compared["parameters"]["before"]
+    assert "ONNX Runtime, 32 bits" in (tmp_path / "cut" / "report.html").read_text()
+
+
+def test_a_speed_that_cannot_be_measured_is_named(tmp_path: Path, examples: list[Example]) -> None:
+    with pytest.raises(SprigError, match="the speed of .* could not be measured: .*no such model"):
+        measure_throughput(tmp_path / "no such model", "search", examples[:2])

@@ -69,7 +69,10 @@ def test_a_bundle_says_what_it_is(search_bundle: Path, bert: Path):
     assert (manifest.max_tokens, manifest.pooling, manifest.quantization) == (64, "mean", "int8-dynamic")
     assert manifest.base.name == "tiny-bert"
     assert manifest.base.sha256 == open_checkpoint(str(bert)).sha256
-    assert set(manifest.files) == {"encoder.onnx", "tokenizer.json", "report.json", "README.md"}
+    assert set(manifest.files) == {"encoder.onnx", "tokenizer.json", "report.json", "report.html", "README.md"}
+    page = (search_bundle / "report.html").read_text()
+    assert "Before and after" in page and "What was forgotten" in page and "encoder.0" in page
+    assert str(bert.parent) not in page
     assert list(search_bundle.iterdir()) and not list(search_bundle.parent.glob(".*"))
     (figures,) = manifest.quality.values()
     assert {"base_mrr", "mrr", "cosine"} <= set(figures)

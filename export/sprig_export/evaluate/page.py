@@ -22,7 +22,7 @@ from sprig_export.evaluate.report import (
 )
 from sprig_export.evaluate.tables import Table, tables
 from sprig_export.report.charts import Dot, dot_chart, line_chart
-from sprig_export.report.page import wrap_page
+from sprig_export.report.page import html_table, legend, wrap_page
 from sprig_server.types import MIN_CONFIDENCE
 
 _CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
@@ -43,9 +43,10 @@ def render_page(report: Report) -> str:
         [
             *sections,
             "<h2>Models</h2>",
-            _rows_of_words(
+            html_table(
                 ("task", "column", "language", "name", "digest"),
                 [(m.task, m.column, m.language, m.name, m.sha256) for m in report.models],
+                words=True,
             ),
             *_left_out(report.left_out),
         ],
@@ -59,7 +60,7 @@ def _search_chart(report: Report) -> str:
     }
     classes = _classes(SEARCH_COLUMNS, rows)
     chart = dot_chart("Mean reciprocal rank of each column on each data set", rows, classes, (0, 0.2, 0.4, 0.6, 0.8, 1))
-    return _legend(classes, SEARCH_COLUMNS) + chart
+    return legend(classes, SEARCH_COLUMNS) + chart
 
 
 def _summary_charts(report: Report) -> str:
@@ -70,7 +71,7 @@ def _summary_charts(report: Report) -> str:
     most = max(dot.value for rows in (bleu, rouge) for row in rows.values() for dot in row.values())
     ticks = [float(tick) for tick in range(0, int(most) + 11, 10)]
     return (
-        _legend(classes, SUMMARY_COLUMNS)
+        legend(classes, SUMMARY_COLUMNS)
         + "<h3>ROUGE-L</h3>"
         + dot_chart("ROUGE-L of each column on each data set", rouge, classes, ticks)
         + "<h3>Smoothed BLEU-4</h3>"
@@ -87,7 +88,7 @@ def _confidence_charts(report: Report) -> str:
         f"<figure>{_curve(curve)}<figcaption>{escape(curve.data)}, {curve.n} summaries</figcaption></figure>"
         for curve in report.confidence
     )
-    return _legend(_SHOWN, meanings) + f'<div class="many">{charts}</div>'
+    return legend(_SHOWN, meanings) + f'<div class="many">{charts}</div>'
 
 
 def _curve(curve: ConfidenceCurve) -> str:
@@ -102,31 +103,12 @@ def _classes(columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Dot]]) 
     return {column: _CLASSES[column] for column in columns if any(column in row for row in rows.values())}
 
 
-def _legend(classes: Mapping[str, str], meanings: Mapping[str, str]) -> str:
-    items = "".join(
-        f'<li><svg width="12" height="12"><circle class="dot {css}" cx="6" cy="6" r="4"/></svg> '
-        f"<b>{escape(name)}</b> <span class=soft>{escape(meanings[name])}</span></li>"
-        for name, css in classes.items()
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
 def _heading(table: Table) -> Iterator[str]:
     yield f'<h2>{escape(table.title)}</h2><p class="soft">{escape(table.meaning)}</p>'
 
 
 def _table(table: Table) -> str:
-    return f'<div class="wide">{_cells(table.head, table.rows, "")}</div>'
-
-
-def _rows_of_words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f'<div class="wide">{_cells(head, rows, "words")}</div>'
-
-
-def _cells(head: Sequence[str], rows: Sequence[Sequence[str]], css: str) -> str:
-    first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<table class="{css}"><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table>'
+    return html_table(table.head, table.rows)
 
 
 def _left_out(reasons: Sequence[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 _STYLE = """
@@ -46,3 +46,22 @@ def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
             "</body></html>\n",
         ]
     )
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:
+    """A table of texts; of words where they are to be read from the left."""
+    first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    css = "words" if words else ""
+    table = f'<table class="{css}"><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="wide">{table}</div>'
+
+
+def legend(classes: Mapping[str, str], meanings: Mapping[str, str]) -> str:
+    """What the dots of a chart mean: names with their CSS class and their meaning."""
+    items = "".join(
+        f'<li><svg width="12" height="12"><circle class="dot {css}" cx="6" cy="6" r="4"/></svg> '
+        f"<b>{escape(name)}</b> <span class=soft>{escape(meanings[name])}</span></li>"
+        for name, css in classes.items()
+    )
+    return f'<ul class="legend">{items}</ul>'

@@ -1,0 +1,113 @@
+"""How good a bundle is beside the model that it was made from, function by function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import AutoTokenizer
+
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
+from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
+from sprig_export.evaluate.text_metrics import sentence_bleu
+from sprig_export.pruning.checkpoint import load_model
+from sprig_export.recipe import Recipe
+from sprig_export.samples import Example
+from sprig_server.bundle.manifest import Manifest
+from sprig_server.bundle.store import Bundle
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.session import default_threads
+from sprig_server.inference.summarizer import Summarizer
+from sprig_server.types import Vectors
+
+_FORGOTTEN = 8  # examples
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One example that got worse: what was asked or should be said, the function's first line, and the rank or the
+    summary before and after."""
+
+    text: str
+    code: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What was measured: the one figure that counts, of the base and of the bundle; all figures; the worst losses."""
+
+    metric: str
+    before: float
+    after: float
+    figures: dict[str, float]
+    forgotten: tuple[Loss, ...]
+
+
+def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> float:
+    """A model's MRR or greedy BLEU-4 on a sample, in PyTorch."""
+    if recipe.task == "search":
+        code, queries = _vectors(checkpoint, sample)
+        return float(reciprocal_ranks(queries, code, range(len(sample))).mean())
+    return score_summaries(_summaries(checkpoint, recipe, sample), [example.text for example in sample])["bleu"]
+
+
+def measure_search(base: Checkpoint, folder: Path, manifest: Manifest, sample: Sequence[Example]) -> Quality:
+    """A search bundle beside its base: MRR among the sample's functions, and the mean cosine of their vectors."""
+    encoder = Encoder(Bundle(folder, manifest), default_threads())
+    base_code, base_queries = _vectors(base, sample)
+    code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
+    own = range(len(sample))
+    before, after = reciprocal_ranks(base_queries, base_code, own), reciprocal_ranks(queries, code, own)
+    figures = {"base_mrr": float(before.mean()), "mrr": float(after.mean())}
+    if code.shape == base_code.shape:
+        figures["cosine"] = float((code * base_code).sum(axis=1).mean())
+    worst = np.argsort(after - before, kind="stable")[:_FORGOTTEN]
+    forgotten = tuple(
+        Loss(sample[i].text, _first_line(sample[i]), f"rank {1 / before[i]:.0f}", f"rank {1 / after[i]:.0f}")
+        for i in worst
+        if after[i] < before[i]
+    )
+    return Quality("MRR", figures["base_mrr"], figures["mrr"], figures, forgotten)
+
+
+def measure_summaries(
+    base: Checkpoint, recipe: Recipe, folder: Path, manifest: Manifest, sample: Sequence[Example]
+) -> Quality:
+    """A summary bundle beside its base: BLEU-4 of greedy summaries, and all figures of those by beam search."""
+    summarizer = Summarizer(Bundle(folder, manifest), default_threads())
+    references = [example.text for example in sample]
+    before = _summaries(base, recipe, sample)
+    after = [summarizer.summarize(example.code, example.language, beams=1).text for example in sample]
+    beam = [summarizer.summarize(example.code, example.language).text for example in sample]
+    figures = {
+        "base_greedy_bleu": score_summaries(before, references)["bleu"],
+        "greedy_bleu": score_summaries(after, references)["bleu"],
+        **score_summaries(beam, references),
+    }
+    change = [sentence_bleu(a, r) - sentence_bleu(b, r) for b, a, r in zip(before, after, references, strict=True)]
+    worst = np.argsort(change, kind="stable")[:_FORGOTTEN]
+    forgotten = tuple(Loss(references[i], _first_line(sample[i]), before[i], after[i]) for i in worst if change[i] < 0)
+    return Quality("BLEU-4", figures["base_greedy_bleu"], figures["greedy_bleu"], figures, forgotten)
+
+
+def _vectors(checkpoint: Checkpoint, sample: Sequence[Example]) -> tuple[Vectors, Vectors]:
+    model, tokenizer = load_model(checkpoint, "search"), AutoTokenizer.from_pretrained(checkpoint.folder)
+    settings = checkpoint.pooling, checkpoint.max_tokens
+    code = encode_with_torch(model, tokenizer, [example.code for example in sample], *settings)
+    return code, encode_with_torch(model, tokenizer, [example.text for example in sample], *settings)
+
+
+def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> list[str]:
+    model, tokenizer = load_model(checkpoint, "summarize"), AutoTokenizer.from_pretrained(checkpoint.folder)
+    pairs = [(example.code, example.language) for example in sample]
+    lengths = recipe.summary_tokens, recipe.max_new_tokens
+    return summarize_with_torch(model, tokenizer, pairs, *lengths, no_repeat=recipe.no_repeat)
+
+
+def _first_line(example: Example) -> str:
+    return example.code.strip().split("\n", 1)[0][:100]

@@ -1,0 +1,102 @@
+"""How fast a model or a bundle is on this machine, each measured in a process of its own.
+
+Several ONNX Runtime sessions in one process disturb each other: their waiting threads spin.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.samples import Example
+from sprig_server.bundle.manifest import FILE_NAME
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import SprigError
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.session import default_threads
+from sprig_server.inference.summarizer import Summarizer
+from sprig_server.types import Task
+
+Work = Callable[[Sequence[tuple[str, str]]], int]
+"""(functions as code and language) -> how much was done."""
+
+_ROUNDS = 3  # the best one counts: a busy machine makes figures worse, never better
+_SOURCE_TOKENS, _TARGET_TOKENS = 256, 40
+
+
+def measure_throughput(folder: Path, task: Task, sample: Sequence[Example]) -> float:
+    """Functions encoded, or tokens written, per second: the best of three rounds over a sample.
+
+    Args:
+        folder: a bundle (measured with ONNX Runtime), or a model folder (measured with PyTorch).
+        task: what is measured; summaries are written greedily.
+        sample: functions; the time to load the model does not count.
+
+    Raises:
+        SprigError: the measuring process failed; says how.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        texts = Path(temporary) / "sample.json"
+        texts.write_text(json.dumps([[example.code, example.language] for example in sample]), encoding="utf-8")
+        command = [sys.executable, "-m", "sprig_export.evaluate.throughput", str(folder), task, str(texts)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise SprigError(f'the speed of "{folder}" could not be measured: {reason[0]}')
+    return float(done.stdout)
+
+
+def _measure(folder: Path, task: Task, pairs: Sequence[tuple[str, str]]) -> float:
+    work = _bundle_work(folder, task) if (folder / FILE_NAME).is_file() else _torch_work(folder, task)
+    work(pairs[:4])  # the first run allocates and compiles
+    rates = []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        done = work(pairs)
+        rates.append(done / (time.perf_counter() - started))
+    return max(rates)
+
+
+def _bundle_work(folder: Path, task: Task) -> Work:
+    bundle, threads = open_bundle(folder), default_threads()
+    if task == "search":
+        encoder = Encoder(bundle, threads)
+        return lambda pairs: len(encoder.encode([code for code, _ in pairs]))
+    summarizer = Summarizer(bundle, threads)
+    return lambda pairs: _tokens(folder, [summarizer.summarize(c, language, beams=1).text for c, language in pairs])
+
+
+def _torch_work(folder: Path, task: Task) -> Work:
+    import torch
+
+    from sprig_export.evaluate.search import encode_with_torch
+    from sprig_export.evaluate.summaries import summarize_with_torch
+    from sprig_export.pruning.checkpoint import load_model
+
+    torch.set_num_threads(default_threads())
+    checkpoint = open_checkpoint(str(folder))
+    model, tokenizer = load_model(checkpoint, task), AutoTokenizer.from_pretrained(folder)
+    if task == "search":
+        settings = checkpoint.pooling, checkpoint.max_tokens
+        return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))
+    return lambda pairs: _tokens(folder, summarize_with_torch(model, tokenizer, pairs, _SOURCE_TOKENS, _TARGET_TOKENS))
+
+
+def _tokens(folder: Path, texts: Sequence[str]) -> int:
+    """Tokens of the texts, the closing ones included: what the decoder had to write."""
+    return sum(len(e.ids) for e in Tokenizer.from_file(str(folder / "tokenizer.json")).encode_batch(list(texts)))
+
+
+if __name__ == "__main__":
+    place, kind, sample_file = sys.argv[1:]
+    read = [(code, language) for code, language in json.loads(Path(sample_file).read_text(encoding="utf-8"))]
+    sys.stdout.write(f"{_measure(Path(place), 'search' if kind == 'search' else 'summarize', read)}\n")

@@ -1,0 +1,185 @@
+"""A checkpoint as the files of a bundle: converted to ONNX, compared with PyTorch, quantized."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_export.architectures import decoder_shape
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.onnx.convert import convert_encoder, convert_encoder_decoder
+from sprig_export.onnx.quantize import quantize
+from sprig_export.onnx.share import share_tables
+from sprig_export.onnx.validate import (
+    ValidationFailed,
+    reference_logits,
+    teacher_forced_logits,
+    validate_encoder,
+    validate_encoder_decoder,
+)
+from sprig_export.pruning.checkpoint import load_model
+from sprig_export.recipe import Recipe
+from sprig_export.samples import Example
+from sprig_export.stage import Run
+from sprig_server.bundle.manifest import Decoding
+from sprig_server.code.text import summary_input
+
+Pooling = Literal["mean", "cls", "none"]
+
+# How many functions the numeric comparisons use; evaluation uses the whole sample.
+_VALIDATED = 16
+_AGREEMENT = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """How a bundle's graphs are to be used: what its manifest says of them."""
+
+    dimensions: int
+    pooling: Pooling
+    max_tokens: int
+    decoding: Decoding | None = None
+
+
+def build_search(
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+) -> Interface:
+    """Write encoder.onnx and tokenizer.json of a sentence encoder into `folder`.
+
+    Raises:
+        ValidationFailed: the graph does not compute what the model computes.
+    """
+    model = load_model(checkpoint, "search")
+    with run.stage("convert to ONNX") as facts:
+        path = convert_encoder(checkpoint.folder, folder, recipe.opset)
+        facts["megabytes"] = _megabytes(path)
+    with run.stage("validate against PyTorch") as facts:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+        ids, mask = _tokenize(tokenizer, [example.code for example in sample[:_VALIDATED]], checkpoint.max_tokens)
+        facts |= asdict(validate_encoder(model, path, ids, mask))
+    with run.stage(f"quantize to {recipe.products}") as facts:
+        _replace_quantized(path, recipe)
+        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+        facts["megabytes"] = _megabytes(path)
+    return _interface(recipe, checkpoint, model)
+
+
+def build_summary(
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+) -> Interface:
+    """Write encoder.onnx, decoder.onnx and tokenizer.json of an encoder-decoder into `folder`.
+
+    Raises:
+        ValidationFailed: the graphs do not compute what the model computes, or too little of it once quantized.
+    """
+    with run.stage("convert to ONNX") as facts:
+        encoder, decoder = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
+        facts["megabytes"] = _megabytes(encoder, decoder)
+    model = load_model(checkpoint, "summarize")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    with run.stage("validate against PyTorch") as facts:
+        inputs = [summary_input(example.code, example.language) for example in sample[:_VALIDATED]]
+        ids, mask = _tokenize(tokenizer, inputs, recipe.summary_tokens)
+        targets = _decoder_inputs(model, tokenizer, [example.text for example in sample[:_VALIDATED]])
+        facts |= asdict(validate_encoder_decoder(model, encoder, decoder, ids, mask, targets))
+    with run.stage(f"quantize to {recipe.products}") as facts:
+        _replace_quantized(encoder, recipe)
+        _replace_quantized(decoder, recipe)
+        facts["megabytes"] = _megabytes(encoder, decoder)
+        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+    with run.stage("compare greedy tokens") as facts:
+        agreement = _agreement(model, tokenizer, encoder, decoder, sample[:_AGREEMENT], recipe.summary_tokens)
+        facts["agreement"] = agreement
+    if agreement < recipe.min_agreement:
+        raise ValidationFailed(
+            f"the bundle's decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
+            "is asked for: no bundle was written; this model needs another quantization"
+        )
+    if recipe.tables == "int4":
+        with run.stage("share the embedding") as facts:
+            facts["shared"] = share_tables(encoder, decoder)
+            facts["megabytes"] = _megabytes(encoder, decoder)
+    return _interface(recipe, checkpoint, model)
+
+
+def build_whole(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Interface:
+    """Write the same files of a whole model in 32 bits into `folder`, to compare with: nothing is checked."""
+    folder.mkdir()
+    convert = convert_encoder if recipe.task == "search" else convert_encoder_decoder
+    convert(checkpoint.folder, folder, recipe.opset)
+    shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+    return _interface(recipe, checkpoint, load_model(checkpoint, recipe.task))
+
+
+def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Interface:
+    if recipe.task == "search":
+        pooling: Pooling = "cls" if checkpoint.pooling == "cls" else "mean"
+        return Interface(model.config.hidden_size, pooling, checkpoint.max_tokens)
+    decoding = Decoding(
+        **asdict(decoder_shape(model)),
+        start_token=model.config.decoder_start_token_id,
+        end_token=model.config.eos_token_id,
+        max_new_tokens=recipe.max_new_tokens,
+        beams=recipe.beams,
+        no_repeat=recipe.no_repeat,
+    )
+    return Interface(model.config.d_model, "none", recipe.summary_tokens, decoding)
+
+
+def _agreement(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    encoder: Path,
+    decoder: Path,
+    sample: Sequence[Example],
+    window: int,
+) -> float:
+    """The share of positions of PyTorch's own greedy outputs at which the ONNX decoder picks the same token."""
+    ids, mask = _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], window)
+    with torch.inference_mode():
+        greedy = model.generate(
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            max_new_tokens=32,
+            do_sample=False,
+        ).numpy()
+    inputs, chosen = greedy[:, :-1], greedy[:, 1:]
+    reference = reference_logits(model, ids, mask, inputs).argmax(axis=-1)
+    found = teacher_forced_logits(encoder, decoder, model, ids, mask, inputs).argmax(axis=-1)
+    counted = chosen != model.config.pad_token_id
+    return float((reference == found)[counted].mean())
+
+
+def _tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    inputs = tokenizer(list(texts), padding=True, truncation=True, max_length=window, return_tensors="np")
+    return inputs["input_ids"].astype(np.int64), inputs["attention_mask"].astype(np.int64)
+
+
+def _decoder_inputs(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+) -> NDArray[np.int64]:
+    """The reference sentences shifted right behind the start token: int64 [b, s]."""
+    ids, _ = _tokenize(tokenizer, texts, 32)
+    start = np.full((len(ids), 1), model.config.decoder_start_token_id, dtype=np.int64)
+    return np.concatenate([start, ids[:, :-1]], axis=1)
+
+
+def _replace_quantized(path: Path, recipe: Recipe) -> None:
+    full = path.with_suffix(".fp32.onnx")
+    path.rename(full)
+    quantize(full, path, recipe.products, recipe.tables)
+    full.unlink()
+
+
+def _megabytes(*paths: Path) -> float:
+    return round(sum(path.stat().st_size for path in paths) / 1e6, 2)
