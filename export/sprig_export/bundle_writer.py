@@ -48,6 +48,36 @@ def staging_folder(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def work_folder(output: Path, made_by: str, resume: bool) -> Iterator[Path]:
+    """A folder beside `output` for what takes long: kept where the export ends early, gone where it succeeds.
+
+    Args:
+        made_by: what shapes the folder's contents, as text; only an export of the same goes on with them.
+        resume: take over what an earlier export left, instead of beginning anew.
+
+    Raises:
+        InvalidInput: nothing was left to go on with, or it is of another recipe.
+    """
+    folder = output.with_name(f".{output.name}.work")
+    stamp = folder / "made-by.json"
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif not stamp.is_file():
+        raise InvalidInput(f'no export of "{output}" was interrupted: leave --resume out')
+    elif stamp.read_text(encoding="utf-8") != made_by:
+        raise InvalidInput(f'the interrupted export of "{output}" had another recipe: leave --resume out')
+    folder.mkdir(exist_ok=True)
+    stamp.write_text(made_by, encoding="utf-8")
+    try:
+        yield folder
+    except BaseException:
+        if list(folder.iterdir()) == [stamp]:
+            shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+
+
 def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[str, Any]) -> Manifest:
     """Complete the files in `staging` and put them in the place of `output`.
 

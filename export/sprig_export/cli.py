@@ -60,7 +60,9 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
             status.update(stage)
             console.print(f"[dim]·[/dim] {stage}")
 
-        manifest = pipeline.export(recipe, arguments.output, examples, arguments.calibration, announce)
+        manifest = pipeline.export(
+            recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume
+        )
     size = sum(file.size for file in manifest.files.values()) / 1e6
     console.print(f"wrote {arguments.output}: {size:.1f} MB", markup=False)
     for data, figures in manifest.quality.items():
@@ -150,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--max-loss", type=float, metavar="PCT", help="quality that it may lose (default: 5)")
     export.add_argument("--recipe", type=Path, metavar="FILE", help="everything at once; the other options win")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
+    export.add_argument(
+        "--resume", action="store_true", help="go on where an export of the same recipe was interrupted"
+    )
     export.add_argument(
         "--calibration",
         type=Path,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sprig_export.blocks import is_known, read_blocks
-from sprig_export.bundle_writer import staging_folder, write_bundle
+from sprig_export.bundle_writer import staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
@@ -29,6 +30,7 @@ def export(
     examples: Sequence[Example] | None = None,
     calibrated_on: Path | None = None,
     announce: Callable[[str], None] = lambda stage: None,
+    resume: bool = False,
 ) -> Manifest:
     """Make a bundle in the folder `output`.
 
@@ -39,6 +41,7 @@ def export(
             counted, its functions show which parts matter, and its held-out ones are the examples where none are
             given. Needed where the recipe takes anything out.
         announce: called with the name of every stage as it begins.
+        resume: go on with what an export of the same recipe left behind when it was interrupted.
 
     Raises:
         InvalidInput: the model, the code or the output folder cannot be used.
@@ -46,7 +49,7 @@ def export(
             written.
     """
     run = Run(announce)
-    with staging_folder(output) as staging:
+    with staging_folder(output) as staging, work_folder(output, _shaping(recipe), resume) as work:
         with run.stage("load the model"):
             base = open_checkpoint(recipe.model)
             calibration = None
@@ -54,7 +57,7 @@ def export(
                 wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
                 calibration = read_calibration(calibrated_on, *wanted)
             data, sample = _choose_sample(recipe, examples, calibration)
-        checkpoint = _prune(recipe, base, calibration, sample, staging, run)
+        checkpoint = _prune(recipe, base, calibration, sample, work, run)
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
         manifest = _manifest(recipe, base, output.name, interface, staging)
@@ -83,6 +86,12 @@ def export(
         return write_bundle(staging, output, measured, report)
 
 
+def _shaping(recipe: Recipe) -> str:
+    """What of a recipe shapes the pruned model, as text: an export may be resumed with another gate."""
+    gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
+    return json.dumps({name: value for name, value in asdict(recipe).items() if name not in gates}, sort_keys=True)
+
+
 def _choose_sample(
     recipe: Recipe, examples: Sequence[Example] | None, calibration: Calibration | None
 ) -> tuple[str, list[Example]]:
@@ -103,21 +112,21 @@ def _prune(
     checkpoint: Checkpoint,
     calibration: Calibration | None,
     sample: Sequence[Example],
-    staging: Path,
+    work: Path,
     run: Run,
 ) -> Checkpoint:
-    """The checkpoint without what the recipe leaves out, in a folder below `staging`; each stage is scored."""
+    """The checkpoint without what the recipe leaves out, in a folder below `work`; each stage is scored."""
     if recipe.vocabulary:
         if calibration is None:
             raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
         with run.stage("trim the vocabulary") as facts:
-            checkpoint = trim_checkpoint(checkpoint, recipe, calibration, staging / "trimmed", facts)
+            checkpoint = trim_checkpoint(checkpoint, recipe, calibration, work / "trimmed", facts)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
     if recipe.cuts:
         if calibration is None:
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
         with run.stage("cut layers, heads and units, and recover") as facts:
-            folders = staging / "cut", staging / "recovery"
+            folders = work / "cut", work / "recovery"
             checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
     return checkpoint
@@ -140,7 +149,8 @@ def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
         raise ValidationFailed(
             f"the bundle has a {quality.metric} of {quality.after:.3f} on {data}, its base {quality.before:.3f}: it "
             f"loses {lost:.1f} %, and {recipe.max_loss:g} % are allowed. No bundle was written; keep more of the model "
-            "(layers, units, vocabulary), let it recover for longer, or allow more with --max-loss"
+            "(layers, units, vocabulary), let it recover for longer, or allow more with --max-loss; --resume goes "
+            "on with what is done"
         )
 
 

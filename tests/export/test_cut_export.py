@@ -82,7 +82,27 @@ def test_a_bundle_that_lost_too_much_is_not_written(bert: Path, repository: Path
     recipe = Recipe("search", str(bert), "python", sample=8, layers=0, min_cosine=-1.0, max_loss=-1000.0)
     with pytest.raises(ValidationFailed, match=r"it loses .* -1000 % are allowed.* --max-loss"):
         export(recipe, tmp_path / "bundle", calibrated_on=repository)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".bundle.work"], "what takes long is kept for --resume"
+
+
+def test_an_interrupted_export_goes_on(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", **{**SMALLER, "recovery_steps": 6}, min_cosine=-1.0)  # type: ignore[arg-type]
+    whole = export(recipe, tmp_path / "whole", calibrated_on=repository)
+
+    def stop_evaluating(stage: str) -> None:
+        if stage == "evaluate":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(recipe, tmp_path / "bundle", calibrated_on=repository, announce=stop_evaluating)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".bundle.work", "whole"]
+    with pytest.raises(InvalidInput, match=r"had another recipe: leave --resume out"):
+        export(replace(recipe, units=0.25), tmp_path / "bundle", calibrated_on=repository, resume=True)
+    resumed = export(replace(recipe, max_loss=90.0), tmp_path / "bundle", calibrated_on=repository, resume=True)
+    assert resumed.files["encoder.onnx"] == whole.files["encoder.onnx"], "byte for byte"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "whole"]
+    with pytest.raises(InvalidInput, match="was interrupted: leave --resume out"):
+        export(recipe, tmp_path / "bundle", calibrated_on=repository, resume=True)
 
 
 def test_cutting_needs_code(bert: Path, tmp_path: Path, examples: list[Example]) -> None:
@@ -102,5 +122,5 @@ def test_the_speed_is_measured_beside_the_whole_model(bert: Path, repository: Pa
 
 
 def test_a_speed_that_cannot_be_measured_is_named(tmp_path: Path, examples: list[Example]) -> None:
-    with pytest.raises(SprigError, match="the speed of .* could not be measured: .*no such model"):
+    with pytest.raises(SprigError, match=r"the speed of .* could not be measured: .*no such model"):
         measure_throughput(tmp_path / "no such model", "search", examples[:2])

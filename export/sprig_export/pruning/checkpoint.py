@@ -46,8 +46,12 @@ def trim_checkpoint(
 ) -> Checkpoint:
     """The checkpoint with the vocabulary of the language alone, as a model folder at `output`.
 
-    `facts` takes up how many entries it had and has, and which share of the tokens of the language's text is kept.
+    `facts` takes up how many entries it had and has, and which share of the tokens of the language's text is kept. What
+    an interrupted export left at `output` is taken over.
     """
+    if output.is_dir():
+        facts["taken_over"] = True
+        return _open(output, checkpoint)
     tokenizer: Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
     counts = count_tokens(tokenizer, calibration.texts())
     trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary)
@@ -74,6 +78,9 @@ def cut_checkpoint(
     Raises:
         InvalidInput: a family that cannot be pruned.
     """
+    if output.is_dir():
+        facts["taken_over"] = True
+        return _open(output, checkpoint)
     teacher = load_model(checkpoint, recipe.task)
     student = copy.deepcopy(teacher)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
@@ -100,14 +107,20 @@ def _or_none(count: int) -> int | None:
 def _write(
     model: PreTrainedModel, checkpoint: Checkpoint, output: Path, write_tokenizer: Callable[[Path], object]
 ) -> Checkpoint:
-    """A model folder like the checkpoint's, with other weights and tokenizer."""
+    """A model folder like the checkpoint's, with other weights and tokenizer; it appears once it is whole."""
+    target, output = output, output.with_name(f"{output.name}.part")
+    shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     for name in _FILES:
-        source, target = checkpoint.folder / name, output / name
-        if source.exists():
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(source, target)
+        if (checkpoint.folder / name).exists():
+            (output / name).parent.mkdir(exist_ok=True)
+            shutil.copy(checkpoint.folder / name, output / name)
     restore_conv1d(model)
     model.save_pretrained(output)
     write_tokenizer(output / "tokenizer.json")
-    return replace(open_checkpoint(str(output)), name=checkpoint.name, licence=checkpoint.licence)
+    output.replace(target)
+    return _open(target, checkpoint)
+
+
+def _open(folder: Path, like: Checkpoint) -> Checkpoint:
+    return replace(open_checkpoint(str(folder)), name=like.name, licence=like.licence)
