@@ -77,9 +77,9 @@ def keep_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None
     del layers[:]
     layers.extend(chosen)
     for index, layer in enumerate(layers):
-        for module in layer.modules():  # caches are addressed by this number
-            if getattr(module, "layer_idx", None) is not None:
-                module.layer_idx = index
+        numbered: list[Any] = [module for module in layer.modules() if getattr(module, "layer_idx", None) is not None]
+        for module in numbered:
+            module.layer_idx = index  # caches are addressed by this number
     if getattr(model.config, "layer_types", None):
         model.config.layer_types = [model.config.layer_types[index] for index in kept]
     for name in _LAYER_COUNTS[part]:
@@ -106,7 +106,8 @@ def _move_position_bias(old: Any, new: Any) -> None:
     """T5 holds its relative positions in the first layer, whichever that is."""
     if new is old or not hasattr(old, "layer") or not isinstance(old.layer, nn.ModuleList):
         return
-    source, target = old.layer[0].SelfAttention, new.layer[0].SelfAttention
+    source: Any = old.layer[0].SelfAttention
+    target: Any = new.layer[0].SelfAttention
     target.relative_attention_bias = source.relative_attention_bias
     target.has_relative_attention_bias = True
 
@@ -117,7 +118,7 @@ def _compensate(output: nn.Linear, kept: Tensor, mean: Tensor | None) -> None:
     gone = torch.ones(output.in_features, dtype=torch.bool)
     gone[kept] = False
     with torch.no_grad():
-        output.bias += (output.weight[:, gone].double() @ mean[gone].double()).to(output.bias.dtype)
+        output.bias.add_((output.weight[:, gone].double() @ mean[gone].double()).to(output.bias.dtype))
 
 
 def _columns(units: Sequence[int], width: int) -> Tensor:
