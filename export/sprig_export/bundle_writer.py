@@ -22,6 +22,7 @@ _LISTED = (
     SHARED,
     "tokenizer.json",
     "importance.npz",
+    "recipe.toml",
     "report.json",
     "report.html",
     "README.md",

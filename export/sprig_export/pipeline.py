@@ -17,7 +17,7 @@ from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.graphs import Interface, build_search, build_summary, build_whole
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
-from sprig_export.recipe import Recipe
+from sprig_export.recipe import Recipe, render_recipe
 from sprig_export.samples import Example, standard_library_examples
 from sprig_export.stage import Run
 from sprig_server.bundle.manifest import FILE_NAME, SCHEMA, Base, Manifest, describe_file, render_manifest
@@ -73,8 +73,6 @@ def export(
             with run.stage("measure the speed"):
                 compared |= _compare_speed(recipe, base, manifest, sample[: recipe.speed_sample], staging)
         report = {
-            # By its name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
-            "recipe": asdict(recipe) | {"model": base.name},
             "data": data,
             "stages": run.stages,
             "quality": {data: _rounded(quality.figures)},
@@ -83,7 +81,11 @@ def export(
             "forgotten": [asdict(loss) for loss in quality.forgotten],
         }
         measured = replace(manifest, quality={data: _rounded(quality.figures)})
-        return write_bundle(staging, output, measured, report)
+        # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
+        named = replace(recipe, model=base.name)
+        title = f"Makes {output.name} again, of {base.name} with the weights {base.sha256[:12]}: sprig export --recipe"
+        (staging / "recipe.toml").write_text(render_recipe(named, title), encoding="utf-8")
+        return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})
 
 
 def _shaping(recipe: Recipe) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -83,3 +84,9 @@ def read_recipe(path: Path) -> Recipe:
         InvalidInput: it cannot be read, or a key is unknown, missing or of the wrong type.
     """
     return fill(Recipe, read_toml(path), path, "the recipe")
+
+
+def render_recipe(recipe: Recipe, title: str) -> str:
+    """A recipe as the text of a TOML file that `read_recipe` reads, with every value written out."""
+    lines = (f"{name} = {json.dumps(value)}" for name, value in asdict(recipe).items())
+    return "\n".join([f"# {title}", *lines]) + "\n"

@@ -24,7 +24,7 @@ from sprig_export.onnx.convert import convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize_lookups
 from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
-from sprig_export.recipe import Recipe
+from sprig_export.recipe import Recipe, read_recipe
 from sprig_export.samples import Example, read_examples, standard_library_examples
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
@@ -69,7 +69,15 @@ def test_a_bundle_says_what_it_is(search_bundle: Path, bert: Path):
     assert (manifest.max_tokens, manifest.pooling, manifest.quantization) == (64, "mean", "int8-dynamic")
     assert manifest.base.name == "tiny-bert"
     assert manifest.base.sha256 == open_checkpoint(str(bert)).sha256
-    assert set(manifest.files) == {"encoder.onnx", "tokenizer.json", "report.json", "report.html", "README.md"}
+    assert set(manifest.files) == {
+        "encoder.onnx",
+        "tokenizer.json",
+        "recipe.toml",
+        "report.json",
+        "report.html",
+        "README.md",
+    }
+    assert read_recipe(search_bundle / "recipe.toml") == replace(SEARCH, model="tiny-bert")
     page = (search_bundle / "report.html").read_text()
     assert "Before and after" in page and "What was forgotten" in page and "encoder.0" in page
     assert str(bert.parent) not in page
