@@ -12,7 +12,7 @@ from sprig_server.errors import Cancelled, InvalidBundle
 from sprig_server.inference.session import open_session, open_tokenizer
 from sprig_server.types import Vectors
 
-# Measured: int8 throughput falls again beyond this, and texts of equal length waste no padding (METHODS 10.2).
+# Measured: int8 throughput falls again beyond this, and texts of equal length waste no padding.
 BATCH = 8
 
 

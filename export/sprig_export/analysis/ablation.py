@@ -1,0 +1,115 @@
+"""What happens to a class of words when the neurons it is read from are held at zero inside the model.
+
+That a probe uses a neuron does not say that the model does (Antverg and Belinkov 2022). So the class must suffer more
+than the others, and more than from random neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_export.analysis.probe import Features, Labels, Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """What holding a concept's neurons at zero inside the model does to a probe of its last layer.
+
+    `loss` is the accuracy that each class loses (negative where it gains), `random` the mean loss from as many random
+    neurons of the same layers over all draws, and `worst` the largest of these for the concept's own class. The
+    concept is `confirmed` where its own class loses more than the others do on average, and more than `worst`.
+    """
+
+    label: str
+    neurons: int
+    loss: dict[str, float]
+    random: dict[str, float]
+    worst: float
+
+    @property
+    def own(self) -> float:
+        """What the concept's own class loses."""
+        return self.loss[self.label]
+
+    @property
+    def others(self) -> float:
+        """What the other classes lose on average."""
+        return float(np.mean([loss for label, loss in self.loss.items() if label != self.label]))
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the neurons are those of the concept inside the model too."""
+        return self.own > max(self.others, self.worst)
+
+
+def choose_functions(functions: NDArray[np.int64], labels: Labels, most: int) -> NDArray[np.int64]:
+    """Functions to test on, int64, at most `most`: those with the most words of each class, one class after the other.
+
+    Args:
+        functions: the function of each word, int64 [words].
+        labels: its class.
+    """
+    numbers, place = np.unique(functions, return_inverse=True)
+    counts = np.zeros((len(numbers), int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (place, labels), 1)
+    chosen: dict[int, None] = {}
+    for turn in np.argsort(-counts, axis=0, kind="stable"):
+        for label, row in enumerate(turn):
+            if counts[row, label] and len(chosen) < most:
+                chosen.setdefault(int(numbers[row]))
+    return np.array(list(chosen), dtype=np.int64)
+
+
+def ablate(
+    sets: Mapping[str, NDArray[np.int64]],
+    read: Callable[[NDArray[np.int64]], Features],
+    probe: Probe,
+    labels: Labels,
+    width: int,
+    seed: int,
+) -> tuple[Ablation, ...]:
+    """Hold the neurons of each concept at zero, and as many random ones of the same layers.
+
+    Args:
+        sets: the neurons of each class by number, all of one size, in the order of the probe's classes.
+        read: the standardised last layer of the same words with these neurons at zero, float32 [words, width].
+        probe: trained on that layer of the model as it is.
+        labels: the classes of the words, int64 [words].
+        width: neurons of a layer.
+        seed: for the random neurons; each concept gives one draw, and all draws are shared, being of one size.
+    """
+    draw = np.random.default_rng(seed)
+    before = _by_class(probe, read(np.empty(0, dtype=np.int64)), labels)
+    losses = {label: before - _by_class(probe, read(own), labels) for label, own in sets.items()}
+    random = np.array([before - _by_class(probe, read(_elsewhere(own, width, draw)), labels) for own in sets.values()])
+    names = list(sets)
+
+    def named(values: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(names, values.tolist(), strict=True))
+
+    return tuple(
+        Ablation(
+            label, len(sets[label]), named(loss), named(random.mean(axis=0)), float(random[:, names.index(label)].max())
+        )
+        for label, loss in losses.items()
+    )
+
+
+def _by_class(probe: Probe, features: Features, labels: Labels) -> NDArray[np.float64]:
+    """The accuracy on the words of each class."""
+    right = probe.predict(features) == labels
+    return np.array([right[labels == number].mean() for number in range(len(probe.weights))])
+
+
+def _elsewhere(neurons: NDArray[np.int64], width: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Other neurons, as many in each layer."""
+    found = []
+    for layer in np.unique(neurons // width).tolist():
+        own = neurons[neurons // width == layer]
+        others = np.setdiff1d(np.arange(layer * width, (layer + 1) * width), own)
+        found.append(draw.choice(others, len(own), replace=False))
+    return np.concatenate(found)

@@ -1,0 +1,189 @@
+"""The activations of an encoder at every layer, and the same with some of its neurons held at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from sprig_export.analysis.passages import Passages
+from sprig_export.checkpoints import Checkpoint
+from sprig_server.errors import InvalidInput
+
+_BATCH = 32
+
+Units = Mapping[int, NDArray[np.int64]]
+"""Neurons by layer: 0 is the embedding layer, the others are counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Where a family keeps what is looked at: the modules that give hidden state 0 and the others, and, inside a
+    layer, the one that the units of the feed-forward network enter."""
+
+    embeddings: str
+    layers: str
+    after_units: str
+
+
+_FAMILIES = {
+    "bert": _Family("embeddings", "encoder.layer", "output.dense"),
+    "bart": _Family("layernorm_embedding", "layers", "fc2"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class States:
+    """Hidden states: `words` float32 [n, depth + 1, width], the mean over the sub-tokens of each word, layer 0 being
+    the embedding layer; `pooled` float32 [functions, width], the mean over all sub-tokens in the last layer."""
+
+    words: NDArray[np.float32]
+    pooled: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """An encoder of a known family, in float32 and evaluation mode: `blocks` gives the module whose output is each
+    hidden state, the embedding layer first."""
+
+    model: PreTrainedModel
+    blocks: tuple[nn.Module, ...]
+    after_units: tuple[nn.Module, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many layers there are above the embedding layer."""
+        return len(self.after_units)
+
+    @property
+    def width(self) -> int:
+        """Neurons of a layer."""
+        return int(self.model.config.hidden_size)
+
+
+def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encoder:
+    """The encoder of a checkpoint: the whole of a BERT, the first half of a BART.
+
+    Args:
+        untrained: a seed, for the same architecture with weights as they are before any training.
+
+    Raises:
+        InvalidInput: the model is of another family, or cannot be loaded.
+    """
+    name = str(checkpoint.config.get("model_type"))
+    if name not in _FAMILIES:
+        raise InvalidInput(
+            f'the model "{checkpoint.folder}" is of the family {name}: the families that are analysed are '
+            f"{' and '.join(_FAMILIES)}"
+        )
+    options = {"add_pooling_layer": False} if name == "bert" else {}
+    try:
+        if untrained is None:
+            model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32, **options)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(untrained)
+                model = AutoModel.from_config(
+                    AutoConfig.from_pretrained(checkpoint.folder), torch_dtype=torch.float32, **options
+                )
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f'the model "{checkpoint.folder}" cannot be loaded: {error}') from error
+    family, encoder = _FAMILIES[name], model.get_encoder() if model.config.is_encoder_decoder else model
+    layers = encoder.get_submodule(family.layers)
+    return Encoder(
+        encoder.eval(),
+        (encoder.get_submodule(family.embeddings), *layers),
+        tuple(layer.get_submodule(family.after_units) for layer in layers),
+    )
+
+
+@torch.no_grad()
+def read_states(
+    encoder: Encoder, passages: Passages, words: NDArray[np.int64], zeroed: Units, tick: Callable[[int], None]
+) -> States:
+    """The hidden states of words, and the mean output for each function that holds one of them.
+
+    Args:
+        words: rows of `passages.places`, int64 [n].
+        zeroed: neurons that are held at zero while the model runs.
+        tick: told how many functions are done.
+    """
+    places = passages.places[words]
+    rows_of: dict[int, list[int]] = {}
+    for row, number in enumerate(places[:, 0].tolist()):
+        rows_of.setdefault(number, []).append(row)
+    states = np.zeros((len(words), encoder.depth + 1, encoder.width), dtype=np.float32)
+    pooled = []
+    with ExitStack() as hooks:
+        for layer, units in zeroed.items():
+            hooks.enter_context(encoder.blocks[layer].register_forward_hook(_hold_at_zero(units)))
+        for numbers, inputs in _batches(encoder, passages, sorted(rows_of)):
+            hidden = encoder.model(**inputs, output_hidden_states=True).hidden_states
+            layers = torch.stack(hidden, dim=2).numpy()  # [batch, sub-tokens, depth + 1, width]
+            for place, number in enumerate(numbers):
+                for row in rows_of[number]:
+                    states[row] = layers[place, places[row, 1] : places[row, 2]].mean(axis=0)
+                pooled.append(layers[place, : len(passages.tokens[number]), -1].mean(axis=0))
+            tick(len(pooled))
+    return States(states, np.array(pooled, dtype=np.float32))
+
+
+@torch.no_grad()
+def read_units(encoder: Encoder, passages: Passages, functions: Sequence[int]) -> list[NDArray[np.float32]]:
+    """The units of each layer's feed-forward network, behind their activation function, for all sub-tokens.
+
+    Returns:
+        for each layer, float32 [sub-tokens of the functions, units].
+    """
+    found: list[list[NDArray[np.float32]]] = [[] for _ in encoder.after_units]
+    with ExitStack() as hooks:
+        seen: dict[int, Tensor] = {}
+        for layer, module in enumerate(encoder.after_units):
+            hooks.enter_context(module.register_forward_pre_hook(_keep_input(seen, layer)))
+        for _, inputs in _batches(encoder, passages, functions):
+            encoder.model(**inputs)
+            real = inputs["attention_mask"].bool().flatten().numpy()
+            for layer, units in seen.items():
+                found[layer].append(units.flatten(0, -2).numpy()[real])
+    return [np.concatenate(parts) for parts in found]
+
+
+def _batches(
+    encoder: Encoder, passages: Passages, functions: Sequence[int]
+) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+    """Functions of similar length together, padded."""
+    by_length = sorted(functions, key=lambda number: len(passages.tokens[number]))
+    padding = int(encoder.model.config.pad_token_id or 0)
+    for start in range(0, len(by_length), _BATCH):
+        numbers = by_length[start : start + _BATCH]
+        tokens = [passages.tokens[number] for number in numbers]
+        longest = max(map(len, tokens))
+        ids = torch.tensor([(*row, *[padding] * (longest - len(row))) for row in tokens])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
+        yield numbers, {"input_ids": ids, "attention_mask": mask}
+
+
+def _hold_at_zero(units: NDArray[np.int64]) -> Callable[[nn.Module, Any, Any], Any]:
+    columns = torch.from_numpy(units)
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
+        # A layer gives its hidden state alone, or first among others.
+        hidden: Tensor = output[0] if isinstance(output, tuple) else output
+        hidden = hidden.index_fill(-1, columns, 0.0)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    return hook
+
+
+def _keep_input(seen: dict[int, Tensor], layer: int) -> Callable[[nn.Module, Any], None]:
+    def hook(module: nn.Module, inputs: Any) -> None:
+        seen[layer] = inputs[0]
+
+    return hook

@@ -1,0 +1,86 @@
+"""Correlation clustering: neurons that say the same thing, up to sign, are one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_export.analysis.probe import Features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """An average-linkage tree over n items: int64 [n - 1, 2] members of the two groups that each merge joins, one of
+    each, and float32 [n - 1] the distances at which they are joined."""
+
+    pairs: NDArray[np.int64]
+    heights: NDArray[np.float32]
+
+    def keep_first(self, distance: float) -> NDArray[np.int64]:
+        """One item of each cluster when the tree is cut at a distance: int64, ascending.
+
+        It is the one with the lowest number: of neurons that say the same, the one in the lowest layer, which the
+        smallest network still has. (The paper draws one, and its figures move with the draw.)
+        """
+        parent = np.arange(len(self.pairs) + 1)
+
+        def root(item: int) -> int:
+            while parent[item] != item:
+                parent[item] = parent[parent[item]]
+                item = int(parent[item])
+            return item
+
+        for one, other in self.pairs[self.heights <= distance].tolist():
+            low, high = sorted((root(one), root(other)))
+            parent[high] = low
+        return np.flatnonzero(parent == np.arange(len(parent)))
+
+
+def correlation_distances(features: Features) -> Features:
+    """1 - |Pearson correlation| of every two columns: float32 [columns, columns], 0 on the diagonal.
+
+    A column that never changes correlates with nothing.
+    """
+    centred = features - features.mean(axis=0)
+    norms = np.sqrt(np.square(centred).sum(axis=0))
+    centred /= np.where(norms > 0, norms, 1)
+    distances: Features = 1 - np.abs(centred.T @ centred)
+    np.fill_diagonal(distances, 0)
+    return np.clip(distances, 0, 1)
+
+
+def average_linkage(distances: Features) -> Tree:
+    """The tree of average linkage, found along chains of nearest neighbours in O(n^2) (Murtagh 1983).
+
+    Args:
+        distances: float32 [n, n], symmetric; overwritten.
+    """
+    count = len(distances)
+    np.fill_diagonal(distances, np.inf)
+    sizes = np.ones(count, dtype=np.float32)
+    left = np.ones(count, dtype=bool)
+    pairs: list[tuple[int, int]] = []
+    heights: list[np.float32] = []
+    chain: list[int] = []
+    while len(pairs) < count - 1:
+        if not chain:
+            chain.append(int(np.argmax(left)))
+        last = chain[-1]
+        nearest = int(np.argmin(distances[last]))
+        if len(chain) > 1 and distances[last, chain[-2]] <= distances[last, nearest]:
+            nearest = chain[-2]  # a tie must not lead on, or the chain would never end
+        if len(chain) < 2 or nearest != chain[-2]:
+            chain.append(nearest)
+            continue
+        del chain[-2:]
+        pairs.append((last, nearest))
+        heights.append(distances[last, nearest])
+        mean = (sizes[last] * distances[last] + sizes[nearest] * distances[nearest]) / (sizes[last] + sizes[nearest])
+        mean[[last, nearest]] = np.inf
+        distances[last], distances[:, last] = mean, mean
+        distances[nearest], distances[:, nearest] = np.inf, np.inf
+        sizes[last] += sizes[nearest]
+        left[nearest] = False
+    return Tree(np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(heights, dtype=np.float32))

@@ -1,0 +1,35 @@
+"""`sprig analyze`: progress and conclusions in the terminal, and the files it writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sprig_export.analysis.page import render_page
+from sprig_export.analysis.report import conclude, render_json
+from sprig_export.analysis.study import analyze
+from sprig_export.analysis.words import Plan
+from sprig_export.evaluate.command import shown_progress
+from sprig_server.errors import InvalidInput
+
+
+def run(plan: Plan, output: Path, messages: Console) -> None:
+    """Analyse a model; write `report.json` and `report.html` into `output`, and print what the figures say.
+
+    Raises:
+        InvalidInput: the plan cannot be carried out, or the files cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)  # before the long work, not after it
+    except OSError as error:
+        raise InvalidInput(f'cannot write to "{output}" ({error.strerror}): give another folder') from None
+    with shown_progress(messages) as announce:
+        report = analyze(plan, announce)
+    (output / "report.json").write_text(render_json(report), encoding="utf-8")
+    (output / "report.html").write_text(render_page(report), encoding="utf-8")
+    said = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    for sentence in conclude(report):
+        said.print(sentence, markup=False)
+    messages.print(f"wrote {output / 'report.json'} and {output / 'report.html'}", markup=False)

@@ -1,0 +1,193 @@
+"""How little of a model's activations a probe needs: layers, clusters, neurons.
+
+Whatever is chosen here is chosen on the development split; the test split is scored along with it and decides nothing.
+(The released code of the paper chose the best of 15 probes, and layers, on test data.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_export.analysis.clustering import Tree, average_linkage, correlation_distances
+from sprig_export.analysis.probe import Features, Labels, Penalty, Probe, train_probe
+from sprig_export.analysis.ranking import global_order
+
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # ascending
+_SHARES = (0.001, 0.002, 0.003, 0.004, 0.005, *(n / 100 for n in range(1, 11)), 0.15, 0.25, 0.5)
+DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Where trees are cut, ascending."""
+
+Columns = NDArray[np.int64]
+"""Numbers of features: neuron n is unit n % width of layer n // width."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Words of one split: standardised activations, and classes."""
+
+    features: Features
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splits:
+    """What probes are trained on, what is chosen by, and what is only reported."""
+
+    train: Rows
+    dev: Rows
+    test: Rows
+    classes: int
+
+    def only(self, columns: Columns) -> Splits:
+        """The same words with some of their features."""
+        train, dev, test = (Rows(rows.features[:, columns], rows.labels) for rows in (self.train, self.dev, self.test))
+        return Splits(train, dev, test, self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The accuracy of a probe, 0 to 1, on both splits that it was not trained on."""
+
+    dev: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """How probes are trained, so that they can be compared."""
+
+    penalty: Penalty
+    seed: int
+
+    def fit(self, splits: Splits) -> tuple[Probe, Score]:
+        """A probe that reads all features, and its score."""
+        train, dev, test = splits.train, splits.dev, splits.test
+        until = (dev.features, dev.labels)
+        probe = train_probe(train.features, train.labels, splits.classes, self.penalty, self.seed, until)
+        return probe, Score(probe.accuracy(*until), probe.accuracy(test.features, test.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScore:
+    """What one layer says alone, and what it says together with all below it."""
+
+    layer: int
+    alone: Score
+    up_to: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A probe that reads so many neurons; `distance` is where the tree was cut, for those that clustering keeps."""
+
+    neurons: int
+    score: Score
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Neurons that are enough, by number, and the score of a probe that reads them alone."""
+
+    neurons: tuple[int, ...]
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Layer selection, then clustering, then the minimal set: the top layer kept, how many neurons clustering left, and
+    the neurons that are enough of these ("CCFS" in the parent paper)."""
+
+    layer: int
+    clustered: int
+    subset: Subset
+
+
+def choose_trainer(splits: Splits, seed: int) -> Trainer:
+    """The largest penalty, the same for both norms, with which a probe of all features does as well as any.
+
+    As well means within one standard error of the best on the development split: of probes that cannot be told apart
+    there, the one with the fewest weights says most about which neurons matter.
+    """
+    scores = {value: Trainer(Penalty(value, value), seed).fit(splits)[1].dev for value in _PENALTIES}
+    best = max(scores.values())
+    error = math.sqrt(best * (1 - best) / len(splits.dev.labels))
+    chosen = max(value for value, score in scores.items() if score >= best - error)
+    return Trainer(Penalty(chosen, chosen), seed)
+
+
+def score_layers(splits: Splits, width: int, trainer: Trainer) -> Iterator[LayerScore]:
+    """The score of each layer, from the embedding layer up."""
+    for layer in range(splits.train.features.shape[1] // width):
+        columns = np.arange(layer * width, (layer + 1) * width)
+        alone = trainer.fit(splits.only(columns))[1]
+        up_to = trainer.fit(splits.only(np.arange(columns[-1] + 1)))[1] if layer else alone
+        yield LayerScore(layer, alone, up_to)
+
+
+def select_layer(scores: Sequence[LayerScore], delta: float) -> LayerScore:
+    """The lowest layer with which, and with all below it, a probe loses at most `delta` of its accuracy.
+
+    Args:
+        scores: of every layer, ascending; the last one reads all features.
+        delta: the share of the accuracy that may be lost, 0 to 1.
+    """
+    return next(score for score in scores if score.up_to.dev >= scores[-1].up_to.dev * (1 - delta))
+
+
+def prefix_sizes(count: int) -> tuple[int, ...]:
+    """How many of `count` neurons are tried, ascending: from a thousandth of them to half."""
+    return tuple(dict.fromkeys(max(1, int(share * count + 1e-9)) for share in _SHARES))
+
+
+def score_prefixes(splits: Splits, order: Columns, sizes: Sequence[int], trainer: Trainer) -> Iterator[Point]:
+    """The scores of probes that read the first neurons of an order only, for one size after the other."""
+    for size in sizes:
+        yield Point(size, trainer.fit(splits.only(order[:size]))[1])
+
+
+def minimal_set(order: Columns, points: Iterable[Point], enough: float) -> Subset:
+    """The first neurons of an order that are enough on the development split.
+
+    Args:
+        points: of `score_prefixes`, ascending; where none is enough, the last one is taken.
+        enough: the accuracy that is asked for.
+    """
+    for point in points:
+        if point.score.dev >= enough:
+            break
+    return Subset(tuple(order[: point.neurons].tolist()), point.score)
+
+
+def cluster(splits: Splits) -> Tree:
+    """The tree of the features by how they correlate on the training split."""
+    return average_linkage(correlation_distances(splits.train.features))
+
+
+def score_clusters(splits: Splits, tree: Tree, trainer: Trainer) -> Iterator[Point]:
+    """The scores of probes that read one neuron of each cluster, for ever larger clusters."""
+    for distance in DISTANCES:
+        kept = tree.keep_first(distance)
+        yield Point(len(kept), trainer.fit(splits.only(kept))[1], distance)
+
+
+def run_cascade(splits: Splits, width: int, layer: int, distance: float, trainer: Trainer, enough: float) -> Cascade:
+    """One neuron of each cluster in the layers up to `layer`, and the fewest of them that are enough.
+
+    Args:
+        distance: where the tree of these layers is cut.
+        enough: the accuracy that is asked for on the development split.
+    """
+    below = splits.only(np.arange((layer + 1) * width))
+    kept = cluster(below).keep_first(distance)
+    splits = below.only(kept)
+    order = global_order(trainer.fit(splits)[0].weights)
+    points = score_prefixes(splits, order, (*prefix_sizes(len(kept)), len(kept)), trainer)
+    subset = minimal_set(order, points, enough)
+    neurons = tuple(kept[list(subset.neurons)].tolist())
+    return Cascade(layer, len(kept), Subset(neurons, subset.score))
