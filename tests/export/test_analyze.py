@@ -17,7 +17,6 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from sprig_export.analysis.charts import curves, heat_map
 from sprig_export.analysis.proposal import principal_dimensions, propose, read_proposal
 from sprig_export.analysis.report import render_json
 from sprig_export.analysis.selection import LayerScore, Score
@@ -25,6 +24,7 @@ from sprig_export.analysis.sources import read_functions
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.token_classes import CLASSES
 from sprig_export.analysis.words import Plan
+from sprig_export.report.charts import curves, heat_map
 from sprig_server.cli import main
 from sprig_server.errors import InvalidInput
 

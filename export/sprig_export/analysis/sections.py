@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
-from sprig_export.analysis.charts import curves, heat_map
 from sprig_export.analysis.report import ORDERS, PROBE, PROBELESS, RANDOM, Report
 from sprig_export.analysis.selection import Score
+from sprig_export.report.charts import curves, heat_map
+from sprig_export.report.page import html_table, legend
 
 _CLASSES = {PROBE: "d", PROBELESS: "b", RANDOM: "a"}
 _LAYER_CLASSES = {"alone": "b", "with all below": "d"}
@@ -37,9 +38,9 @@ def _words(report: Report) -> Iterator[str]:
         (name, *(str(data.types[split][name]) for split in ("train", "dev", "test")), f"{report.by_class[name]:.1%}")
         for name in data.classes
     ]
-    yield _table(("class", "different words: train", "dev", "test", "found in the test words"), rows)
+    yield html_table(("class", "different words: train", "dev", "test", "found in the test words"), rows, words=True)
     if data.left_out:
-        yield "<p>Left out:</p>" + _table(("class", "why"), list(data.left_out.items()))
+        yield "<p>Left out:</p>" + html_table(("class", "why"), list(data.left_out.items()), words=True)
 
 
 def _baselines(report: Report) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _baselines(report: Report) -> Iterator[str]:
             ("control task, words seen in training", f"{base.seen_control:.1%}"),
             ("selectivity, words seen in training", f"{base.seen_selectivity:.1%}"),
         ]
-    yield _table(("", "accuracy"), rows)
+    yield html_table(("", "accuracy"), rows, words=True)
 
 
 def _layers(report: Report) -> Iterator[str]:
@@ -78,10 +79,10 @@ def _layers(report: Report) -> Iterator[str]:
         "alone": [(float(layer.layer), layer.alone.test) for layer in report.layers],
         "with all below": [(float(layer.layer), layer.up_to.test) for layer in report.layers],
     }
-    yield _legend(_LAYER_CLASSES, dict.fromkeys(_LAYER_CLASSES, ""))
+    yield legend(_LAYER_CLASSES, dict.fromkeys(_LAYER_CLASSES, ""))
     yield curves("Accuracy by layer", lines, _LAYER_CLASSES, report.baselines.chance, logarithmic=False)
     rows = [(str(layer.layer), *_both(layer.alone), *_both(layer.up_to)) for layer in report.layers]
-    yield _table(("layer", "alone: dev", "test", "with all below: dev", "test"), rows)
+    yield html_table(("layer", "alone: dev", "test", "with all below: dev", "test"), rows, words=True)
 
 
 def _similarity(report: Report) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _neurons(report: Report) -> Iterator[str]:
     lines = {
         name: [(float(point.neurons), point.score.test) for point in points] for name, points in report.orders.items()
     }
-    yield _legend(_CLASSES, ORDERS)
+    yield legend(_CLASSES, ORDERS)
     yield curves("Accuracy by neurons kept", lines, _CLASSES, report.baselines.chance, logarithmic=True)
     rows = [
         ("all", f"{report.features:,}", *_both(report.full)),
@@ -118,7 +119,7 @@ def _neurons(report: Report) -> Iterator[str]:
             for point in report.clusters
         ),
     ]
-    yield _table(("neurons", "how many", "dev", "test"), rows)
+    yield html_table(("neurons", "how many", "dev", "test"), rows, words=True)
 
 
 def _concepts(report: Report) -> Iterator[str]:
@@ -138,7 +139,7 @@ def _concepts(report: Report) -> Iterator[str]:
         for concept in report.concepts
         for place, neuron in enumerate(concept.neurons)
     ]
-    yield _table(("class", "layer/unit", "weight", "rank", "words"), rows)
+    yield html_table(("class", "layer/unit", "weight", "rank", "words"), rows, words=True)
 
 
 def _ablations(report: Report) -> Iterator[str]:
@@ -155,7 +156,7 @@ def _ablations(report: Report) -> Iterator[str]:
     most = max(5.0, *(abs(value) for row in losses for value in row))
     rows = [*(one.label for one in report.ablations), "random"]
     yield heat_map("Accuracy lost by each class", rows, names, losses, most, "{:+.1f}")
-    yield _table(
+    yield html_table(
         ("concept", "its test words", "own loss", "others' mean loss", "largest loss from random ones", "confirmed"),
         [
             (
@@ -166,6 +167,7 @@ def _ablations(report: Report) -> Iterator[str]:
             )
             for one in report.ablations
         ],
+        words=True,
     )
 
 
@@ -176,9 +178,10 @@ def _proposal(report: Report) -> Iterator[str]:
         "From what a linear probe of word classes needs; what following it costs is measured on search and summaries "
         "by the export.",
     )
-    yield _table(
+    yield html_table(
         ("accuracy that may be lost", f"layers of {proposal.of_layers}", "dev", "test"),
         [(f"{one.delta:.0%}", str(one.layers), *_both(one.score)) for one in proposal.layers],
+        words=True,
     )
     yield (
         f"<p>Output: {len(proposal.output_dimensions)} of {proposal.of_dimensions} dimensions are left when those that "
@@ -186,12 +189,13 @@ def _proposal(report: Report) -> Iterator[str]:
         "principal directions hold 95 % of the variance of the pooled output. In each layer the following share of "
         "neurons, and of units of the feed-forward network, is in a cluster with another one:</p>"
     )
-    yield _table(
+    yield html_table(
         ("layer", "neurons", "feed-forward units"),
         [
             (str(one.layer), f"{one.neurons:.1%}", "–" if one.units is None else f"{one.units:.1%}")
             for one in proposal.redundancy
         ],
+        words=True,
     )
 
 
@@ -199,20 +203,5 @@ def _both(score: Score) -> tuple[str, str]:
     return f"{score.dev:.1%}", f"{score.test:.1%}"
 
 
-def _legend(classes: dict[str, str], meanings: dict[str, str]) -> str:
-    items = "".join(
-        f'<li><svg width="12" height="12"><circle class="dot {css}" cx="6" cy="6" r="4"/></svg> '
-        f'<b>{escape(name)}</b> <span class="soft">{escape(meanings[name])}</span></li>'
-        for name, css in classes.items()
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
 def _heading(title: str, meaning: str) -> Iterator[str]:
     yield f'<h2>{escape(title)}</h2><p class="soft">{escape(meaning)}</p>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table></div>'

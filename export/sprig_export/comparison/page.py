@@ -32,11 +32,15 @@ def say(level: Level, metric: str) -> str:
 
 def _level(level: Level, comparison: Comparison) -> Iterator[str]:
     yield f"<h2>{level.sparsity:.0%} of the weights pruned</h2><p>{escape(say(level, comparison.metric))}</p>"
-    yield f"<h3>Share of the whole model's {escape(comparison.metric)} that is kept</h3>"
-    yield heat_map("share kept", _fields(level.kept, ".0%"))
+    yield f"<h3>Change of {escape(comparison.metric)} against the whole model, per cent</h3>"
+    lost = {row: {name: 100 * (share - 1) for name, share in shares.items()} for row, shares in level.kept.items()}
+    yield _map("change", lost, "{:+.1f}")
     yield "<h3>Jaccard distance of the masks (two random halves: .667)</h3>"
-    yield heat_map("distance of the masks", _fields(level.distances, ".3f"))
+    yield _map("distance of the masks", level.distances, "{:.3f}")
 
 
-def _fields(rows: dict[str, dict[str, float]], form: str) -> dict[str, dict[str, tuple[float, str]]]:
-    return {row: {name: (value, format(value, form)) for name, value in fields.items()} for row, fields in rows.items()}
+def _map(label: str, rows: dict[str, dict[str, float]], form: str) -> str:
+    columns = list(next(iter(rows.values())))
+    values = [[row[column] for column in columns] for row in rows.values()]
+    most = max(abs(value) for row in values for value in row) or 1.0
+    return heat_map(label, list(rows), columns, values, most, form)

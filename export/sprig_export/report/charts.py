@@ -1,17 +1,20 @@
-"""Three kinds of charts as inline SVG: dots with intervals, lines, and heat maps.
+"""Four kinds of charts as inline SVG: dots with intervals, lines over a threshold, curves, and heat maps.
 
 Colours come from the classes of the page.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the labels of its rows, room for the last value
 _LANE, _GAP, _AXIS = 13, 12, 22  # pixels: one dot's height, the space between rows, the axis below them
-_FIELD, _FIELD_HEIGHT = 96, 34  # pixels: one field of a heat map
+_CELL_WIDTH, _CELL_HEIGHT = 64, 30  # pixels: one cell of a heat map
+_FIELD_LEFT, _FIELD_TOP = 120, 26  # pixels for the labels of its rows and columns
+_CURVES_WIDTH, _CURVES_HEIGHT, _CURVES_MARGIN = 860, 300, 46
 _SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 270, 190, 34
 
 
@@ -86,28 +89,88 @@ def line_chart(
     return _svg(label, _SMALL_WIDTH, _SMALL_HEIGHT, parts)
 
 
-def heat_map(label: str, rows: Mapping[str, Mapping[str, tuple[float, str]]]) -> str:
-    """A field for each row and column, the darker the higher its value, with its text.
+def heat_map(
+    label: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], most: float, form: str
+) -> str:
+    """A cell for each value: the further from 0, the stronger its colour, of class `more` above 0 and `less` below.
 
     Args:
-        label: what the map shows, for those who cannot see it.
-        rows: value and text by row and column; every row has the same columns.
+        label: what the chart shows, for those who cannot see it.
+        values: one row of numbers for each of `rows`.
+        most: the value, above 0, from which on the colour is full.
+        form: a format for the values, as in "{:.2f}".
     """
-    columns = list(next(iter(rows.values())))
-    values = [value for row in rows.values() for value, _ in row.values()]
-    low, high = min(values), max(values)
-    parts = [_text("axis", _LEFT + (place + 0.5) * _FIELD, 14, name, "middle") for place, name in enumerate(columns)]
-    for number, (name, row) in enumerate(rows.items()):
-        top = _AXIS + number * _FIELD_HEIGHT
-        parts.append(_text("label", _LEFT - 10, top + _FIELD_HEIGHT / 2 + 4, name, "end"))
-        for place, column in enumerate(columns):
-            value, text = row[column]
-            left, opacity = _LEFT + place * _FIELD, 0.06 + 0.5 * (value - low) / ((high - low) or 1)
-            size = f'x="{left:.1f}" y="{top:.1f}" width="{_FIELD - 2}" height="{_FIELD_HEIGHT - 2}"'
-            title = f"<title>{escape(f'{name}, {column}: {text}')}</title>"
-            parts.append(f'<rect class="field" {size} fill-opacity="{opacity:.2f}">{title}</rect>')
-            parts.append(_text("value", left + _FIELD / 2, top + _FIELD_HEIGHT / 2 + 4, text, "middle"))
-    return _svg(label, _LEFT + len(columns) * _FIELD, _AXIS + len(rows) * _FIELD_HEIGHT, parts)
+    parts = [
+        _text("axis", _FIELD_LEFT + (place + 0.5) * _CELL_WIDTH, _FIELD_TOP - 8, name, "middle")
+        for place, name in enumerate(columns)
+    ]
+    for line, (name, row) in enumerate(zip(rows, values, strict=True)):
+        y = _FIELD_TOP + line * _CELL_HEIGHT
+        parts.append(_text("label", _FIELD_LEFT - 8, y + 19, name, "end"))
+        for place, value in enumerate(row):
+            x = _FIELD_LEFT + place * _CELL_WIDTH
+            strength = min(abs(value) / most, 1)
+            css = "less" if value < 0 else "more"
+            text = form.format(value)
+            title = escape(f"{name}, {columns[place]}: {text}")
+            parts.append(
+                f'<rect class="{css}" x="{x}" y="{y}" width="{_CELL_WIDTH - 2}" height="{_CELL_HEIGHT - 2}" '
+                f'fill-opacity="{0.6 * strength:.3f}"><title>{title}</title></rect>'
+            )
+            parts.append(_text("cell", x + _CELL_WIDTH / 2 - 1, y + 19, text, "middle"))
+    return _svg(label, _FIELD_LEFT + len(columns) * _CELL_WIDTH, _FIELD_TOP + len(rows) * _CELL_HEIGHT, parts)
+
+
+def curves(
+    label: str,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    classes: Mapping[str, str],
+    mark: float,
+    logarithmic: bool,
+) -> str:
+    """Shares (0 to 1, upwards) over numbers, with a broken line at the share `mark`.
+
+    Args:
+        lines: points with ascending numbers, by name.
+        classes: the CSS class of each line.
+        logarithmic: whether each tenfold takes the same room; all numbers are then above 0.
+    """
+    scale: Callable[[float], float] = math.log10 if logarithmic else float
+    numbers = sorted({x for line in lines.values() for x, _ in line})
+    start, end = scale(numbers[0]), scale(numbers[-1])
+    width, height = _CURVES_WIDTH - 2 * _CURVES_MARGIN, _CURVES_HEIGHT - 2 * _CURVES_MARGIN
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return _CURVES_MARGIN + width * (scale(x) - start) / ((end - start) or 1), _CURVES_MARGIN + height * (1 - y)
+
+    parts = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        _, y = place(numbers[0], share)
+        parts.append(_line("grid", _CURVES_MARGIN, y, _CURVES_MARGIN + width, y))
+        parts.append(_text("axis", _CURVES_MARGIN - 6, y + 4, f"{share:.0%}", "end"))
+    for x in _ticks(numbers, logarithmic):
+        across, _ = place(x, 0)
+        parts.append(_text("axis", across, _CURVES_HEIGHT - _CURVES_MARGIN + 18, f"{x:,g}", "middle"))
+    _, y = place(numbers[0], mark)
+    parts.append(_line("mark", _CURVES_MARGIN, y, _CURVES_MARGIN + width, y))
+    for name, line in lines.items():
+        points = [place(x, y) for x, y in line]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline class="line {classes[name]}" points="{path}"/>')
+        for (x, y), (number, share) in zip(points, line, strict=True):
+            title = escape(f"{name}, {number:,g}: {share:.1%}")
+            parts.append(
+                f'<circle class="dot {classes[name]}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>'
+            )
+    return _svg(label, _CURVES_WIDTH, _CURVES_HEIGHT, parts)
+
+
+def _ticks(numbers: Sequence[float], logarithmic: bool) -> list[float]:
+    """Where the axis is marked: at every number, or, for many of them, at both ends and the powers of ten between."""
+    if not logarithmic:
+        return list(numbers)
+    powers = [10.0**power for power in range(math.ceil(math.log10(numbers[0])), math.ceil(math.log10(numbers[-1])))]
+    return sorted({numbers[0], *powers, numbers[-1]})
 
 
 def _dot(dot: Dot, name: str, css: str, x: Callable[[float], float], y: float) -> Iterator[str]:

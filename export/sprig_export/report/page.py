@@ -27,7 +27,8 @@ svg .axis, svg .value { fill: var(--soft); font-size: 10.5px; }
 .line { fill: none; stroke-width: 2; } .interval { stroke-width: 2; opacity: .55; } .dot { stroke-width: 1.6; }
 .a { stroke: var(--a); } .dot.a { fill: var(--a); } .b { stroke: var(--b); } .dot.b { fill: var(--b); }
 .c { stroke: var(--c); } .dot.c { fill: var(--c); } .d, .e { stroke: var(--d); } .dot.d { fill: var(--d); }
-.dot.e { fill: var(--paper); } .line { fill: none; } .field { fill: var(--b); }
+.dot.e { fill: var(--paper); } .line { fill: none; } .more { fill: var(--c); }
+.less { fill: var(--b); } svg .cell { font-size: 10.5px; }
 """
 
 
