@@ -1,1 +1,1 @@
-"""What is taken out of a model: so far, the part of its vocabulary that a language does not need."""
+"""What is taken out of a model: vocabulary, layers, heads, units, or single weights; and how it recovers."""
