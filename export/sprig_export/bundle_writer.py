@@ -67,7 +67,9 @@ def work_folder(output: Path, made_by: str, resume: bool) -> Iterator[Path]:
     elif not stamp.is_file():
         raise InvalidInput(f'no export of "{output}" was interrupted: leave --resume out')
     elif stamp.read_text(encoding="utf-8") != made_by:
-        raise InvalidInput(f'the interrupted export of "{output}" had another recipe: leave --resume out')
+        raise InvalidInput(
+            f'the interrupted export of "{output}" had another recipe, model or code: leave --resume out'
+        )
     folder.mkdir(exist_ok=True)
     stamp.write_text(made_by, encoding="utf-8")
     try:

@@ -1,4 +1,4 @@
-"""The exporter's commands: `sprig export`, `sprig evaluate`, `sprig analyze`, `sprig corpus`, `sprig train`."""
+"""The exporter's commands: `sprig export`, `analyze`, `compare-languages`, `evaluate`, `corpus`, `train`."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _agreement(
     reference = reference_logits(model, ids, mask, inputs).argmax(axis=-1)
     found = teacher_forced_logits(encoder, decoder, model, ids, mask, inputs).argmax(axis=-1)
     counted = chosen != model.config.pad_token_id
-    return float((reference == found)[counted].mean())
+    return float((reference == found)[counted].mean()) if counted.any() else 1.0  # nothing to differ in
 
 
 def _tokenize(

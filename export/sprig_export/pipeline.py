@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from sprig_export.blocks import is_known, read_blocks
 from sprig_export.bundle_writer import staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
@@ -48,10 +50,10 @@ def export(
         ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
             written.
     """
-    run = Run(announce)
-    with staging_folder(output) as staging, work_folder(output, _shaping(recipe), resume) as work:
+    run, base = Run(announce), open_checkpoint(recipe.model)
+    shaping = _shaping(recipe, base, calibrated_on)
+    with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
         with run.stage("load the model"):
-            base = open_checkpoint(recipe.model)
             calibration = None
             if calibrated_on is not None:
                 wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
@@ -68,7 +70,8 @@ def export(
                 quality = measure_summaries(base, recipe, staging, manifest, sample)
             facts |= quality.figures
         _gate(recipe, quality, data)
-        compared = _compare(recipe, base, checkpoint, quality, staging)
+        whole, left = load_model(base, recipe.task), load_model(checkpoint, recipe.task)
+        compared = _compare(whole, left, quality, staging)
         if recipe.speed_sample:
             with run.stage("measure the speed"):
                 compared |= _compare_speed(recipe, base, manifest, sample[: recipe.speed_sample], staging)
@@ -77,7 +80,7 @@ def export(
             "stages": run.stages,
             "quality": {data: _rounded(quality.figures)},
             "compared": {what: {when: round(v, 4) for when, v in found.items()} for what, found in compared.items()},
-            "layers": _layers(recipe, base, checkpoint),
+            "layers": _layers(whole, left),
             "forgotten": [asdict(loss) for loss in quality.forgotten],
         }
         measured = replace(manifest, quality={data: _rounded(quality.figures)})
@@ -88,10 +91,12 @@ def export(
         return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})
 
 
-def _shaping(recipe: Recipe) -> str:
-    """What of a recipe shapes the pruned model, as text: an export may be resumed with another gate."""
+def _shaping(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
+    """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
     gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
-    return json.dumps({name: value for name, value in asdict(recipe).items() if name not in gates}, sort_keys=True)
+    shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
+    code = str(calibrated_on.resolve()) if calibrated_on else ""
+    return json.dumps(shaping | {"weights": base.sha256, "calibration": code}, sort_keys=True)
 
 
 def _choose_sample(
@@ -157,9 +162,9 @@ def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
 
 
 def _compare(
-    recipe: Recipe, base: Checkpoint, checkpoint: Checkpoint, quality: Quality, staging: Path
+    whole: PreTrainedModel, left: PreTrainedModel, quality: Quality, staging: Path
 ) -> dict[str, dict[str, float]]:
-    parameters = [sum(p.numel() for p in load_model(c, recipe.task).parameters()) for c in (base, checkpoint)]
+    parameters = [sum(p.numel() for p in model.parameters()) for model in (whole, left)]
     size = sum(path.stat().st_size for path in staging.iterdir() if path.is_file())
     return {
         "parameters": {"before": parameters[0], "after": parameters[1]},
@@ -185,21 +190,20 @@ def _compare_speed(
     }
 
 
-def _layers(recipe: Recipe, base: Checkpoint, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+def _layers(whole: PreTrainedModel, left: PreTrainedModel) -> list[dict[str, Any]]:
     """Units and heads of every layer that stays, beside those of the base's layers."""
-    model = load_model(base, recipe.task)
-    if not is_known(model):
+    if not is_known(whole):
         return []
-    whole = read_blocks(model)[0]
+    before = read_blocks(whole)[0]
     return [
         {
             "layer": block.name,
             "units": block.feed_forward.width,
-            "units_before": whole.feed_forward.width,
+            "units_before": before.feed_forward.width,
             "heads": block.attentions[0].heads,
-            "heads_before": whole.attentions[0].heads,
+            "heads_before": before.attentions[0].heads,
         }
-        for block in read_blocks(load_model(checkpoint, recipe.task))
+        for block in read_blocks(left)
     ]
 
 

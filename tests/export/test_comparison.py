@@ -14,6 +14,7 @@ from sprig_export.cli import run
 from sprig_export.comparison.matrix import kept_shares, matched_advantage
 from sprig_export.pruning.masks import read_masks, sparsity_of
 from sprig_export.samples import Example
+from sprig_server.errors import InvalidInput
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
 
@@ -66,6 +67,16 @@ def corpora(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -
         ]
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / f"{language}.parquet")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--sparsity", "1.5"], "a sparsity of 1.5"), (["--functions", "1"], "--functions 1 is too few")],
+)
+def test_what_cannot_be_compared_is_refused_at_once(words: list[str], says: str, tmp_path: Path) -> None:
+    asked = ["compare-languages", "--task", "search", "--model", "none", "--corpora", str(tmp_path)]
+    with pytest.raises(InvalidInput, match=says):
+        run([*asked, "--output", str(tmp_path / "out"), *words])
 
 
 @pytest.mark.parametrize("task", ["search", "summarize"])

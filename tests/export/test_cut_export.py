@@ -96,8 +96,11 @@ def test_an_interrupted_export_goes_on(bert: Path, repository: Path, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         export(recipe, tmp_path / "bundle", calibrated_on=repository, announce=stop_evaluating)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".bundle.work", "whole"]
-    with pytest.raises(InvalidInput, match=r"had another recipe: leave --resume out"):
+    with pytest.raises(InvalidInput, match=r"had another recipe, model or code: leave --resume out"):
         export(replace(recipe, units=0.25), tmp_path / "bundle", calibrated_on=repository, resume=True)
+    other = repository / "node_modules"
+    with pytest.raises(InvalidInput, match="had another recipe"):
+        export(recipe, tmp_path / "bundle", calibrated_on=other, resume=True)
     resumed = export(replace(recipe, max_loss=90.0), tmp_path / "bundle", calibrated_on=repository, resume=True)
     assert resumed.files["encoder.onnx"] == whole.files["encoder.onnx"], "byte for byte"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "whole"]

@@ -11,7 +11,7 @@ from sprig_export.analysis.page import render_page
 from sprig_export.analysis.report import conclude, render_json
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.words import Plan
-from sprig_export.evaluate.command import shown_progress
+from sprig_export.evaluate.progress import shown_progress
 from sprig_server.errors import InvalidInput
 
 

@@ -79,8 +79,11 @@ def compare_languages(
     Writes `report.json` and the packed masks into `output`.
 
     Raises:
-        InvalidInput: the model, a corpus or the output folder cannot be used.
+        InvalidInput: the model, a corpus, a sparsity or the output folder cannot be used.
     """
+    sparsities = [Sparsity(share) for share in experiment.sparsities]  # refused now, not after minutes
+    if experiment.functions < 2:
+        raise InvalidInput(f"--functions {experiment.functions} is too few to rank: give 2 at least")
     checkpoint = open_checkpoint(experiment.model)
     model = load_model(checkpoint, experiment.task)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
@@ -95,17 +98,17 @@ def compare_languages(
     except OSError as error:
         raise InvalidInput(f'cannot write to "{output}" ({error.strerror}): give another folder') from None
     levels = []
-    for sparsity in experiment.sparsities:
+    for sparsity in sparsities:
         masks: dict[str, dict[str, Tensor]] = {}
         scores: dict[str, Scores] = {}
         for name, pairs in texts.items():
-            announce(f"{sparsity:.0%} pruned, calibrated on {name}")
+            announce(f"{sparsity.share:.0%} pruned, calibrated on {name}")
             smaller = copy.deepcopy(model)
             feeds = make_feeds(experiment.task, smaller, tokenizer, pairs, experiment.seed)
-            masks[name] = prune_weights(smaller, feeds, "wanda", Sparsity(sparsity))
-            write_masks(masks[name], output / f"masks-{name.split()[0]}-{round(100 * sparsity)}.npz")
+            masks[name] = prune_weights(smaller, feeds, "wanda", sparsity)
+            write_masks(masks[name], output / f"masks-{name.split()[0]}-{round(100 * sparsity.share)}.npz")
             scores[name] = _measure(experiment.task, checkpoint, smaller, tokenizer, measured)
-        levels.append(_level(sparsity, scores, whole, masks, experiment.seed))
+        levels.append(_level(sparsity.share, scores, whole, masks, experiment.seed))
     comparison = Comparison(
         experiment.task,
         checkpoint.name,

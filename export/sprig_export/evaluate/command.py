@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sprig_export.evaluate.page import render_page
-from sprig_export.evaluate.progress import Announce
+from sprig_export.evaluate.progress import shown_progress
 from sprig_export.evaluate.report import Report, describe, render_json
 from sprig_export.evaluate.samples_page import render_samples
 from sprig_export.evaluate.suite import Plan, run_standard
@@ -43,34 +39,6 @@ def evaluate(plan: Plan, output: Path, samples: Path | None, messages: Console) 
         samples.write_text(render_samples(report), encoding="utf-8")
     print_report(report, Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH))
     messages.print(f"wrote {output / 'report.json'} and {output / 'report.html'}", markup=False)
-
-
-@contextmanager
-def shown_progress(console: Console) -> Iterator[Announce]:
-    """A bar for the stage that is running, where the console is a terminal; a line for each one that is done."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    running = bar.add_task("", total=1)
-    started = time.perf_counter()
-
-    def announce(stage: str, done: int, total: int) -> None:
-        nonlocal started
-        if not done:
-            started = time.perf_counter()
-            bar.reset(running, description=stage, total=total)
-        bar.update(running, completed=done)
-        if done == total:
-            console.print(f"[dim]·[/dim] {stage} [dim]{total} in {time.perf_counter() - started:.0f} s[/dim]")
-
-    with bar:
-        yield announce
 
 
 def print_report(report: Report, console: Console) -> None:

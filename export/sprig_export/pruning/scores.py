@@ -5,7 +5,6 @@ Wanda: Sun et al., "A Simple and Effective Pruning Approach for Large Language M
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -37,9 +36,3 @@ def score_inputs_by_fluctuation(weight: Tensor, variance: Tensor) -> Tensor:
         variance: of x_j over the calibration tokens, [inputs].
     """
     return variance.float() * weight.detach().float().square().sum(dim=0)
-
-
-def standardise(scores: Tensor) -> Tensor:
-    """Scores of one layer on a scale that layers share: mean 0, standard deviation 1; zeros where all are equal."""
-    deviation = scores.std(unbiased=False)
-    return (scores - scores.mean()) / deviation if deviation > 0 else torch.zeros_like(scores)

@@ -6,7 +6,7 @@ Zeros make nothing faster in ONNX Runtime and no file smaller; these masks are f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,6 @@ def prune_weights(
     feeds: Sequence[Feed],
     method: Method,
     sparsity: Sparsity,
-    announce: Callable[[str], None] = lambda block: None,
 ) -> dict[str, Tensor]:
     """Zero weights of every block of a model in place, and return the masks of what stays.
 
@@ -67,7 +66,6 @@ def prune_weights(
 
     Args:
         feeds: calibration text, for magnitude too, which does not look at it.
-        announce: called with the name of each block.
 
     Raises:
         InvalidInput: a family that cannot be pruned, or widths that do not fit the pattern.
@@ -76,7 +74,6 @@ def prune_weights(
     shares = _shares(model, blocks, feeds, sparsity)
     masks: dict[str, Tensor] = {}
     for block, share in zip(blocks, shares, strict=True):
-        announce(block.name)
         inputs = observe(model, block, feeds, second_moments=method == "sparsegpt")
         for name, linear in block.linears().items():
             masks[f"{block.name}/{name}"] = _prune(linear, inputs[name], method, share, sparsity.groups)
