@@ -25,6 +25,7 @@ from sprig_export.onnx.validate import (
     validate_encoder,
     validate_encoder_decoder,
 )
+from sprig_export.projection import output_width
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
@@ -122,7 +123,7 @@ def build_whole(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Interfa
 def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Interface:
     if recipe.task == "search":
         pooling: Pooling = "cls" if checkpoint.pooling == "cls" else "mean"
-        return Interface(model.config.hidden_size, pooling, checkpoint.max_tokens)
+        return Interface(output_width(model), pooling, checkpoint.max_tokens)
     decoding = Decoding(
         **asdict(decoder_shape(model)),
         start_token=model.config.decoder_start_token_id,

@@ -65,7 +65,7 @@ def export(
         manifest = _manifest(recipe, base, output.name, interface, staging)
         with run.stage("evaluate") as facts:
             if recipe.task == "search":
-                quality = measure_search(base, staging, manifest, sample)
+                quality = measure_search(base, checkpoint, staging, manifest, sample)
             else:
                 quality = measure_summaries(base, recipe, staging, manifest, sample)
             facts |= quality.figures

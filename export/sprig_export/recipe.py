@@ -34,6 +34,8 @@ class Recipe:
     """The share of feed-forward units that stays in each layer."""
     heads: float = 1.0
     """The share of attention heads that stays in each layer."""
+    dimensions: int = 0
+    """Output dimensions of a search vector that stay (0: all)."""
     recovery_steps: int = 0
     """Batches of the calibration from which what is left learns to do what the whole model does."""
     recovery_rate: float = 3e-4
@@ -49,7 +51,7 @@ class Recipe:
     max_loss: float = 5.0
     """How many per cent of the base's MRR or BLEU-4 a bundle may lose."""
     min_cosine: float = 0.99
-    """How far the bundle's vectors may turn from those of the whole model in PyTorch: the mean over the sample."""
+    """How far quantization may turn the vectors from those of the pruned model in PyTorch: the mean over the sample."""
     min_agreement: float = 0.95
     """The least share of positions at which the quantized decoder picks the token that PyTorch picks."""
     sample: int = 400
@@ -65,8 +67,9 @@ class Recipe:
 
     @property
     def cuts(self) -> bool:
-        """Whether layers, units or heads are taken out, or the model is to recover from a smaller vocabulary."""
-        whole = self.layers < 0 and self.decoder_layers < 0 and self.units == 1.0 and self.heads == 1.0
+        """Whether more than vocabulary is taken out, or the model is to recover from a smaller vocabulary."""
+        layers = self.layers < 0 and self.decoder_layers < 0
+        whole = layers and self.units == 1.0 and self.heads == 1.0 and self.dimensions == 0
         return not whole or self.recovery_steps > 0
 
     @property

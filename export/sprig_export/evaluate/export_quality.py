@@ -56,16 +56,22 @@ def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Ex
     return score_summaries(_summaries(checkpoint, recipe, sample), [example.text for example in sample])["bleu"]
 
 
-def measure_search(base: Checkpoint, folder: Path, manifest: Manifest, sample: Sequence[Example]) -> Quality:
-    """A search bundle beside its base: MRR among the sample's functions, and the mean cosine of their vectors."""
+def measure_search(
+    base: Checkpoint, pruned: Checkpoint, folder: Path, manifest: Manifest, sample: Sequence[Example]
+) -> Quality:
+    """A search bundle beside its base: MRR among the sample's functions; and the mean cosine of their vectors with the
+    pruned model's, which is what quantization changed."""
     encoder = Encoder(Bundle(folder, manifest), default_threads())
     base_code, base_queries = _vectors(base, sample)
     code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
     own = range(len(sample))
     before, after = reciprocal_ranks(base_queries, base_code, own), reciprocal_ranks(queries, code, own)
-    figures = {"base_mrr": float(before.mean()), "mrr": float(after.mean())}
-    if code.shape == base_code.shape:
-        figures["cosine"] = float((code * base_code).sum(axis=1).mean())
+    exact = base_code if pruned == base else _vectors(pruned, sample)[0]
+    figures = {
+        "base_mrr": float(before.mean()),
+        "mrr": float(after.mean()),
+        "cosine": float((code * exact).sum(axis=1).mean()),
+    }
     worst = np.argsort(after - before, kind="stable")[:_FORGOTTEN]
     forgotten = tuple(
         Loss(sample[i].text, _first_line(sample[i]), f"rank {1 / before[i]:.0f}", f"rank {1 / after[i]:.0f}")

@@ -9,7 +9,7 @@ from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import load_encoder_decoder
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -17,6 +17,7 @@ from sprig_export.evaluate.datasets import Documented
 from sprig_export.evaluate.progress import Tick
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_server.bundle.store import Bundle
 from sprig_server.inference.encoder import Encoder
@@ -47,7 +48,7 @@ class TorchEncoder:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self._checkpoint = checkpoint
-        self._model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32).eval()
+        self._model = load_model(checkpoint, "search")
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
 
     def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:

@@ -8,19 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import torch
+from onnx import helper, numpy_helper
 from optimum.exporters.onnx import main_export
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sprig_export.architectures import cross_attention, decoder_shape, load_encoder_decoder
+from sprig_export.projection import read_projection
 
 
 def convert_encoder(model: Path, output: Path, opset: int) -> Path:
     """Write `encoder.onnx` of a sentence encoder into the folder `output`.
 
     Inputs input_ids, attention_mask (and token_type_ids where the model has them), int64 [b, t]; output the last
-    hidden state, float32 [b, t, d]. Pooling is left to whoever runs it, as the manifest names it.
+    hidden state, float32 [b, t, d], behind the model's map to fewer dimensions if it has one. Pooling is left to
+    whoever runs it, as the manifest names it.
     """
     with _quiet():
         main_export(
@@ -31,7 +35,11 @@ def convert_encoder(model: Path, output: Path, opset: int) -> Path:
             do_validation=False,
             library_name="transformers",
         )
-    return (output / "model.onnx").rename(output / "encoder.onnx")
+    path = (output / "model.onnx").rename(output / "encoder.onnx")
+    projection = read_projection(model)
+    if projection is not None:
+        _append(projection, path)
+    return path
 
 
 def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path, Path]:
@@ -91,6 +99,27 @@ def _export_encoder(network: PreTrainedModel, path: Path, opset: int) -> None:
         opset_version=opset,
         dynamo=False,
     )
+
+
+def _append(projection: nn.Linear, path: Path) -> None:
+    """Let a graph's only output go through a linear map."""
+    model = onnx.load(path)
+    graph, (output,) = model.graph, model.graph.output
+    whole, name = f"{output.name}_whole", output.name
+    for node in graph.node:
+        node.output[:] = [whole if made == name else made for made in node.output]
+        node.input[:] = [whole if read == name else read for read in node.input]
+    tensors = {"weight": projection.weight.T, "bias": projection.bias}
+    for part, tensor in tensors.items():
+        if tensor is not None:
+            array = tensor.detach().contiguous().numpy()
+            graph.initializer.append(numpy_helper.from_array(array, f"projection_{part}"))
+    product = name if projection.bias is None else f"{name}_product"
+    graph.node.append(helper.make_node("MatMul", [whole, "projection_weight"], [product], name="/projection/MatMul"))
+    if projection.bias is not None:
+        graph.node.append(helper.make_node("Add", [product, "projection_bias"], [name], name="/projection/Add"))
+    output.type.tensor_type.shape.dim[2].dim_value = projection.out_features
+    onnx.save(model, path)
 
 
 @contextmanager

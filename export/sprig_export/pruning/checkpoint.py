@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,18 @@ from sprig_export.architectures import load_encoder_decoder
 from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.projection import (
+    attach_projection,
+    make_projection,
+    principal_directions,
+    projection_of,
+    read_projection,
+    write_projection,
+)
 from sprig_export.pruning.feeds import make_feeds
-from sprig_export.pruning.recover import Schedule, recover
-from sprig_export.pruning.shape import Shape, cut
+from sprig_export.pruning.recover import Schedule, recover, vectors_of
+from sprig_export.pruning.shape import Choice, Shape, cut
+from sprig_export.pruning.statistics import Feed
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
 from sprig_export.recipe import Recipe
 from sprig_export.train.loop import autocast
@@ -38,6 +47,9 @@ def load_model(checkpoint: Checkpoint, task: Task) -> PreTrainedModel:
     if task == "summarize":
         return load_encoder_decoder(checkpoint.folder)
     model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32)
+    projection = read_projection(checkpoint.folder)
+    if projection is not None:
+        attach_projection(model, projection)
     return model.eval()
 
 
@@ -69,11 +81,13 @@ def cut_checkpoint(
     output: Path,
     state: Path,
     facts: dict[str, Any],
+    choice: Choice = "fluctuation",
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
     `output`.
 
-    `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after.
+    `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after; `choice` is by what
+    units and heads are chosen.
 
     Raises:
         InvalidInput: a family that cannot be pruned.
@@ -87,13 +101,28 @@ def cut_checkpoint(
     feeds = make_feeds(recipe.task, teacher, tokenizer, calibration.pairs, recipe.seed)
     shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
     with autocast(student):
-        removed = cut(student, shape, feeds[:_OBSERVED])
+        removed = cut(student, shape, feeds[:_OBSERVED], choice)
     if removed:
         note_removed_heads(student, removed)
+    if recipe.dimensions:
+        _reduce_dimensions(student, teacher, feeds[:_OBSERVED], recipe.dimensions, checkpoint.pooling)
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
-        recover(student, teacher, feeds, Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed), state)
+        schedule = Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed)
+        recover(student, teacher, feeds, schedule, state, checkpoint.pooling)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
+
+
+def _reduce_dimensions(
+    student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
+) -> None:
+    """Both give vectors along the directions in which the teacher's are longest; the student may turn its own."""
+    directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
+    for model in (teacher, student):
+        own = projection_of(model)  # of a model that had a map already, both are one
+        weight = directions if own is None else directions @ own.weight.detach()
+        bias = None if own is None or own.bias is None else directions @ own.bias.detach()
+        attach_projection(model, make_projection(weight, bias))
 
 
 def _parameters(model: PreTrainedModel) -> int:
@@ -116,7 +145,9 @@ def _write(
             (output / name).parent.mkdir(exist_ok=True)
             shutil.copy(checkpoint.folder / name, output / name)
     restore_conv1d(model)
-    model.save_pretrained(output)
+    write_projection(model, output)
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("projection.")}
+    model.save_pretrained(output, state_dict=weights)
     write_tokenizer(output / "tokenizer.json")
     output.replace(target)
     return _open(target, checkpoint)

@@ -19,7 +19,8 @@ from transformers import PreTrainedModel
 
 from sprig_export.pruning.statistics import Feed
 from sprig_export.train.encoding import pool
-from sprig_export.train.loop import Pace, Run
+from sprig_export.train.loop import Pace, Run, autocast
+from sprig_server.types import Vectors
 
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
 _WARM_UP = 20  # steps
@@ -35,22 +36,28 @@ class Schedule:
 
 
 def recover(
-    student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], schedule: Schedule, state: Path
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    feeds: Sequence[Feed],
+    schedule: Schedule,
+    state: Path,
+    pooling: str = "mean",
 ) -> None:
     """Distil a model into a smaller one, in place.
 
     Args:
-        student: the pruned model; an encoder with mean pooling, or an encoder-decoder.
+        student: the pruned model.
         teacher: the model that it was cut from, of the same vocabulary.
         feeds: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
             again.
         schedule: how long and how fast.
         state: a folder of checkpoints: an interrupted recovery goes on from there.
+        pooling: how the vectors of an encoder are made, "mean" or "cls".
 
     Raises:
         InvalidInput: `state` holds something else.
     """
-    _Recovery(student, teacher.eval(), feeds, schedule, state).finish()
+    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling).finish()
     student.eval()
 
 
@@ -62,7 +69,9 @@ class _Recovery(Run[Feed]):
         feeds: Sequence[Feed],
         schedule: Schedule,
         state: Path,
+        pooling: str,
     ) -> None:
+        self.pooling = pooling
         self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
         optimizer = torch.optim.AdamW(student.parameters(), lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
@@ -83,7 +92,8 @@ class _Recovery(Run[Feed]):
             wanted = batch.run(self.teacher)
         given = batch.run(self.student)
         if batch.targets is None:
-            return vector_loss(*(pool(output.last_hidden_state, batch.mask) for output in (given, wanted)))  # type: ignore[attr-defined]
+            states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
+            return vector_loss(*(pool(each, batch.mask, self.pooling) for each in states))
         mask = batch.targets.new_ones(batch.targets.shape) if batch.target_mask is None else batch.target_mask
         kept = mask.bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
@@ -93,6 +103,14 @@ class _Recovery(Run[Feed]):
 
     def keep(self) -> None:
         """The model itself is what is kept; the caller holds it."""
+
+
+@torch.no_grad()
+def vectors_of(model: PreTrainedModel, feeds: Sequence[Feed], pooling: str) -> Vectors:
+    """The unit vectors that an encoder gives for batches of text, float32 [n, d]."""
+    with autocast(model):
+        found = [pool(feed.run(model).last_hidden_state, feed.mask, pooling).float() for feed in feeds]  # type: ignore[attr-defined]
+    return torch.cat(found).numpy()
 
 
 def vector_loss(given: Tensor, wanted: Tensor) -> Tensor:

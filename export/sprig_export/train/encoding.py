@@ -22,8 +22,11 @@ def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:
     return pool(encoder(input_ids=tokens, attention_mask=mask).last_hidden_state, mask)
 
 
-def pool(states: Tensor, mask: Tensor) -> Tensor:
-    """Unit vectors [n, width]: the mean of states [n, tokens, width] where the mask int64 [n, tokens] is 1."""
+def pool(states: Tensor, mask: Tensor, pooling: str = "mean") -> Tensor:
+    """Unit vectors [n, width] of states [n, tokens, width]: the mean where the mask int64 [n, tokens] is 1, or with the
+    pooling "cls" the first token's."""
+    if pooling == "cls":
+        return functional.normalize(states[:, 0], dim=-1)
     weights = mask[:, :, None].to(states.dtype)
     return functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
 
