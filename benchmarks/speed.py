@@ -26,7 +26,7 @@ import rich
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from sprig_export.architectures import load_encoder_decoder
+from sprig_export.architectures import load_summarizer
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
@@ -166,7 +166,7 @@ def measure_torch(
     figures: dict[str, str | float] = {"definitions a second": len(sample) / timed(lambda: encode(sample))[0]}
     figures["query p50 / p95"] = percentiles([timed(lambda q=q: encode([q]))[0] for q in QUESTIONS * 2])
     if summary_base is not None:
-        network, words = load_encoder_decoder(summary_base), AutoTokenizer.from_pretrained(summary_base)
+        network, words = load_summarizer(summary_base), AutoTokenizer.from_pretrained(summary_base)
 
         def summarize(function: Definition) -> None:
             summarize_with_torch(network, words, [(function.code, "python")], 256, 40, beams=4, no_repeat=3)

@@ -1,4 +1,4 @@
-"""What the exporter must know of each family of encoder-decoders: one table entry a family."""
+"""What the exporter must know of each family of models that write summaries: one table entry a family."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
 
 from sprig_server.errors import InvalidInput
 
@@ -26,7 +26,8 @@ class DecoderShape:
 @dataclass(frozen=True, slots=True)
 class _Family:
     shape: Callable[[Any], DecoderShape]
-    cross_attention: Callable[[PreTrainedModel], Iterator[tuple[nn.Module, nn.Module]]]
+    cross_attention: Callable[[PreTrainedModel], Iterator[tuple[nn.Module, nn.Module]]] | None = None
+    """None for a decoder-only family."""
 
 
 def _t5_cross_attention(model: PreTrainedModel) -> Iterator[tuple[nn.Module, nn.Module]]:
@@ -39,17 +40,27 @@ def _bart_cross_attention(model: PreTrainedModel) -> Iterator[tuple[nn.Module, n
         yield layer.encoder_attn.k_proj, layer.encoder_attn.v_proj
 
 
+def _grouped_shape(config: Any) -> DecoderShape:
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return DecoderShape(config.num_hidden_layers, getattr(config, "num_key_value_heads", None) or heads, head_dim)
+
+
 _FAMILIES = {
     "t5": _Family(lambda c: DecoderShape(c.num_decoder_layers, c.num_heads, c.d_kv), _t5_cross_attention),
     "bart": _Family(
         lambda c: DecoderShape(c.decoder_layers, c.decoder_attention_heads, c.d_model // c.decoder_attention_heads),
         _bart_cross_attention,
     ),
+    "llama": _Family(_grouped_shape),
+    "qwen2": _Family(_grouped_shape),
+    "gemma": _Family(_grouped_shape),
+    "gpt2": _Family(lambda c: DecoderShape(c.n_layer, c.n_head, c.n_embd // c.n_head)),
 }
 
 
-def load_encoder_decoder(folder: Path) -> PreTrainedModel:
-    """An encoder-decoder in float32, in evaluation mode.
+def load_summarizer(folder: Path) -> PreTrainedModel:
+    """An encoder-decoder or a decoder-only model in float32, in evaluation mode.
 
     Raises:
         InvalidInput: the model is of another kind or of a family that is not known.
@@ -57,9 +68,17 @@ def load_encoder_decoder(folder: Path) -> PreTrainedModel:
     family = AutoConfig.from_pretrained(folder).model_type
     if family not in _FAMILIES:
         raise InvalidInput(
-            f'the model "{folder}" is of the family {family}: summaries are exported from {" and ".join(_FAMILIES)}'
+            f'the model "{folder}" is of the family {family}: summaries are exported from {", ".join(_FAMILIES)}'
         )
-    return AutoModelForSeq2SeqLM.from_pretrained(folder, torch_dtype=torch.float32).eval()
+    of_two_halves = _FAMILIES[family].cross_attention is not None
+    kind = AutoModelForSeq2SeqLM if of_two_halves else AutoModelForCausalLM
+    model: PreTrainedModel = kind.from_pretrained(folder, torch_dtype=torch.float32)
+    return model.eval()
+
+
+def is_decoder_only(family: str) -> bool:
+    """Whether models of a family (`model_type`) write by going on with a prompt."""
+    return family in _FAMILIES and _FAMILIES[family].cross_attention is None
 
 
 def decoder_shape(model: PreTrainedModel) -> DecoderShape:
@@ -69,4 +88,5 @@ def decoder_shape(model: PreTrainedModel) -> DecoderShape:
 
 def cross_attention(model: PreTrainedModel) -> list[tuple[nn.Module, nn.Module]]:
     """The key and value projections of each decoder layer's cross-attention: [b, t, d] to [b, t, heads * head_dim]."""
-    return list(_FAMILIES[model.config.model_type].cross_attention(model))
+    find = _FAMILIES[model.config.model_type].cross_attention
+    return [] if find is None else list(find(model))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sprig_export.prompts import fill_prompt
 from sprig_export.samples import Example
 from sprig_server.code.text import search_input, summary_input
 from sprig_server.errors import InvalidInput
@@ -35,7 +36,9 @@ class Calibration:
             yield from [prose] * _WEIGHT_OF_PROSE
 
 
-def read_calibration(path: Path, task: Task, language: str, count: int, seed: int) -> Calibration:
+def read_calibration(
+    path: Path, task: Task, language: str, count: int, seed: int, prompt: str | None = None
+) -> Calibration:
     """The calibration in a corpus that `sprig corpus build` wrote, or in a folder of source code.
 
     Args:
@@ -43,6 +46,7 @@ def read_calibration(path: Path, task: Task, language: str, count: int, seed: in
         task: decides how code is presented, and which prose goes with it (queries or summaries).
         language: what the folder's code is written in.
         count: examples to draw, with `seed`.
+        prompt: what a decoder-only model reads, instead of the input of an encoder-decoder.
 
     Raises:
         InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
@@ -58,7 +62,7 @@ def read_calibration(path: Path, task: Task, language: str, count: int, seed: in
         )
     counted = draw.sample(train, min(_MOST_COUNTED, len(train)))
     chosen = draw.sample(held_out, min(count, len(held_out)))
-    pairs = tuple(_pair(row, task) for row in counted)
+    pairs = tuple(_pair(row, task, prompt) for row in counted)
     examples = tuple(Example(row["language"], row["code"], row["summary"]) for row in chosen)
     kind = "files" if path.is_dir() else "packages"
     return Calibration(f"held-out {kind} of {path.name}", pairs, examples)
@@ -85,7 +89,9 @@ def _read_folder(folder: Path, language: str) -> list[dict[str, str]]:
     return rows
 
 
-def _pair(row: dict[str, str], task: Task) -> tuple[str, str]:
+def _pair(row: dict[str, str], task: Task, prompt: str | None) -> tuple[str, str]:
     if task == "search":
         return search_input(row["code"]), row["documentation"][:2000]
+    if prompt is not None:
+        return fill_prompt(prompt, row["code"]), f" {row['summary']}"
     return summary_input(row["code"], row["language"]), row["summary"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sprig_export.architectures import is_decoder_only
 from sprig_server.errors import InvalidInput
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -29,6 +30,11 @@ class Checkpoint:
         """A JSON file of the checkpoint; empty where there is none."""
         path = self.folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def decoder_only(self) -> bool:
+        """Whether the model writes by going on with a prompt."""
+        return is_decoder_only(self.config.get("model_type", ""))
 
     @property
     def pooling(self) -> str:

@@ -15,29 +15,34 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import decoder_shape
 from sprig_export.checkpoints import Checkpoint
-from sprig_export.onnx.convert import convert_encoder, convert_encoder_decoder
+from sprig_export.onnx.convert import convert_decoder_only, convert_encoder, convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import (
     ValidationFailed,
+    continued_logits,
     reference_logits,
     teacher_forced_logits,
+    validate_decoder_only,
     validate_encoder,
     validate_encoder_decoder,
 )
 from sprig_export.projection import output_width
+from sprig_export.prompts import check_prompt, default_prompt, end_token, stop_tokens
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.stage import Run
 from sprig_server.bundle.manifest import Decoding
 from sprig_server.code.text import summary_input
+from sprig_server.inference.decoders import prompt_ids
 
 Pooling = Literal["mean", "cls", "none"]
 
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
 _AGREEMENT = 48
+_CONTINUED = 16  # tokens behind a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,18 @@ def build_search(
 def build_summary(
     recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
 ) -> Interface:
-    """Write encoder.onnx, decoder.onnx and tokenizer.json of an encoder-decoder into `folder`.
+    """Write the graphs and the tokenizer of a model that writes into `folder`: of one with two halves, both halves.
 
     Raises:
         ValidationFailed: the graphs do not compute what the model computes, or too little of it once quantized.
     """
+    build = _build_decoder_only if checkpoint.decoder_only else _build_encoder_decoder
+    return build(recipe, checkpoint, sample, folder, run)
+
+
+def _build_encoder_decoder(
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+) -> Interface:
     with run.stage("convert to ONNX") as facts:
         encoder, decoder = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
         facts["megabytes"] = _megabytes(encoder, decoder)
@@ -99,11 +111,7 @@ def build_summary(
     with run.stage("compare greedy tokens") as facts:
         agreement = _agreement(model, tokenizer, encoder, decoder, sample[:_AGREEMENT], recipe.summary_tokens)
         facts["agreement"] = agreement
-    if agreement < recipe.min_agreement:
-        raise ValidationFailed(
-            f"the bundle's decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
-            "is asked for: no bundle was written; this model needs another quantization"
-        )
+    _check_agreement(agreement, recipe)
     if recipe.tables == "int4":
         with run.stage("share the embedding") as facts:
             facts["shared"] = share_tables(encoder, decoder)
@@ -111,11 +119,39 @@ def build_summary(
     return _interface(recipe, checkpoint, model)
 
 
+def _build_decoder_only(
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+) -> Interface:
+    with run.stage("convert to ONNX") as facts:
+        path = convert_decoder_only(checkpoint.folder, folder, recipe.opset)
+        facts["megabytes"] = _megabytes(path)
+    model = load_model(checkpoint, "summarize")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    plain = tokenizer.backend_tokenizer
+    plain.no_truncation()
+    asked = prompt_for(checkpoint, recipe) or ""
+    prompts = [prompt_ids(plain, asked, e.code, recipe.summary_tokens) for e in sample[:_AGREEMENT]]
+    with run.stage("validate against PyTorch") as facts:
+        facts |= asdict(validate_decoder_only(model, path, prompts[:_VALIDATED]))
+    with run.stage(f"quantize to {recipe.products}") as facts:
+        _replace_quantized(path, recipe)
+        facts["megabytes"] = _megabytes(path)
+        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+    with run.stage("compare greedy tokens") as facts:
+        agreement = facts["agreement"] = _continued_agreement(model, path, prompts)
+    _check_agreement(agreement, recipe)
+    return _interface(recipe, checkpoint, model)
+
+
 def build_whole(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Interface:
     """Write the same files of a whole model in 32 bits into `folder`, to compare with: nothing is checked."""
     folder.mkdir()
-    convert = convert_encoder if recipe.task == "search" else convert_encoder_decoder
-    convert(checkpoint.folder, folder, recipe.opset)
+    if recipe.task == "search":
+        convert_encoder(checkpoint.folder, folder, recipe.opset)
+    elif checkpoint.decoder_only:
+        convert_decoder_only(checkpoint.folder, folder, recipe.opset)
+    else:
+        convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
     shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
     return _interface(recipe, checkpoint, load_model(checkpoint, recipe.task))
 
@@ -124,15 +160,38 @@ def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -
     if recipe.task == "search":
         pooling: Pooling = "cls" if checkpoint.pooling == "cls" else "mean"
         return Interface(output_width(model), pooling, checkpoint.max_tokens)
+    only = checkpoint.decoder_only
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
     decoding = Decoding(
         **asdict(decoder_shape(model)),
-        start_token=model.config.decoder_start_token_id,
-        end_token=model.config.eos_token_id,
+        start_token=0 if only else model.config.decoder_start_token_id,
+        end_token=end_token(model),
         max_new_tokens=recipe.max_new_tokens,
         beams=recipe.beams,
         no_repeat=recipe.no_repeat,
+        prompt=prompt_for(checkpoint, recipe),
+        stop_tokens=stop_tokens(tokenizer) if only else (),
     )
-    return Interface(model.config.d_model, "none", recipe.summary_tokens, decoding)
+    return Interface(model.config.hidden_size, "none", recipe.summary_tokens, decoding)
+
+
+def prompt_for(checkpoint: Checkpoint, recipe: Recipe) -> str | None:
+    """What a decoder-only model goes on with; None for others.
+
+    Raises:
+        InvalidInput: the recipe's prompt has no place for the function.
+    """
+    if recipe.task != "summarize" or not checkpoint.decoder_only:
+        return None
+    return check_prompt(recipe.prompt) if recipe.prompt else default_prompt(recipe.language)
+
+
+def _check_agreement(agreement: float, recipe: Recipe) -> None:
+    if agreement < recipe.min_agreement:
+        raise ValidationFailed(
+            f"the bundle's decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
+            "is asked for: no bundle was written; this model needs another quantization"
+        )
 
 
 def _agreement(
@@ -157,6 +216,17 @@ def _agreement(
     found = teacher_forced_logits(encoder, decoder, model, ids, mask, inputs).argmax(axis=-1)
     counted = chosen != model.config.pad_token_id
     return float((reference == found)[counted].mean()) if counted.any() else 1.0  # nothing to differ in
+
+
+def _continued_agreement(model: PreTrainedModel, decoder: Path, prompts: Sequence[list[int]]) -> float:
+    """The same for a decoder-only model behind its prompts."""
+    same = []
+    for ids in prompts:
+        with torch.inference_mode():
+            text = model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0].tolist()
+        found = continued_logits(decoder, model, text[:-1], len(ids) - 1).argmax(axis=-1)
+        same += [int(a) == b for a, b in zip(found, text[len(ids) :], strict=True)]
+    return float(np.mean(same)) if same else 1.0
 
 
 def _tokenize(

@@ -16,7 +16,7 @@ from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
-from sprig_export.graphs import Interface, build_search, build_summary, build_whole
+from sprig_export.graphs import Interface, build_search, build_summary, build_whole, prompt_for
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe, render_recipe
@@ -57,7 +57,7 @@ def export(
             calibration = None
             if calibrated_on is not None:
                 wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-                calibration = read_calibration(calibrated_on, *wanted)
+                calibration = read_calibration(calibrated_on, *wanted, prompt_for(base, recipe))
             data, sample = _choose_sample(recipe, examples, calibration)
         checkpoint = _prune(recipe, base, calibration, sample, work, run)
         build = build_search if recipe.task == "search" else build_summary

@@ -10,7 +10,7 @@ from typing import Literal
 from sprig_export.toml import fill, read_toml
 from sprig_server.types import Task
 
-Precision = Literal["int8", "int4"]
+Precision = Literal["float32", "int8", "int4"]
 
 BLOCK = 128
 """Of 4-bit weights: how many share one factor, along the input of a product or the row of a table."""
@@ -44,6 +44,8 @@ class Recipe:
     tables: Precision = "int8"
     """The bits of look-ups."""
     summary_tokens: int = 256
+    prompt: str = ""
+    """What a decoder-only model goes on with, the function where `{code}` stands ("": see `prompts.py`)."""
     max_new_tokens: int = 40
     beams: int = 4
     no_repeat: int = 3
@@ -73,11 +75,11 @@ class Recipe:
         return not whole or self.recovery_steps > 0
 
     @property
-    def quantization(self) -> Literal["int8-dynamic", "int8-dynamic, int4 tables", "int4 weights"]:
+    def quantization(self) -> str:
         """What the manifest says of the bits."""
-        if self.products == "int4":
-            return "int4 weights"
-        return "int8-dynamic, int4 tables" if self.tables == "int4" else "int8-dynamic"
+        named = {("float32", "float32"): "none", ("int4", "int4"): "int4 weights", ("int8", "int8"): "int8-dynamic"}
+        products = "int8-dynamic" if self.products == "int8" else f"{self.products} products"
+        return named.get((self.products, self.tables), f"{products}, {self.tables} tables")
 
 
 def read_recipe(path: Path) -> Recipe:

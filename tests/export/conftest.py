@@ -117,3 +117,19 @@ def encoder_decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def bart(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
     return _save_encoder_decoder(tmp_path_factory.mktemp("summary") / "tiny-bart", texts, "bart")
+
+
+@pytest.fixture(scope="session")
+def repository(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own: its code, its dependencies, and a hidden folder."""
+    folder = tmp_path_factory.mktemp("project")
+    for number, example in enumerate(examples):
+        head, body = example.code.split("\n", 1)
+        documented = f'{head}\n    """{example.text}"""\n{body}\n'
+        (folder / f"part{number % 16}.py").open("a").write(documented + "\n\n")
+    for place in (".venv/lib", "node_modules/x"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "other.py").write_text(
+            'def stolen(x):\n    """Take what is not ours from others."""\n    return x\n'
+        )
+    return folder

@@ -23,22 +23,6 @@ from sprig_server.inference.summarizer import Summarizer
 SMALLER = {"layers": 1, "units": 0.5, "recovery_steps": 3, "max_loss": 100.0, "sample": 8}
 
 
-@pytest.fixture(scope="module")
-def repository(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of its own: its code, its dependencies, and a hidden folder."""
-    folder = tmp_path_factory.mktemp("project")
-    for number, example in enumerate(examples):
-        head, body = example.code.split("\n", 1)
-        documented = f'{head}\n    """{example.text}"""\n{body}\n'
-        (folder / f"part{number % 16}.py").open("a").write(documented + "\n\n")
-    for place in (".venv/lib", "node_modules/x"):
-        (folder / place).mkdir(parents=True)
-        (folder / place / "other.py").write_text(
-            'def stolen(x):\n    """Take what is not ours from others."""\n    return x\n'
-        )
-    return folder
-
-
 def test_a_folder_of_code_is_a_calibration(repository: Path) -> None:
     calibration = read_calibration(repository, "search", "python", 10, 0)
     assert len(calibration.pairs) + 10 <= 64

@@ -53,7 +53,7 @@ TRAP = {
 
 
 def search(step, **options):
-    return beam_search(step, **{"start": START, "end": END, "beams": 1, "max_new_tokens": 8} | options)
+    return beam_search(step, **{"start": START, "ends": {END}, "beams": 1, "max_new_tokens": 8} | options)
 
 
 def test_greedy_follows_the_likeliest_token():
@@ -200,6 +200,17 @@ def test_no_run_of_tokens_stands_twice():
         logits[:, 3] = 0.0
         return logits
 
-    settings = {"start": 0, "end": 3, "beams": 1, "max_new_tokens": 8}
+    settings = {"start": 0, "ends": {3}, "beams": 1, "max_new_tokens": 8}
     assert beam_search(step, **settings).tokens == (1, 2, 1, 2, 1, 2, 1, 2)
     assert beam_search(step, **settings, no_repeat=3).tokens == (1, 2, 1, 2)
+
+
+def test_any_of_several_ends_ends_a_sequence():
+    table = {(): {2: 1.0}, (2,): {END: 0.2, 3: 0.5, 2: 0.3}, (2, 3): {2: 1.0}}
+    assert search(tree(table), ends={END, 3}).tokens == (2,)
+    assert search(tree(table), ends={END}, max_new_tokens=2).tokens == (2, 3)
+
+
+def test_rows_that_only_end_leave_the_other_beams_open():
+    table = {(): {END: 0.3, 3: 0.4, 2: 0.3}, (2,): {2: 1.0}, (2, 2): {END: 1.0}}
+    assert search(tree(table), ends={END, 3}, beams=2).tokens in {(), (2, 2)}

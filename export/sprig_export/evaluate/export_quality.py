@@ -112,7 +112,7 @@ def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]
     model, tokenizer = load_model(checkpoint, "summarize"), AutoTokenizer.from_pretrained(checkpoint.folder)
     pairs = [(example.code, example.language) for example in sample]
     lengths = recipe.summary_tokens, recipe.max_new_tokens
-    return summarize_with_torch(model, tokenizer, pairs, *lengths, no_repeat=recipe.no_repeat)
+    return summarize_with_torch(model, tokenizer, pairs, *lengths, no_repeat=recipe.no_repeat, prompt=recipe.prompt)
 
 
 def _first_line(example: Example) -> str:

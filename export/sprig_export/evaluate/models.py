@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.architectures import load_encoder_decoder
+from sprig_export.architectures import load_summarizer
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.datasets import Documented
 from sprig_export.evaluate.progress import Tick
@@ -82,7 +82,7 @@ class TorchSummarizer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
-        self._model: PreTrainedModel = load_encoder_decoder(checkpoint.folder)
+        self._model: PreTrainedModel = load_summarizer(checkpoint.folder)
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
 
     def summarize(self, functions: Sequence[Documented], like: Bundle | None, tick: Tick) -> list[str]:

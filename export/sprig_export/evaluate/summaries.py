@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu
+from sprig_export.prompts import default_prompt, end_token, stop_tokens
 from sprig_server.code.text import summary_input
+from sprig_server.inference.decoders import prompt_ids
 
 
 def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -36,19 +39,40 @@ def summarize_with_torch(
     max_new_tokens: int,
     beams: int = 1,
     no_repeat: int = 0,
+    prompt: str = "",
 ) -> list[str]:
-    """Summaries from the unexported model; `examples` are (code, language)."""
+    """Summaries from the unexported model; `examples` are (code, language).
+
+    A decoder-only model goes on with `prompt`, or with the default one, up to the end of a line; it may repeat itself,
+    since PyTorch would not let it repeat the function's code either.
+    """
+    two_halves = model.config.is_encoder_decoder
+    ends = {} if two_halves else {"eos_token_id": [end_token(model), *stop_tokens(tokenizer)]}
     summaries = []
     for code, language in examples:
-        inputs = tokenizer(summary_input(code, language), truncation=True, max_length=max_tokens, return_tensors="pt")
+        if two_halves:
+            text = summary_input(code, language)
+            ids = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")["input_ids"]
+        else:
+            asked = prompt or default_prompt(language)
+            ids = torch.tensor([prompt_ids(_plain(tokenizer), asked, code, max_tokens)])
         with torch.inference_mode():
             output = model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
                 max_new_tokens=max_new_tokens,
                 num_beams=beams,
-                no_repeat_ngram_size=no_repeat,
+                no_repeat_ngram_size=no_repeat if two_halves else 0,
                 do_sample=False,
+                **ends,
             )
-        summaries.append(tokenizer.decode(output[0], skip_special_tokens=True).strip())
+        written = output[0] if two_halves else output[0, ids.shape[1] :]
+        summaries.append(tokenizer.decode(written, skip_special_tokens=True).strip())
     return summaries
+
+
+def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    inner: Tokenizer = tokenizer.backend_tokenizer
+    inner.no_truncation()
+    inner.no_padding()
+    return inner

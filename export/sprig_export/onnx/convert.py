@@ -15,7 +15,7 @@ from optimum.exporters.onnx import main_export
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sprig_export.architectures import cross_attention, decoder_shape, load_encoder_decoder
+from sprig_export.architectures import cross_attention, decoder_shape, load_summarizer
 from sprig_export.projection import read_projection
 
 
@@ -52,7 +52,7 @@ def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path
     Raises:
         InvalidInput: the model is of an unknown family.
     """
-    network = load_encoder_decoder(model)
+    network = load_summarizer(model)
     with _quiet():
         main_export(
             str(model),
@@ -66,6 +66,25 @@ def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path
     (output / "encoder_model.onnx").unlink()
     (output / "decoder_model.onnx").unlink()
     return output / "encoder.onnx", (output / "decoder_with_past_model.onnx").rename(output / "decoder.onnx")
+
+
+def convert_decoder_only(model: Path, output: Path, opset: int) -> Path:
+    """Write `decoder.onnx` of a decoder-only model into the folder `output`.
+
+    Inputs input_ids and position_ids (where the family reads them), int64 [b, s], attention_mask, int64 [b, past + s],
+    and the past keys and values, float32 [b, heads, past, head_dim]; outputs logits, float32 [b, s, v], and the
+    present ones. A past of length 0 serves the prompt.
+    """
+    with _quiet():
+        main_export(
+            str(model),
+            output=output,
+            task="text-generation-with-past",
+            opset=opset,
+            do_validation=False,
+            library_name="transformers",
+        )
+    return (output / "model.onnx").rename(output / "decoder.onnx")
 
 
 class _EncoderWithCrossAttention(nn.Module):

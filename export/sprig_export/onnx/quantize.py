@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +33,18 @@ def quantize(source: Path, target: Path, products: Precision = "int8", tables: P
     int8 weights of products are symmetric per output channel in 7 bits: with 8, processors without VNNI saturate when
     they add two products in 16 bits, and a bundle must answer alike everywhere. 4-bit weights are symmetric per
     `BLOCK`. Activations are quantized at run time. int8 tables have a factor for each row (one for the whole table
-    costs rare tokens most of their precision), 4-bit ones a factor for each block of a row.
+    costs rare tokens most of their precision), 4-bit ones a factor for each block of a row. With float32, either stays
+    as it is.
     """
-    with _quiet():
-        (_quantize_int8 if products == "int8" else _quantize_int4)(source, target)
-    model = onnx.load(target)
-    quantize_lookups(model.graph, tables)
-    onnx.save(model, target)
+    if products == "float32":
+        shutil.copy(source, target)
+    else:
+        with _quiet():
+            (_quantize_int8 if products == "int8" else _quantize_int4)(source, target)
+    if tables != "float32":
+        model = onnx.load(target)
+        quantize_lookups(model.graph, tables)
+        onnx.save(model, target)
 
 
 def _quantize_int8(source: Path, target: Path) -> None:
@@ -47,7 +53,7 @@ def _quantize_int8(source: Path, target: Path) -> None:
         target,
         per_channel=True,
         reduce_range=True,
-        op_types_to_quantize=["MatMul"],
+        op_types_to_quantize=["MatMul", "Gemm"],
         weight_type=QuantType.QInt8,
         extra_options={"MatMulConstBOnly": True},
     )

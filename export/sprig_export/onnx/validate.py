@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,54 @@ def validate_encoder_decoder(
     difference = compare("logits", reference_logits(model, ids, mask, target), found)
     difference.check()
     return difference
+
+
+def validate_decoder_only(model: PreTrainedModel, path: Path, texts: Sequence[Sequence[int]]) -> Difference:
+    """Compare the logits behind the second half of every text, read with the cache, against PyTorch without one.
+
+    Args:
+        texts: token ids, at least two of each text.
+
+    Returns:
+        The largest difference of all texts.
+
+    Raises:
+        ValidationFailed: beyond the tolerance.
+    """
+    differences = []
+    for ids in texts:
+        start = len(ids) // 2
+        with torch.inference_mode():
+            reference = model(torch.tensor([ids])).logits[0, start:].numpy()
+        differences.append(compare("logits", reference, continued_logits(path, model, ids, start)))
+    worst = max(differences, key=lambda difference: difference.largest / difference.scale)
+    worst.check()
+    return worst
+
+
+def continued_logits(path: Path, model: PreTrainedModel, ids: Sequence[int], start: int) -> NDArray[np.float32]:
+    """What a decoder-only ONNX file expects behind the tokens from `start` on, float32 [len(ids) - start, v].
+
+    Those before are read in one run, from `start` on one by one with the cache, as the server does.
+    """
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs = {node.name for node in session.get_inputs()}
+    cached = [node.name for node in session.get_outputs() if node.name.startswith("present")]
+    shape = decoder_shape(model)
+    empty = np.zeros((1, shape.heads, 0, shape.head_dim), dtype=np.float32)
+    past = {name.replace("present", "past_key_values"): empty for name in cached}
+    logits = []
+    for first, last in [(0, start), *((place, place + 1) for place in range(start, len(ids)))]:
+        feeds = {
+            "input_ids": np.array([ids[first:last]], dtype=np.int64),
+            "attention_mask": np.ones((1, last), dtype=np.int64),
+            "position_ids": np.arange(first, last)[None],
+        }
+        run = {name: value for name, value in feeds.items() if name in inputs}
+        step_logits, *present = session.run(["logits", *cached], run | past)
+        past = dict(zip(past, present, strict=True))
+        logits.append(step_logits[0])
+    return np.concatenate(logits[1:])
 
 
 def reference_logits(

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from sprig_export.architectures import load_encoder_decoder
+from sprig_export.architectures import load_summarizer
 from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -45,7 +45,7 @@ def load_model(checkpoint: Checkpoint, task: Task) -> PreTrainedModel:
         InvalidInput: the model is of a family that the task does not know.
     """
     if task == "summarize":
-        return load_encoder_decoder(checkpoint.folder)
+        return load_summarizer(checkpoint.folder)
     model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32)
     projection = read_projection(checkpoint.folder)
     if projection is not None:

@@ -28,7 +28,7 @@ def make_feeds(
     """Batches of about 4,096 tokens, in an order drawn with `seed`.
 
     For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
-    encoder reads and prose what the decoder is to write.
+    encoder reads and prose what the decoder is to write; a decoder-only model reads both as one text.
     """
     generator = np.random.default_rng(seed)
     if task == "search":
@@ -37,6 +37,11 @@ def make_feeds(
             for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS))
         )
         feeds = [Feed(*_pad(side, rows)) for side in (code, prose) for rows in _batches(side, generator)]
+    elif not model.config.is_encoder_decoder:
+        prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], _CODE_TOKENS)
+        answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
+        both = [prompt + answer[:_PROSE_TOKENS] for prompt, answer in zip(prompts, answers, strict=True)]
+        feeds = [Feed(*_pad(both, rows)) for rows in _batches(both, generator)]
     else:
         start = model.config.decoder_start_token_id
         sources = _tokenize(tokenizer, [code for code, _ in pairs], _CODE_TOKENS)

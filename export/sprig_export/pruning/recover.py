@@ -91,11 +91,11 @@ class _Recovery(Run[Feed]):
         with torch.no_grad():
             wanted = batch.run(self.teacher)
         given = batch.run(self.student)
-        if batch.targets is None:
+        if not hasattr(given, "logits"):
             states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
             return vector_loss(*(pool(each, batch.mask, self.pooling) for each in states))
-        mask = batch.targets.new_ones(batch.targets.shape) if batch.target_mask is None else batch.target_mask
-        kept = mask.bool()
+        own = batch.mask if batch.targets is None else batch.target_mask
+        kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
 
     def validate(self) -> tuple[Mapping[str, float], float]:

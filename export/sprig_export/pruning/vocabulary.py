@@ -99,8 +99,11 @@ def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
         model.register_buffer("final_logits_bias", model.final_logits_bias[:, rows])
     for settings in (model.config, getattr(model, "generation_config", None)):
         for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_eos_token_id"):
-            if isinstance(old := getattr(settings, name, None), int):
+            old = getattr(settings, name, None)
+            if isinstance(old, int):
                 setattr(settings, name, places[old])
+            elif isinstance(old, list):
+                setattr(settings, name, [places[one] for one in old if one in places])
     model.config.vocab_size = len(kept)
     if tied:
         model.tie_weights()

@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +44,9 @@ class Trim:
 class Decoding:
     """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer.
 
-    No run of `no_repeat` tokens may stand twice in a summary; 0 allows everything.
+    No run of `no_repeat` tokens may stand twice in a summary; 0 allows everything. A decoder-only model reads a
+    `prompt`, with the function where `{code}` stands, and ends at one of the `stop_tokens` too; an encoder-decoder has
+    none.
     """
 
     layers: int
@@ -53,6 +57,8 @@ class Decoding:
     max_new_tokens: int
     beams: int
     no_repeat: int = 0
+    prompt: str | None = None
+    stop_tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class Manifest:
     """Everything the server needs to load a bundle, and everything a reader needs to trust it.
 
     `dimensions` is the length of a search vector, or the width of a summary model. `max_tokens` is the window of the
-    encoder in its own sub-tokens, special tokens included. `quality` maps a data set to figures before and after.
+    encoder in its own sub-tokens, special tokens included. `quantization` says how many bits weights have; `quality`
+    maps a data set to figures before and after.
     """
 
     schema: int
@@ -80,7 +87,7 @@ class Manifest:
     dimensions: int
     pooling: Literal["mean", "cls", "none"]
     max_tokens: int
-    quantization: Literal["none", "int8-dynamic", "int8-dynamic, int4 tables", "int4 weights"]
+    quantization: str
     opset: int
     licence: str
     files: dict[str, File]
@@ -116,14 +123,16 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return check
 
 
+def _exact_items(kind: type, value: Any, _: Any) -> tuple[Any, ...]:
+    return tuple(_exactly(kind)(item, kind) for item in _exactly(list, tuple)(value, list))
+
+
 _converter = cattrs.Converter(forbid_extra_keys=True)
 for _kind in (str, int, bool):
     _converter.register_structure_hook(_kind, _exactly(_kind))
 _converter.register_structure_hook(float, _exactly(float, int))
-_converter.register_structure_hook_func(
-    lambda kind: kind == tuple[str, ...],
-    lambda value, _: tuple(_exactly(str)(item, str) for item in _exactly(list, tuple)(value, list)),
-)
+_converter.register_structure_hook_func(partial(eq, tuple[str, ...]), partial(_exact_items, str))
+_converter.register_structure_hook_func(partial(eq, tuple[int, ...]), partial(_exact_items, int))
 for _class in (Base, Trim, Decoding, File, Manifest):
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)

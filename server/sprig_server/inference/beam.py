@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ def beam_search(
     step: Step,
     *,
     start: int,
-    end: int,
+    ends: Collection[int],
     beams: int,
     max_new_tokens: int,
     no_repeat: int = 0,
@@ -53,14 +53,14 @@ def beam_search(
         for row, prefix in enumerate(prefixes):
             candidates[row, repeating_tokens(prefix, no_repeat)] = -np.inf
         k, v = candidates.shape
-        # As many again as there are beams, since at most one candidate of each row ends it.
-        order = _largest(candidates.ravel(), min(beams + k, k * v))
+        # So many more than there are beams, since every candidate with an end token ends its row.
+        order = _largest(candidates.ravel(), min(beams + k * len(ends), k * v))
         for flat in order[:beams]:
             row, token = divmod(int(flat), v)
             mean = float(candidates[row, token] / length)
-            if token == end and (best is None or mean > best.score):
+            if token in ends and (best is None or mean > best.score):
                 best = Hypothesis(prefixes[row], mean)
-        still_open = order[order % v != end][:beams]
+        still_open = order[~np.isin(order % v, list(ends))][:beams]
         parents, tokens = still_open // v, still_open % v
         totals = candidates.ravel()[still_open]
         prefixes = [(*prefixes[p], int(t)) for p, t in zip(parents, tokens, strict=True)]

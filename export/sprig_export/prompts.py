@@ -1,0 +1,52 @@
+"""How a decoder-only model is asked for a summary: by the function and the beginning of a comment below it."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_server.code.languages import find_language
+from sprig_server.errors import InvalidInput
+
+_SUMMARY = "Summary:"
+
+
+def default_prompt(language: str) -> str:
+    """The prompt for a model that nobody has given one for: `{code}`, then a comment that has begun."""
+    mark = "#" if find_language(language).name == "python" else "//"
+    return f"{{code}}\n\n{mark} {_SUMMARY}"
+
+
+def check_prompt(prompt: str) -> str:
+    """The prompt itself.
+
+    Raises:
+        InvalidInput: it has no place for the function, or more than one.
+    """
+    if prompt.count("{code}") != 1:
+        raise InvalidInput(f"the prompt {prompt!r} must hold {{code}} once, where the function goes")
+    return prompt
+
+
+def fill_prompt(prompt: str, code: str) -> str:
+    """The prompt with a function in it."""
+    before, _, after = prompt.partition("{code}")
+    return before + code.strip("\n") + after
+
+
+def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The tokens that end a summary since a line ends with them, ascending."""
+    texts = tokenizer.batch_decode([[index] for index in range(len(tokenizer))])
+    return tuple(index for index, text in enumerate(texts) if "\n" in text)
+
+
+def end_token(model: PreTrainedModel) -> int:
+    """The token after which a model has nothing more to say.
+
+    Raises:
+        InvalidInput: its configuration names none.
+    """
+    ends = model.config.eos_token_id
+    found = ends[0] if isinstance(ends, list) and ends else ends
+    if not isinstance(found, int):
+        raise InvalidInput("the model's config.json names no eos_token_id: add it, so that summaries can end")
+    return found

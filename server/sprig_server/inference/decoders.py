@@ -1,0 +1,174 @@
+"""The two kinds of summary models, as what beam search needs of them: where it begins, and the next step.
+
+An encoder-decoder reads a function with `encoder.onnx`, which gives, once a function, the keys and values that every
+decoder layer attends to. A decoder-only model reads a prompt with the function in it and goes on from there. Either way
+`decoder.onnx` takes the cache so far, which is empty at the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from sprig_server.bundle.manifest import Decoding
+from sprig_server.bundle.store import Bundle
+from sprig_server.code.text import summary_input
+from sprig_server.inference.beam import Step
+from sprig_server.inference.session import open_session, open_tokenizer
+
+Feeds = dict[str, NDArray[np.generic]]
+Decode = Callable[[Feeds], list[NDArray[np.float32]]]
+"""Feeds of `decoder.onnx` -> its logits, and then its cache."""
+Cache = dict[str, NDArray[np.float32]]
+"""Keys and values of the decoder's layers, each float32 [k, heads, length, head_dim]."""
+
+_CODE = "{code}"
+
+
+class Decoder(Protocol):
+    """A loaded summary model."""
+
+    def begin(self, code: str, language: str) -> tuple[int, Step]:
+        """The token that the search for a summary of a function begins with, and its steps."""
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens."""
+
+
+def open_decoder(bundle: Bundle, decoding: Decoding, threads: int) -> Decoder:
+    """The decoder of a summary bundle.
+
+    Raises:
+        InvalidBundle: a file is missing or damaged.
+    """
+    return (EncoderDecoder if decoding.prompt is None else DecoderOnly)(bundle, decoding, threads)
+
+
+class EncoderDecoder:
+    """A model of two halves. Safe to call from several threads at once."""
+
+    def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
+        self._start = decoding.start_token
+        self._tokenizer = open_tokenizer(bundle)
+        self._encoder = open_session(bundle, "encoder.onnx", threads)
+        session = open_session(bundle, "decoder.onnx", threads)
+        self._empty = _empty_cache(decoding, "{layer}.decoder.{part}")
+        outputs = _outputs(self._empty)
+        self._decode: Decode = lambda feeds: session.run(outputs, feeds)
+
+    def begin(self, code: str, language: str) -> tuple[int, Step]:
+        """The token that the search begins with, and its steps."""
+        ids = np.array([self._tokenizer.encode(summary_input(code, language)).ids], dtype=np.int64)  # [1, t]
+        mask = np.ones_like(ids)
+        names = [node.name for node in self._encoder.get_outputs()]
+        outputs = self._encoder.run(names, {"input_ids": ids, "attention_mask": mask})
+        source = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
+        return self._start, _SourceStep(self._decode, mask, source, self._empty)
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens."""
+        return str(self._tokenizer.decode(tokens))
+
+
+class DecoderOnly:
+    """A model of one half that goes on with a prompt. Safe to call from several threads at once."""
+
+    def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
+        self._prompt = decoding.prompt or _CODE
+        self._window = bundle.manifest.max_tokens
+        self._tokenizer = open_tokenizer(bundle)
+        self._tokenizer.no_truncation()  # what is cut off is the function's end, not the prompt's
+        session = open_session(bundle, "decoder.onnx", threads)
+        self._inputs = frozenset(node.name for node in session.get_inputs())
+        self._empty = _empty_cache(decoding, "{layer}.{part}")
+        outputs = _outputs(self._empty)
+        self._decode: Decode = lambda feeds: session.run(outputs, feeds)
+
+    def begin(self, code: str, language: str) -> tuple[int, Step]:
+        """The prompt's last token, and the steps behind it."""
+        *read, last = prompt_ids(self._tokenizer, self._prompt, code, self._window)
+        step = _PromptStep(self._decode, self._inputs, self._empty)
+        if read:
+            step.read(np.array([read], dtype=np.int64))
+        return last, step
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens."""
+        return str(self._tokenizer.decode(tokens))
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str, code: str, window: int) -> list[int]:
+    """The tokens of a prompt with a function in it: of one that does not fit into `window` tokens, its beginning.
+
+    Exporter and server both call this, so that a model is served what it was measured on.
+
+    Args:
+        tokenizer: without truncation and padding.
+        prompt: with "{code}" where the function goes.
+        code: the function without its own documentation.
+        window: tokens, special ones included.
+    """
+    before, _, after = prompt.partition(_CODE)
+    tail: list[int] = tokenizer.encode(after, add_special_tokens=False).ids
+    head: list[int] = tokenizer.encode(before + code.strip("\n")).ids
+    return head[: max(1, window - len(tail))] + tail
+
+
+class _SourceStep:
+    """The `Step` of one function: feeds the decoder and carries its cache from step to step."""
+
+    def __init__(self, decode: Decode, mask: NDArray[np.int64], source: Cache, empty: Cache) -> None:
+        self._decode = decode
+        self._mask = mask  # [1, t]
+        self._source = source  # each [1, heads, t, head_dim]
+        self._cache = empty
+
+    def __call__(self, tokens: NDArray[np.int64], parents: NDArray[np.int64]) -> NDArray[np.float32]:
+        k = len(tokens)
+        feeds: Feeds = {"input_ids": tokens[:, None], "encoder_attention_mask": np.repeat(self._mask, k, axis=0)}
+        feeds |= {f"past_key_values.{name}": value[parents] for name, value in self._cache.items()}
+        feeds |= {name: np.repeat(value, k, axis=0) for name, value in self._source.items()}
+        logits, *present = self._decode(feeds)
+        self._cache = dict(zip(self._cache, present, strict=True))
+        return logits[:, -1]  # [k, v]
+
+
+class _PromptStep:
+    """The `Step` behind a prompt: every token follows all tokens before it."""
+
+    def __init__(self, decode: Decode, inputs: frozenset[str], empty: Cache) -> None:
+        self._decode = decode
+        self._inputs = inputs
+        self._cache = empty
+
+    def read(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Take in tokens, int64 [k, t]; gives the logits behind the last one, float32 [k, v]."""
+        (k, t), past = ids.shape, next(iter(self._cache.values())).shape[2]
+        feeds: Feeds = {
+            "input_ids": ids,
+            "attention_mask": np.ones((k, past + t), dtype=np.int64),
+            "position_ids": np.repeat(np.arange(past, past + t)[None], k, axis=0),
+        }
+        feeds = {name: value for name, value in feeds.items() if name in self._inputs}
+        feeds |= {f"past_key_values.{name}": value for name, value in self._cache.items()}
+        logits, *present = self._decode(feeds)
+        self._cache = dict(zip(self._cache, present, strict=True))
+        return logits[:, -1]
+
+    def __call__(self, tokens: NDArray[np.int64], parents: NDArray[np.int64]) -> NDArray[np.float32]:
+        self._cache = {name: value[parents] for name, value in self._cache.items()}
+        return self.read(tokens[:, None])
+
+
+def _empty_cache(decoding: Decoding, form: str) -> Cache:
+    """No keys and values yet, under the graph's names of them."""
+    names = [form.format(layer=layer, part=part) for layer in range(decoding.layers) for part in ("key", "value")]
+    return {name: np.zeros((1, decoding.heads, 0, decoding.head_dim), dtype=np.float32) for name in names}
+
+
+def _outputs(cache: Cache) -> list[str]:
+    return ["logits", *(f"present.{name}" for name in cache)]
