@@ -59,8 +59,8 @@ _FAMILIES = {
 }
 
 
-def load_summarizer(folder: Path) -> PreTrainedModel:
-    """An encoder-decoder or a decoder-only model in float32, in evaluation mode.
+def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedModel:
+    """An encoder-decoder or a decoder-only model in float32, in evaluation mode; `attention` as transformers names it.
 
     Raises:
         InvalidInput: the model is of another kind or of a family that is not known.
@@ -72,7 +72,7 @@ def load_summarizer(folder: Path) -> PreTrainedModel:
         )
     of_two_halves = _FAMILIES[family].cross_attention is not None
     kind = AutoModelForSeq2SeqLM if of_two_halves else AutoModelForCausalLM
-    model: PreTrainedModel = kind.from_pretrained(folder, torch_dtype=torch.float32)
+    model: PreTrainedModel = kind.from_pretrained(folder, torch_dtype=torch.float32, attn_implementation=attention)
     return model.eval()
 
 

@@ -121,13 +121,18 @@ def set_width(model: PreTrainedModel, units: int) -> None:
         setattr(model.config, name, units)
 
 
+def can_lose_heads(model: PreTrainedModel) -> bool:
+    """Whether a model with fewer heads in some layers can be saved."""
+    return _FAMILIES.get(model.config.model_type) is _BERT
+
+
 def note_removed_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
     """Note in a model's configuration which heads each layer lost, so that it can be loaded again.
 
     Raises:
         InvalidInput: a family whose configuration has no room for it.
     """
-    if _FAMILIES[model.config.model_type] is not _BERT:
+    if not can_lose_heads(model):
         raise unsupported(model.config.model_type, "saved with fewer heads", ("bert", "roberta"))
     model.config.pruned_heads = removed
 

@@ -15,6 +15,7 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
+_MOST_TRIALS = 300
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language
@@ -28,6 +29,8 @@ class Calibration:
     pairs: tuple[tuple[str, str], ...]
     """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
     examples: tuple[Example, ...]
+    trials: tuple[Example, ...] = ()
+    """Of the packages of `pairs`, though not among them: to choose by, so that the examples stay unseen."""
 
     def texts(self) -> Iterator[str]:
         """Everything to count tokens in; prose three times, since queries and summaries are made of its words."""
@@ -60,12 +63,16 @@ def read_calibration(
             f"{path} holds {len(train)} documented functions to calibrate on and {len(held_out)} to measure on, and "
             f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
         )
-    counted = draw.sample(train, min(_MOST_COUNTED, len(train)))
+    reserved = min(_MOST_TRIALS, len(train) // 10)
+    drawn = draw.sample(train, min(_MOST_COUNTED + reserved, len(train)))
+    tried, counted = drawn[:reserved], drawn[reserved:]
     chosen = draw.sample(held_out, min(count, len(held_out)))
     pairs = tuple(_pair(row, task, prompt) for row in counted)
-    examples = tuple(Example(row["language"], row["code"], row["summary"]) for row in chosen)
+    examples, trials = (
+        tuple(Example(row["language"], row["code"], row["summary"]) for row in rows) for rows in (chosen, tried)
+    )
     kind = "files" if path.is_dir() else "packages"
-    return Calibration(f"held-out {kind} of {path.name}", pairs, examples)
+    return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials)
 
 
 def _read_corpus(path: Path) -> list[dict[str, str]]:

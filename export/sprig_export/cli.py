@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from sprig_export.recipe import Recipe, read_recipe
 from sprig_server.code.languages import NAMES, find_language
@@ -52,19 +53,35 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     from sprig_export.samples import read_examples
 
     recipe = _export_recipe(arguments)
-    examples = read_examples(arguments.data, recipe.language) if arguments.data else None
-    pipeline = import_module("sprig_export.pipeline")
+    target = import_module("sprig_export.plans.target").Target(arguments.target_size, arguments.target_speed)
+    if arguments.recipe and target.named:
+        raise InvalidInput("a recipe says what is taken out: leave --target-size and --target-speed, or --recipe, out")
+    if arguments.data and not arguments.recipe:
+        raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
+    logging.getLogger("sprig_export.train").setLevel(logging.WARNING)  # its progress is a bar here
     with console.status("") as status:
 
         def announce(stage: str) -> None:
             status.update(stage)
-            console.print(f"[dim]·[/dim] {stage}")
+            console.print(f"[dim]·[/dim] {escape(stage)}")
 
-        manifest = pipeline.export(
-            recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume
-        )
+        if arguments.recipe:
+            examples = read_examples(arguments.data, recipe.language) if arguments.data else None
+            manifest = import_module("sprig_export.pipeline").export(
+                recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume
+            )
+        else:
+            manifest = import_module("sprig_export.plans.planned").export_to_target(
+                recipe,
+                target,
+                arguments.output,
+                arguments.calibration,
+                announce,
+                lambda sentence: console.print(sentence, markup=False),
+                arguments.resume,
+            )
     size = sum(file.size for file in manifest.files.values()) / 1e6
-    console.print(f"wrote {arguments.output}: {size:.1f} MB", markup=False)
+    console.print(f"wrote {arguments.output}: {size:.1f} MB; {arguments.output / 'report.html'} shows it", markup=False)
     for data, figures in manifest.quality.items():
         for name, value in figures.items():
             console.print(f"  {name:20} {value:8.4f}  on {data}", markup=False)
@@ -149,8 +166,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--task", choices=("search", "summarize"))
     export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
     export.add_argument("--language", help=f"one of {', '.join(NAMES)}")
-    export.add_argument("--max-loss", type=float, metavar="PCT", help="quality that it may lose (default: 5)")
-    export.add_argument("--recipe", type=Path, metavar="FILE", help="everything at once; the other options win")
+    wanted = export.add_mutually_exclusive_group()
+    wanted.add_argument("--target-size", type=float, metavar="MB", help="the best bundle of at most so many megabytes")
+    wanted.add_argument(
+        "--target-speed",
+        type=float,
+        metavar="X",
+        help="the best bundle of at least X times the model's speed in ONNX Runtime (default: the fastest that loses "
+        "no more than --max-loss)",
+    )
+    export.add_argument("--max-loss", type=float, metavar="PCT", help="per cent of quality it may lose (default: 5)")
+    export.add_argument("--recipe", type=Path, metavar="FILE", help="what to take out, for full control")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
     export.add_argument(
         "--resume", action="store_true", help="go on where an export of the same recipe was interrupted"
@@ -159,7 +185,8 @@ def _parser() -> argparse.ArgumentParser:
         "--calibration",
         type=Path,
         metavar="DIR_OR_FILE",
-        help="code that the model is for: a folder, such as your own repository, or a corpus of sprig corpus build",
+        help="code that the model is for: a folder, such as your own repository, or a corpus of sprig corpus build "
+        "(default for Python: its standard library)",
     )
     export.add_argument(
         "--data",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import decoder_shape
 from sprig_export.checkpoints import Checkpoint
+from sprig_export.interface import Interface, Pooling, describe_bundle
 from sprig_export.onnx.convert import convert_decoder_only, convert_encoder, convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.share import share_tables
@@ -33,26 +33,14 @@ from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.stage import Run
-from sprig_server.bundle.manifest import Decoding
+from sprig_server.bundle.manifest import FILE_NAME, Decoding, render_manifest
 from sprig_server.code.text import summary_input
 from sprig_server.inference.decoders import prompt_ids
-
-Pooling = Literal["mean", "cls", "none"]
 
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
 _AGREEMENT = 48
 _CONTINUED = 16  # tokens behind a prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """How a bundle's graphs are to be used: what its manifest says of them."""
-
-    dimensions: int
-    pooling: Pooling
-    max_tokens: int
-    decoding: Decoding | None = None
 
 
 def build_search(
@@ -143,17 +131,27 @@ def _build_decoder_only(
     return _interface(recipe, checkpoint, model)
 
 
-def build_whole(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Interface:
-    """Write the same files of a whole model in 32 bits into `folder`, to compare with: nothing is checked."""
-    folder.mkdir()
+def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write the bundle of a model into the new folder `folder`, to measure it: it is not compared with PyTorch."""
+    folder.mkdir(parents=True)
     if recipe.task == "search":
-        convert_encoder(checkpoint.folder, folder, recipe.opset)
+        graphs: tuple[Path, ...] = (convert_encoder(checkpoint.folder, folder, recipe.opset),)
     elif checkpoint.decoder_only:
-        convert_decoder_only(checkpoint.folder, folder, recipe.opset)
+        graphs = (convert_decoder_only(checkpoint.folder, folder, recipe.opset),)
     else:
-        convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
+        graphs = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
+    for path in graphs:
+        _replace_quantized(path, recipe)
+    if len(graphs) > 1 and recipe.tables == "int4":
+        share_tables(*graphs)
     shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
-    return _interface(recipe, checkpoint, load_model(checkpoint, recipe.task))
+    for path in folder.iterdir():
+        if path.suffix not in (".onnx", ".npz") and path.name != "tokenizer.json":
+            path.unlink()  # what the converter leaves
+    interface = _interface(recipe, checkpoint, load_model(checkpoint, recipe.task))
+    manifest = describe_bundle(recipe, checkpoint, folder.name, interface, folder)
+    (folder / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    return folder
 
 
 def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Interface:

@@ -16,14 +16,24 @@ from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
-from sprig_export.graphs import Interface, build_search, build_summary, build_whole, prompt_for
+from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
+from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
+from sprig_export.plans.choice import Choice
+from sprig_export.plans.precision import Variant, choose_variant, measure_variants
+from sprig_export.plans.target import Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
-from sprig_export.recipe import Recipe, render_recipe
+from sprig_export.recipe import Recipe, render_recipe, whole_recipe
 from sprig_export.samples import Example, standard_library_examples
 from sprig_export.stage import Run
-from sprig_server.bundle.manifest import FILE_NAME, SCHEMA, Base, Manifest, describe_file, render_manifest
+from sprig_server.bundle.manifest import FILE_NAME, Manifest, render_manifest
 from sprig_server.errors import InvalidInput
+
+_SPEED_SAMPLE, _SCORED = 32, {"search": 200, "summarize": 40}  # functions that a precision is chosen by
+
+
+class LostTooMuch(ValidationFailed):
+    """The bundle answers worse than the gate allows."""
 
 
 def export(
@@ -33,6 +43,8 @@ def export(
     calibrated_on: Path | None = None,
     announce: Callable[[str], None] = lambda stage: None,
     resume: bool = False,
+    choice: Choice | None = None,
+    target: Target | None = None,
 ) -> Manifest:
     """Make a bundle in the folder `output`.
 
@@ -44,6 +56,8 @@ def export(
             given. Needed where the recipe takes anything out.
         announce: called with the name of every stage as it begins.
         resume: go on with what an export of the same recipe left behind when it was interrupted.
+        choice: how the recipe was found, for the report.
+        target: what the bundle is for, where its precision is to be chosen: the fastest on this machine is taken.
 
     Raises:
         InvalidInput: the model, the code or the output folder cannot be used.
@@ -60,9 +74,18 @@ def export(
                 calibration = read_calibration(calibrated_on, *wanted, prompt_for(base, recipe))
             data, sample = _choose_sample(recipe, examples, calibration)
         checkpoint = _prune(recipe, base, calibration, sample, work, run)
+        variants: list[Variant] = []
+        if target is not None and calibration is not None:
+            with run.stage("measure what fewer bits do on this machine") as facts:
+                speeds = calibration.trials[:_SPEED_SAMPLE]
+                scored = calibration.trials[: _SCORED[recipe.task]]
+                variants = measure_variants(recipe, checkpoint, scored, speeds, work / "variants")
+                best = choose_variant(variants, target)
+                recipe = replace(recipe, products=best.products, tables=best.tables)
+                facts["chosen"] = recipe.quantization
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
-        manifest = _manifest(recipe, base, output.name, interface, staging)
+        manifest = describe_bundle(recipe, base, output.name, interface, staging)
         with run.stage("evaluate") as facts:
             if recipe.task == "search":
                 quality = measure_search(base, checkpoint, staging, manifest, sample)
@@ -82,6 +105,8 @@ def export(
             "compared": {what: {when: round(v, 4) for when, v in found.items()} for what, found in compared.items()},
             "layers": _layers(whole, left),
             "forgotten": [asdict(loss) for loss in quality.forgotten],
+            "plans": _plans(choice),
+            "variants": [asdict(variant) for variant in variants],
         }
         measured = replace(manifest, quality={data: _rounded(quality.figures)})
         # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
@@ -116,13 +141,14 @@ def _choose_sample(
 
 def _prune(
     recipe: Recipe,
-    checkpoint: Checkpoint,
+    base: Checkpoint,
     calibration: Calibration | None,
     sample: Sequence[Example],
     work: Path,
     run: Run,
 ) -> Checkpoint:
     """The checkpoint without what the recipe leaves out, in a folder below `work`; each stage is scored."""
+    checkpoint = base
     if recipe.vocabulary:
         if calibration is None:
             raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
@@ -134,7 +160,7 @@ def _prune(
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
         with run.stage("cut layers, heads and units, and recover") as facts:
             folders = work / "cut", work / "recovery"
-            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts)
+            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, whole=base)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
     return checkpoint
 
@@ -153,7 +179,7 @@ def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
         )
     lost = 100 * (1 - quality.after / quality.before) if quality.before > 0 else 0.0
     if lost > recipe.max_loss:
-        raise ValidationFailed(
+        raise LostTooMuch(
             f"the bundle has a {quality.metric} of {quality.after:.3f} on {data}, its base {quality.before:.3f}: it "
             f"loses {lost:.1f} %, and {recipe.max_loss:g} % are allowed. No bundle was written; keep more of the model "
             "(layers, units, vocabulary), let it recover for longer, or allow more with --max-loss; --resume goes "
@@ -178,15 +204,23 @@ def _compare_speed(
 ) -> dict[str, dict[str, float]]:
     """The bundle beside the whole base in 32 bits, in PyTorch and in ONNX Runtime, each in a process of its own."""
     what = "functions a second" if recipe.task == "search" else "tokens a second"
-    whole = staging / "whole"
-    interface = build_whole(recipe, base, whole)
-    plain = replace(_manifest(recipe, base, "whole", interface, whole), quantization="none")
-    for folder, own in ((staging, manifest), (whole, plain)):
-        (folder / FILE_NAME).write_text(render_manifest(own), encoding="utf-8")
+    (staging / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    whole = build_unchecked(whole_recipe(recipe), base, staging / "whole")
     after, *before = (measure_throughput(folder, recipe.task, sample) for folder in (staging, base.folder, whole))
     return {
         f"{what}, before in {runtime}": {"before": rate, "after": after}
         for runtime, rate in zip(("PyTorch", "ONNX Runtime, 32 bits"), before, strict=True)
+    }
+
+
+def _plans(choice: Choice | None) -> dict[str, Any]:
+    """The plans that were considered, with what they cost and kept."""
+    if choice is None:
+        return {}
+    shown = ("name", "megabytes", "speed", "kept")
+    return {
+        "why": choice.why,
+        "considered": [{name: getattr(found, name) for name in shown} for found in choice.considered],
     }
 
 
@@ -205,25 +239,6 @@ def _layers(whole: PreTrainedModel, left: PreTrainedModel) -> list[dict[str, Any
         }
         for block in read_blocks(left)
     ]
-
-
-def _manifest(recipe: Recipe, base: Checkpoint, name: str, interface: Interface, staging: Path) -> Manifest:
-    return Manifest(
-        schema=SCHEMA,
-        name=name,
-        task=recipe.task,
-        languages=recipe.languages,
-        base=Base(base.name, base.sha256, base.licence),
-        recipe={key: value for key, value in asdict(recipe).items() if key != "model"},
-        dimensions=interface.dimensions,
-        pooling=interface.pooling,
-        max_tokens=interface.max_tokens,
-        quantization=recipe.quantization,
-        opset=recipe.opset,
-        licence=base.licence,
-        files={path.name: describe_file(path) for path in staging.iterdir() if path.is_file()},
-        decoding=interface.decoding,
-    )
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

@@ -82,6 +82,11 @@ class Recipe:
         return named.get((self.products, self.tables), f"{products}, {self.tables} tables")
 
 
+def whole_recipe(recipe: Recipe) -> Recipe:
+    """The recipe of the whole model in 32 bits, to compare with."""
+    return Recipe(recipe.task, recipe.model, recipe.language, products="float32", tables="float32")
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe of an export in a TOML file.
 

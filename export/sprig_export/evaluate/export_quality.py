@@ -51,9 +51,20 @@ class Quality:
 def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> float:
     """A model's MRR or greedy BLEU-4 on a sample, in PyTorch."""
     if recipe.task == "search":
-        code, queries = _vectors(checkpoint, sample)
+        code, queries = vectors_of_examples(checkpoint, sample)
         return float(reciprocal_ranks(queries, code, range(len(sample))).mean())
     return score_summaries(_summaries(checkpoint, recipe, sample), [example.text for example in sample])["bleu"]
+
+
+def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> float:
+    """A bundle's MRR or greedy BLEU-4 on a sample, as the server runs it."""
+    if recipe.task == "search":
+        encoder = Encoder(bundle, default_threads())
+        code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
+        return float(reciprocal_ranks(queries, code, range(len(sample))).mean())
+    summarizer = Summarizer(bundle, default_threads())
+    written = [summarizer.summarize(example.code, example.language, beams=1).text for example in sample]
+    return score_summaries(written, [example.text for example in sample])["bleu"]
 
 
 def measure_search(
@@ -62,11 +73,11 @@ def measure_search(
     """A search bundle beside its base: MRR among the sample's functions; and the mean cosine of their vectors with the
     pruned model's, which is what quantization changed."""
     encoder = Encoder(Bundle(folder, manifest), default_threads())
-    base_code, base_queries = _vectors(base, sample)
+    base_code, base_queries = vectors_of_examples(base, sample)
     code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
     own = range(len(sample))
     before, after = reciprocal_ranks(base_queries, base_code, own), reciprocal_ranks(queries, code, own)
-    exact = base_code if pruned == base else _vectors(pruned, sample)[0]
+    exact = base_code if pruned == base else vectors_of_examples(pruned, sample)[0]
     figures = {
         "base_mrr": float(before.mean()),
         "mrr": float(after.mean()),
@@ -101,7 +112,8 @@ def measure_summaries(
     return Quality("BLEU-4", figures["base_greedy_bleu"], figures["greedy_bleu"], figures, forgotten)
 
 
-def _vectors(checkpoint: Checkpoint, sample: Sequence[Example]) -> tuple[Vectors, Vectors]:
+def vectors_of_examples(checkpoint: Checkpoint, sample: Sequence[Example]) -> tuple[Vectors, Vectors]:
+    """What a model makes of the functions and of the texts of a sample, in PyTorch."""
     model, tokenizer = load_model(checkpoint, "search"), AutoTokenizer.from_pretrained(checkpoint.folder)
     settings = checkpoint.pooling, checkpoint.max_tokens
     code = encode_with_torch(model, tokenizer, [example.code for example in sample], *settings)

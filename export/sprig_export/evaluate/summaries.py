@@ -40,8 +40,9 @@ def summarize_with_torch(
     beams: int = 1,
     no_repeat: int = 0,
     prompt: str = "",
+    least: int = 0,
 ) -> list[str]:
-    """Summaries from the unexported model; `examples` are (code, language).
+    """Summaries from the unexported model, of `least` tokens at least; `examples` are (code, language).
 
     A decoder-only model goes on with `prompt`, or with the default one, up to the end of a line; it may repeat itself,
     since PyTorch would not let it repeat the function's code either.
@@ -60,6 +61,7 @@ def summarize_with_torch(
             output = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
+                min_new_tokens=least,
                 max_new_tokens=max_new_tokens,
                 num_beams=beams,
                 no_repeat_ngram_size=no_repeat if two_halves else 0,

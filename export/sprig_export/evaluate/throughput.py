@@ -13,32 +13,34 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.samples import Example
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle
-from sprig_server.errors import SprigError
+from sprig_server.errors import InvalidBundle, SprigError
+from sprig_server.inference.beam import beam_search
+from sprig_server.inference.decoders import open_decoder
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.session import default_threads
-from sprig_server.inference.summarizer import Summarizer
 from sprig_server.types import Task
 
 Work = Callable[[Sequence[tuple[str, str]]], int]
 """(functions as code and language) -> how much was done."""
 
 _ROUNDS = 3  # the best one counts: a busy machine makes figures worse, never better
-_SOURCE_TOKENS, _TARGET_TOKENS = 256, 40
+_SOURCE_TOKENS = 256
+_WRITTEN = 16
+"""Tokens of every summary, whether its model would end it or not: how much is written must not depend on what."""
 
 
 def measure_throughput(folder: Path, task: Task, sample: Sequence[Example]) -> float:
-    """Functions encoded, or tokens written, per second: the best of three rounds over a sample.
+    """Functions encoded, or tokens of summaries written, per second: the best of three rounds over a sample.
 
     Args:
         folder: a bundle (measured with ONNX Runtime), or a model folder (measured with PyTorch).
-        task: what is measured; summaries are written greedily.
+        task: what is measured; summaries are written greedily, all of the same length.
         sample: functions; the time to load the model does not count.
 
     Raises:
@@ -71,8 +73,18 @@ def _bundle_work(folder: Path, task: Task) -> Work:
     if task == "search":
         encoder = Encoder(bundle, threads)
         return lambda pairs: len(encoder.encode([code for code, _ in pairs]))
-    summarizer = Summarizer(bundle, threads)
-    return lambda pairs: _tokens(folder, [summarizer.summarize(c, language, beams=1).text for c, language in pairs])
+    decoding = bundle.manifest.decoding
+    if decoding is None:
+        raise InvalidBundle(f'"{folder}" does not say how it decodes: export it again')
+    decoder = open_decoder(bundle, decoding, threads)
+
+    def write(pairs: Sequence[tuple[str, str]]) -> int:
+        for code, language in pairs:
+            start, step = decoder.begin(code, language)
+            beam_search(step, start=start, ends=(), beams=1, max_new_tokens=_WRITTEN)
+        return _WRITTEN * len(pairs)
+
+    return write
 
 
 def _torch_work(folder: Path, task: Task) -> Work:
@@ -88,12 +100,12 @@ def _torch_work(folder: Path, task: Task) -> Work:
     if task == "search":
         settings = checkpoint.pooling, checkpoint.max_tokens
         return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))
-    return lambda pairs: _tokens(folder, summarize_with_torch(model, tokenizer, pairs, _SOURCE_TOKENS, _TARGET_TOKENS))
 
+    def write(pairs: Sequence[tuple[str, str]]) -> int:
+        summarize_with_torch(model, tokenizer, pairs, _SOURCE_TOKENS, _WRITTEN, least=_WRITTEN)
+        return _WRITTEN * len(pairs)
 
-def _tokens(folder: Path, texts: Sequence[str]) -> int:
-    """Tokens of the texts, the closing ones included: what the decoder had to write."""
-    return sum(len(e.ids) for e in Tokenizer.from_file(str(folder / "tokenizer.json")).encode_batch(list(texts)))
+    return write
 
 
 if __name__ == "__main__":

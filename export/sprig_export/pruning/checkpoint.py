@@ -36,17 +36,20 @@ from sprig_server.types import Task
 
 _FILES = ("1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json", "special_tokens_map.json")
 _OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
+_TRAINED = "eager"  # on CPUs, fused attention is slower backwards
+_PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
 
 
-def load_model(checkpoint: Checkpoint, task: Task) -> PreTrainedModel:
-    """A checkpoint's model in float32, in evaluation mode.
+def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None) -> PreTrainedModel:
+    """A checkpoint's model in float32, in evaluation mode; `attention` is how it computes it, None as it likes best.
 
     Raises:
         InvalidInput: the model is of a family that the task does not know.
     """
     if task == "summarize":
-        return load_summarizer(checkpoint.folder)
-    model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32)
+        return load_summarizer(checkpoint.folder, attention)
+    own = {"torch_dtype": torch.float32, "attn_implementation": attention}
+    model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, **own)
     projection = read_projection(checkpoint.folder)
     if projection is not None:
         attach_projection(model, projection)
@@ -82,12 +85,13 @@ def cut_checkpoint(
     state: Path,
     facts: dict[str, Any],
     choice: Choice = "fluctuation",
+    whole: Checkpoint | None = None,
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
     `output`.
 
     `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after; `choice` is by what
-    units and heads are chosen.
+    units and heads are chosen; `whole` is the model before its vocabulary was trimmed, from which search learns.
 
     Raises:
         InvalidInput: a family that cannot be pruned.
@@ -95,10 +99,13 @@ def cut_checkpoint(
     if output.is_dir():
         facts["taken_over"] = True
         return _open(output, checkpoint)
-    teacher = load_model(checkpoint, recipe.task)
-    student = copy.deepcopy(teacher)
+    student = load_model(checkpoint, recipe.task, _TRAINED)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
-    feeds = make_feeds(recipe.task, teacher, tokenizer, calibration.pairs, recipe.seed)
+    teacher, original = copy.deepcopy(student), None
+    if recipe.task == "search" and whole is not None and whole.sha256 != checkpoint.sha256:
+        teacher, original = load_model(whole, recipe.task, _TRAINED), AutoTokenizer.from_pretrained(whole.folder)
+    pairs = calibration.pairs[: _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)]
+    feeds = make_feeds(recipe.task, student, tokenizer, pairs, recipe.seed, original)
     shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
     with autocast(student):
         removed = cut(student, shape, feeds[:_OBSERVED], choice)
@@ -117,7 +124,8 @@ def _reduce_dimensions(
     student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
 ) -> None:
     """Both give vectors along the directions in which the teacher's are longest; the student may turn its own."""
-    directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
+    theirs = [feed.original or feed for feed in feeds]
+    directions = principal_directions(vectors_of(teacher, theirs, pooling), kept)
     for model in (teacher, student):
         own = projection_of(model)  # of a model that had a map already, both are one
         weight = directions if own is None else directions @ own.weight.detach()

@@ -47,7 +47,7 @@ def recover(
 
     Args:
         student: the pruned model.
-        teacher: the model that it was cut from, of the same vocabulary.
+        teacher: the model that it was cut from; of the same vocabulary, or the batches hold their `original` too.
         feeds: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
             again.
         schedule: how long and how fast.
@@ -89,11 +89,14 @@ class _Recovery(Run[Feed]):
 
     def loss(self, batch: Feed) -> Tensor:
         with torch.no_grad():
-            wanted = batch.run(self.teacher)
+            original = batch.original or batch
+            wanted = original.run(self.teacher)
         given = batch.run(self.student)
         if not hasattr(given, "logits"):
-            states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
-            return vector_loss(*(pool(each, batch.mask, self.pooling) for each in states))
+            return vector_loss(
+                pool(given.last_hidden_state, batch.mask, self.pooling),  # type: ignore[attr-defined]
+                pool(wanted.last_hidden_state, original.mask, self.pooling),  # type: ignore[attr-defined]
+            )
         own = batch.mask if batch.targets is None else batch.target_mask
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]

@@ -23,6 +23,9 @@ from transformers import PreTrainedModel
 
 from sprig_server.errors import InvalidInput
 
+TRIMMED = ("WordPiece", "BPE")
+"""The kinds of vocabularies that can be trimmed."""
+
 _BATCH = 1_000  # texts
 
 
@@ -62,7 +65,7 @@ def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int) -> Tr
     """
     description: dict[str, Any] = json.loads(tokenizer.to_str())
     model = description["model"]
-    if model["type"] not in ("WordPiece", "BPE"):
+    if model["type"] not in TRIMMED:
         raise InvalidInput(f"A vocabulary of the kind {model['type']} cannot be trimmed: only WordPiece and BPE can.")
     vocabulary: dict[str, int] = model["vocab"]
     special = {token["content"] for token in description["added_tokens"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from sprig_export.report.charts import Dot, dot_chart
@@ -16,7 +17,8 @@ def render_export(report: Mapping[str, Any], name: str) -> str:
         f"{recipe['task']} in {recipe['language']}, made from {recipe['model']}. Measured on {report['data']}, "
         f"seed {recipe['seed']}; speeds on the machine of the export."
     )
-    sections = [*_before_and_after(report["compared"]), *_stages(report["stages"])]
+    sections = [*_before_and_after(report["compared"]), *_plans(report["plans"]), *_variants(report["variants"])]
+    sections += _stages(report["stages"])
     return wrap_page(name, described, [*sections, *_layers(report["layers"]), *_forgotten(report["forgotten"])])
 
 
@@ -28,6 +30,36 @@ def _before_and_after(compared: Mapping[str, Mapping[str, float]]) -> Iterator[s
         if found["before"]
     ]
     yield html_table(("", "before", "after", "after / before"), rows)
+
+
+def _plans(plans: Mapping[str, Any]) -> Iterator[str]:
+    if not plans:
+        return
+    yield f"<h2>Plans</h2><p>{escape(plans['why'][0].upper() + plans['why'][1:])}.</p>"
+    rows = [
+        (
+            p["name"],
+            f"{p['megabytes']:.1f}",
+            f"{p['speed']:.1f}",
+            "not tried" if p["kept"] is None else f"{p['kept']:.1%}",
+        )
+        for p in plans["considered"]
+    ]
+    yield html_table(("what is left", "megabytes", "times as fast", "kept after a short recovery"), rows)
+
+
+def _variants(variants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not variants:
+        return
+    yield "<h2>Bits</h2><p>The pruned model in every precision, on the machine of the export.</p>"
+    rows = [
+        (
+            f"{v['products']} products, {v['tables']} tables",
+            *(_number(v[what]) for what in ("megabytes", "rate", "score")),
+        )
+        for v in variants
+    ]
+    yield html_table(("", "megabytes", "functions or tokens a second", "score"), rows)
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,0 +1,160 @@
+"""The search for a plan: all are measured for what they cost, a few are tried, and the best one is named with why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sprig_export.calibration import Calibration
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.evaluate.export_quality import score_checkpoint
+from sprig_export.plans.costs import measure_cost, measure_whole
+from sprig_export.plans.dimensions import choose_dimensions
+from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.plans.target import Considered, Target
+from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
+from sprig_export.recipe import Recipe
+from sprig_export.stage import Run
+from sprig_server.errors import InvalidInput
+
+TRIAL_STEPS = 60
+"""Of the short recovery that a plan is tried with."""
+_MENDED = 0.5
+"""The share of a trial's loss that is expected to be left after the whole recovery."""
+_MOST_TRIED = 4
+_SPEED_SAMPLE, _SCORED = 32, {"search": 200, "summarize": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The plan, all that were looked at, and why it is this one."""
+
+    recipe: Recipe
+    considered: tuple[Considered, ...]
+    why: str
+
+
+def choose_plan(
+    recipe: Recipe, target: Target, base: Checkpoint, calibration: Calibration, run: Run, folder: Path
+) -> Choice:
+    """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
+
+    Args:
+        recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length.
+        folder: what is measured is noted there, so that an interrupted search goes on.
+
+    Raises:
+        InvalidInput: no plan meets the target.
+    """
+    trimmed = base
+    if recipe.vocabulary:
+        with run.stage("trim the vocabulary") as facts:
+            trimmed = trim_checkpoint(base, recipe, calibration, folder / "trimmed", facts)
+    model = load_model(trimmed, recipe.task)
+    notes = _Notes(folder / "measured.json")
+    sample = calibration.trials[:_SPEED_SAMPLE]
+    plans = list_plans(recipe, model)
+    considered = []
+    for number, plan in enumerate(plans, 1):
+        name = describe_plan(plan, model)
+        with run.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
+            whole = notes.take("whole", lambda: [measure_whole(recipe, base, sample, folder / "whole")])[0]
+            megabytes, rate = notes.take(
+                name,
+                lambda plan=plan: list(measure_cost(plan, trimmed, calibration, sample, folder / "cost")),  # type: ignore[misc]
+            )
+            considered.append(Considered(plan, name, megabytes, rate / whole))
+            facts |= {"megabytes": round(megabytes, 2), "times as fast": round(rate / whole, 2)}
+    fitting = [found for found in considered if found.meets(target)]
+    if not fitting:
+        raise InvalidInput(_too_much(target, considered))
+    examples = calibration.trials[: _SCORED[recipe.task]]
+    unpruned = notes.take("score", lambda: [score_checkpoint(trimmed, recipe, examples)])[0]
+
+    def try_plan(found: Considered) -> Considered:
+        def score() -> list[float]:
+            short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / "trial"
+            place.mkdir(exist_ok=True)
+            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {}, whole=base)
+            try:
+                return [score_checkpoint(cut, recipe, examples)]
+            finally:
+                shutil.rmtree(place)
+
+        with run.stage(f"try {found.name}") as facts:
+            kept = notes.take(f"try {found.name}", score)[0] / unpruned if unpruned else 1.0
+            facts["kept"] = round(kept, 4)
+        return replace(found, kept=kept)
+
+    tried, chosen, why = (by_target if target.named else by_gate)(fitting, target, recipe.max_loss, try_plan)
+    by_name = {found.name: found for found in tried}
+    plan = chosen.recipe
+    if recipe.task == "search":
+        with run.stage("choose output dimensions") as facts:
+            plan = replace(plan, dimensions=choose_dimensions(base, calibration.trials))
+            facts["dimensions"] = plan.dimensions
+    return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why)
+
+
+Try = Callable[[Considered], Considered]
+Found = tuple[Sequence[Considered], Considered, str]
+
+
+def by_target(fitting: Sequence[Considered], target: Target, max_loss: float, try_plan: Try) -> Found:
+    """Of the plans that meet the target, the slowest have the most left; the best of a few of them is taken."""
+    most = sorted(fitting, key=lambda found: found.speed)[:_MOST_TRIED]
+    tried = [try_plan(found) for found in most] if len(most) > 1 else most
+    best = max(tried, key=lambda found: found.kept or 0.0)
+    kept = f" and keeps the most after {TRIAL_STEPS} steps: {best.kept:.1%}" if best.kept is not None else ""
+    return tried, best, f"it is {target} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast){kept}"
+
+
+def by_gate(fitting: Sequence[Considered], target: Target, max_loss: float, try_plan: Try) -> Found:
+    """The fastest plan that is expected to pass the gate, by bisection: slower ones are taken to lose less."""
+    order = sorted(fitting, key=lambda found: -found.speed)
+    tried: dict[str, Considered] = {}
+    low, high = 0, len(order) - 1  # the slowest one is taken where no faster one passes
+    while low < high:
+        middle = (low + high) // 2
+        found = tried[order[middle].name] = try_plan(order[middle])
+        expected = _MENDED * (1 - (found.kept or 0.0))
+        low, high = (low, middle) if expected <= max_loss / 100 else (middle + 1, high)
+    best = tried.get(order[low].name, order[low])
+    left = f": {best.kept:.1%} are kept after {TRIAL_STEPS} steps" if best.kept is not None else ""
+    why = f"it is the fastest that is expected to lose at most {max_loss:g} %{left}"
+    return list(tried.values()), best, f"{why} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
+
+
+def slower_plans(choice: Choice, target: Target) -> list[Considered]:
+    """What to fall back on where the chosen plan loses too much: the next slower ones that still meet the target."""
+    own = next(found for found in choice.considered if found.recipe == replace(choice.recipe, dimensions=0))
+    slower = [found for found in choice.considered if found.speed < own.speed and found.meets(target)]
+    return sorted(slower, key=lambda found: -found.speed)
+
+
+def _too_much(target: Target, considered: Sequence[Considered]) -> str:
+    smallest = min(considered, key=lambda found: found.megabytes)
+    fastest = max(considered, key=lambda found: found.speed)
+    return (
+        f"no plan is {target}: the smallest has {smallest.megabytes:.1f} MB ({smallest.name}), the fastest is "
+        f"{fastest.speed:.1f} times as fast ({fastest.name}); ask for less"
+    )
+
+
+class _Notes:
+    """What was measured so far, in a file: a search that was interrupted does not measure it again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def take(self, name: str, measure: Callable[[], list[float]]) -> list[float]:
+        if name not in self._found:
+            self._found[name] = measure()
+            temporary = self._path.with_suffix(".part")
+            temporary.write_text(json.dumps(self._found), encoding="utf-8")
+            temporary.replace(self._path)
+        return self._found[name]

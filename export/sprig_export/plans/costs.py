@@ -1,0 +1,56 @@
+"""What plans cost: the size and the speed of the bundle that each would make, measured before anything is learnt.
+
+A model runs as fast with the wrong weights as with the right ones, so that what goes is drawn at random here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sprig_export.calibration import Calibration
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.evaluate.throughput import measure_throughput
+from sprig_export.graphs import build_unchecked
+from sprig_export.pruning.checkpoint import cut_checkpoint
+from sprig_export.recipe import Recipe, whole_recipe
+from sprig_export.samples import Example
+
+
+def measure_whole(recipe: Recipe, base: Checkpoint, sample: Sequence[Example], folder: Path) -> float:
+    """The speed of the whole model in ONNX Runtime with 32 bits: functions or tokens a second."""
+    return _measure(whole_recipe(recipe), base, sample, folder)[1]
+
+
+def measure_cost(
+    recipe: Recipe, checkpoint: Checkpoint, calibration: Calibration, sample: Sequence[Example], folder: Path
+) -> tuple[float, float]:
+    """The megabytes of a plan's bundle, and its functions or tokens a second.
+
+    Args:
+        checkpoint: the model with its vocabulary trimmed.
+        sample: functions to measure the speed on.
+        folder: for what is built; it is left empty.
+    """
+    plain = replace(recipe, recovery_steps=0)
+    folder.mkdir(exist_ok=True)
+    cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random")
+    try:
+        return _measure(recipe, cut, sample, folder / "bundle")
+    finally:
+        shutil.rmtree(cut.folder)
+
+
+def _measure(recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path) -> tuple[float, float]:
+    try:
+        build_unchecked(recipe, checkpoint, folder)
+        return megabytes(folder), measure_throughput(folder, recipe.task, sample)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def megabytes(folder: Path) -> float:
+    """The size of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6

@@ -1,0 +1,88 @@
+"""An export to a target: the plan is searched, exported, and replaced by a slower one where it loses too much."""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from sprig_export.bundle_writer import work_folder
+from sprig_export.calibration import read_calibration
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.graphs import prompt_for
+from sprig_export.pipeline import LostTooMuch, export
+from sprig_export.plans.choice import Choice, choose_plan, slower_plans
+from sprig_export.plans.target import Target
+from sprig_export.plans.vocabulary import choose_vocabulary
+from sprig_export.recipe import Recipe
+from sprig_export.stage import Run
+from sprig_server.bundle.manifest import Manifest
+from sprig_server.errors import InvalidInput
+
+RECOVERY_STEPS = 300
+_FALLBACKS = 2
+
+
+def export_to_target(
+    recipe: Recipe,
+    target: Target,
+    output: Path,
+    calibrated_on: Path | None = None,
+    announce: Callable[[str], None] = lambda stage: None,
+    say: Callable[[str], None] = lambda sentence: None,
+    resume: bool = False,
+) -> Manifest:
+    """Make the bundle that meets a target at the least loss, in the folder `output`.
+
+    Args:
+        recipe: task, model, language, the gate, and what is measured; the rest is searched.
+        calibrated_on: a corpus of the language, or a folder of code; for Python, its own standard library where none
+            is given.
+        announce: called with the name of every stage as it begins.
+        say: called with a sentence for every decision.
+        resume: go on with what an interrupted export to the same target left behind.
+
+    Raises:
+        InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
+        ValidationFailed: all plans that were expected to pass the gate lose too much.
+    """
+    base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
+    shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve())])
+    plans = output.with_name(f"{output.name}.plans")
+    with work_folder(plans, shaping, resume) as folder:
+        run = Run(announce)
+        with run.stage("read the code"):
+            wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+            calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
+            recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
+        choice = choose_plan(recipe, target, base, calibration, run, folder)
+        say(_sentence(choice))
+        started = output.with_name(f".{output.name}.work").is_dir()
+        for slower in [None, *([] if target.named else slower_plans(choice, target)[:_FALLBACKS])]:
+            if slower is not None:
+                choice = replace(choice, recipe=slower.recipe, why="faster ones lost too much")
+                say(_sentence(choice))
+            try:
+                return export(choice.recipe, output, None, code, announce, resume and started, choice, target)
+            except LostTooMuch as error:
+                failure, started = error, False
+                say(str(error))
+        raise failure
+
+
+def _sentence(choice: Choice) -> str:
+    recipe = choice.recipe
+    own = next(c for c in choice.considered if c.recipe == replace(recipe, dimensions=0))
+    fewer = f", {recipe.dimensions} output dimensions" if recipe.dimensions else ""
+    return f"chosen: {own.name}, {recipe.vocabulary or 'all'} vocabulary entries{fewer}; {choice.why}"
+
+
+def _own_library(language: str) -> Path:
+    if language != "python":
+        raise InvalidInput(
+            f"an export for {language} needs code to learn from: give a folder of it with --calibration, your own "
+            "repository for example, or a corpus that sprig corpus build wrote"
+        )
+    return Path(sysconfig.get_paths()["stdlib"])

@@ -1,0 +1,80 @@
+"""How many bits the weights of a bundle get: measured here, since processors differ in what they are good at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.evaluate.export_quality import score_bundle
+from sprig_export.evaluate.throughput import measure_throughput
+from sprig_export.graphs import build_unchecked
+from sprig_export.plans.costs import megabytes
+from sprig_export.plans.target import Target
+from sprig_export.recipe import BLOCK, Precision, Recipe
+from sprig_export.samples import Example
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import InvalidInput
+
+_VARIANTS: tuple[tuple[Precision, Precision], ...] = (
+    ("float32", "float32"),
+    ("int8", "int8"),
+    ("int8", "int4"),
+    ("int4", "int4"),
+)
+_LOSS = 0.01
+"""The share of the score that fewer bits may cost beside 32."""
+_ALIKE = 0.95
+"""Variants of at least this share of the best speed count as equally fast: the smallest of them is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A choice of bits for matrix products and look-ups, and what the bundle is like with it."""
+
+    products: Precision
+    tables: Precision
+    megabytes: float
+    rate: float
+    score: float
+
+
+def measure_variants(
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    sample: Sequence[Example],
+    speed_sample: Sequence[Example],
+    folder: Path,
+) -> list[Variant]:
+    """Build the bundle of a pruned model in every precision, and measure each in a process of its own."""
+    found = []
+    width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("d_model") or 1)
+    for products, tables in _VARIANTS:
+        if "int4" in (products, tables) and width % BLOCK:
+            continue  # blocks of 4-bit weights would not fill its rows
+        place = build_unchecked(
+            replace(recipe, products=products, tables=tables), checkpoint, folder / f"{products}-{tables}"
+        )
+        rate = measure_throughput(place, recipe.task, speed_sample)
+        score = score_bundle(open_bundle(place), recipe, sample)
+        found.append(Variant(products, tables, megabytes(place), rate, score))
+        shutil.rmtree(place)
+    return found
+
+
+def choose_variant(variants: Sequence[Variant], target: Target) -> Variant:
+    """The fastest variant that is as good as 32 bits, or nearly, and small enough; of equally fast ones the smallest.
+
+    Raises:
+        InvalidInput: none is small enough.
+    """
+    whole = variants[0].score
+    small = [v for v in variants if target.megabytes is None or v.megabytes <= target.megabytes]
+    if not small:
+        least = min(v.megabytes for v in variants)
+        raise InvalidInput(f"the plan needs {least:.1f} MB in the fewest bits, {target} was asked for: allow more")
+    good = [v for v in small if v.score >= (1 - _LOSS) * whole] or [max(small, key=lambda v: v.score)]
+    fastest = max(v.rate for v in good)
+    return min((v for v in good if v.rate >= _ALIKE * fastest), key=lambda v: v.megabytes)

@@ -1,0 +1,196 @@
+"""The search for a plan: what is considered, what is tried, what is chosen, and the export that follows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.export.families import make_model
+
+from sprig_export.onnx.validate import ValidationFailed
+from sprig_export.plans.choice import by_gate, by_target
+from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.plans.planned import export_to_target
+from sprig_export.plans.precision import Variant, choose_variant
+from sprig_export.plans.target import Considered, Target
+from sprig_export.recipe import Recipe, read_recipe
+from sprig_export.stage import Run
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.summarizer import Summarizer
+
+SEARCH = Recipe("search", "", "python")
+SUMMARIZE = Recipe("summarize", "", "python")
+
+
+def test_a_search_model_may_lose_everything_but_its_table() -> None:
+    plans = list_plans(SEARCH, make_model("bert"))
+    shapes = [(plan.layers, plan.units, plan.heads) for plan in plans]
+    whole, narrow = [(3, 1.0, 1.0), (3, 0.5, 1.0), (3, 0.5, 0.5)], [(2, 1.0, 1.0), (2, 0.5, 1.0), (2, 0.5, 0.5)]
+    assert shapes == [*whole, *narrow, (1, 1.0, 1.0), (0, 1.0, 1.0)]
+
+
+@pytest.mark.parametrize("family", ["bart", "t5", "llama", "gpt2"])
+def test_a_model_that_writes_keeps_a_layer_of_each_half(family: str) -> None:
+    plans = list_plans(SUMMARIZE, make_model(family))
+    assert {plan.heads for plan in plans} == {1.0}, "their configurations have no room for fewer heads"
+    assert min(plan.decoder_layers for plan in plans) == 1
+    assert len({(plan.layers, plan.decoder_layers, plan.units) for plan in plans}) == len(plans)
+    if family == "t5":
+        assert all(plan.layers >= plan.decoder_layers for plan in plans)
+
+
+def test_plans_are_named_by_what_is_left() -> None:
+    assert describe_plan(replace(SEARCH, layers=2, units=0.5), make_model("bert")) == "2 of 3 layers, 50% of the units"
+    assert describe_plan(replace(SUMMARIZE, layers=2, decoder_layers=1), make_model("t5")) == (
+        "2 of 3 encoder layers, 1 of 3 decoder layers"
+    )
+
+
+def considered(*speeds: float) -> list[Considered]:
+    return [Considered(replace(SEARCH, layers=n), f"plan {n}", 10 / s, s) for n, s in enumerate(speeds)]
+
+
+def check_choice(pick, plans, kept, target, max_loss, name, tried) -> None:
+    seen = []
+
+    def try_plan(found: Considered) -> Considered:
+        seen.append(found.name)
+        return replace(found, kept=kept[found.name])
+
+    _, best, why = pick(plans, target, max_loss, try_plan)
+    assert best.name == name
+    assert sorted(seen) == sorted(tried)
+    assert why.startswith("it is")
+
+
+def test_without_a_target_the_fastest_plan_within_the_gate_is_found_by_halving() -> None:
+    plans = considered(1, 2, 3, 4, 5, 6, 7)
+    kept = {f"plan {n}": 1 - 0.03 * n for n in range(7)}  # half of which is expected to come back
+    check_choice(by_gate, plans, kept, Target(), 5.0, "plan 3", ["plan 3", "plan 5", "plan 4"])
+    check_choice(by_gate, plans, kept, Target(), 50.0, "plan 6", ["plan 3", "plan 5"])
+    check_choice(by_gate, plans, kept, Target(), 0.1, "plan 0", ["plan 3", "plan 1"])
+
+
+def test_of_the_plans_that_meet_a_target_the_best_is_taken() -> None:
+    plans = considered(3, 4, 5, 6, 7)
+    kept = {"plan 0": 0.9, "plan 1": 0.95, "plan 2": 0.8, "plan 3": 0.7}
+    check_choice(by_target, plans, kept, Target(speed=3), 5.0, "plan 1", list(kept))
+    check_choice(by_target, plans[:1], {}, Target(speed=3), 5.0, "plan 0", [])
+
+
+@pytest.mark.parametrize("target", [(0.0, None), (-1.0, None), (None, 0.0), (float("nan"), None)])
+def test_impossible_targets_are_refused(target: tuple[float | None, float | None]) -> None:
+    with pytest.raises(InvalidInput, match="give a number above 0"):
+        Target(*target)
+
+
+VARIANTS = [
+    Variant("float32", "float32", 40.0, 10.0, 0.80),
+    Variant("int8", "int8", 12.0, 20.0, 0.80),
+    Variant("int8", "int4", 11.0, 19.5, 0.795),
+    Variant("int4", "int4", 6.0, 30.0, 0.70),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "chosen"),
+    [(Target(), 2), (Target(megabytes=11.5), 2), (Target(megabytes=6), 3), (Target(megabytes=50), 2)],
+)
+def test_the_fastest_precision_that_is_as_good_is_taken(target: Target, chosen: int) -> None:
+    """4-bit products are fastest here but lose an eighth: they are taken only where nothing else is small enough."""
+    assert choose_variant(VARIANTS, target) == VARIANTS[chosen]
+
+
+def test_a_size_that_no_precision_reaches_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"needs 6\.0 MB in the fewest bits, at most 5 MB was asked for"):
+        choose_variant(VARIANTS, Target(megabytes=5))
+
+
+LOOSE = {"sample": 8, "max_loss": 100.0, "min_agreement": 0.0, "min_cosine": 0.5, "max_new_tokens": 6}
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sprig_export.plans.choice.TRIAL_STEPS", 2)
+    monkeypatch.setattr("sprig_export.plans.planned.RECOVERY_STEPS", 3)
+
+
+def test_a_search_bundle_is_made_to_a_size(bert: Path, repository: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    recipe = Recipe("search", str(bert), "python", **LOOSE)
+    manifest = export_to_target(recipe, Target(megabytes=0.2), tmp_path / "bundle", repository, say=said.append)
+    assert sum(file.size for name, file in manifest.files.items() if "report" not in name) <= 0.2e6
+    report = json.loads((tmp_path / "bundle" / "report.json").read_text())
+    assert len(report["plans"]["considered"]) == 5
+    assert any(plan["kept"] is not None for plan in report["plans"]["considered"])
+    assert {(v["products"], v["tables"]) for v in report["variants"]} == {("float32",) * 2, ("int8",) * 2}
+    assert said[0].startswith("chosen: ")
+    assert report["plans"]["why"] in said[0]
+    vectors = Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def open_file(path): pass"])
+    assert vectors.shape == (1, manifest.dimensions)
+    again = read_recipe(tmp_path / "bundle" / "recipe.toml")
+    assert again.recovery_steps == 3
+    assert (again.products, again.tables) in {("float32", "float32"), ("int8", "int8")}
+
+
+def test_a_summary_bundle_is_made_to_a_speed(bart: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("summarize", str(bart), "python", **LOOSE)
+    export_to_target(recipe, Target(speed=0.01), tmp_path / "bundle", repository)
+    summary = Summarizer(open_bundle(tmp_path / "bundle"), 1).summarize(
+        "def open_file(path):\n    return path", "python"
+    )
+    assert summary.confidence <= 0
+
+
+def test_a_target_out_of_reach_is_named_with_what_can_be_had(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", **LOOSE)
+    with pytest.raises(
+        InvalidInput, match=r"no plan is at most 0\.001 MB: the smallest has 0\.\d MB \(0 of 2 layers\)"
+    ):
+        export_to_target(recipe, Target(megabytes=0.001), tmp_path / "bundle", repository)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_interrupted_search_measures_nothing_twice(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe, target = Recipe("search", str(bert), "python", **LOOSE), Target(speed=0.01)
+
+    def stop(stage: str) -> None:
+        if stage.startswith("try"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_to_target(recipe, target, tmp_path / "bundle", repository, stop)
+    (folder,) = tmp_path.iterdir()
+    before = json.loads((folder / "measured.json").read_text())
+    seen: list[str] = []
+    export_to_target(recipe, target, tmp_path / "bundle", repository, seen.append, resume=True)
+    after = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
+    assert {plan["name"]: plan["megabytes"] for plan in after} == {
+        name: found[0] for name, found in before.items() if "layers" in name
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_faster_plans_that_lose_too_much_give_way(bert: Path, repository: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    recipe = Recipe("search", str(bert), "python", **LOOSE | {"max_loss": -1000.0})
+    with pytest.raises(ValidationFailed, match="No bundle was written"):
+        export_to_target(recipe, Target(), tmp_path / "bundle", repository, say=said.append)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_without_code_only_python_can_be_learnt(bert: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "java", **LOOSE)
+    with pytest.raises(InvalidInput, match="an export for java needs code to learn from"):
+        export_to_target(recipe, Target(), tmp_path / "bundle")
+
+
+def test_stages_are_timed() -> None:
+    run = Run(lambda stage: None)
+    with run.stage("one") as facts:
+        facts["found"] = 1
+    assert run.stages[0]["found"] == 1

@@ -1,0 +1,117 @@
+"""Fewer output dimensions: the directions that are kept, and the map behind an encoder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.export.families import feeds_of, make_model
+from transformers import AutoTokenizer
+
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.graphs import build_unchecked
+from sprig_export.pipeline import export
+from sprig_export.projection import (
+    attach_projection,
+    make_projection,
+    output_width,
+    principal_directions,
+    read_projection,
+    write_projection,
+)
+from sprig_export.pruning.checkpoint import load_model
+from sprig_export.recipe import Recipe, whole_recipe
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.encoder import Encoder
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 6), st.integers(6, 12), st.integers(0, 1000))
+def test_vectors_of_few_directions_keep_their_products(rank: int, width: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    vectors = (draw.normal(size=(40, rank)) @ draw.normal(size=(rank, width))).astype(np.float32)
+    directions = principal_directions(vectors, rank).numpy()
+    assert directions.shape == (rank, width)
+    assert np.allclose(directions @ directions.T, np.eye(rank), atol=1e-4)
+    turned = vectors @ directions.T
+    assert np.allclose(turned @ turned.T, vectors @ vectors.T, rtol=1e-3, atol=1e-2 * width)
+
+
+@pytest.mark.parametrize("kept", [0, -1, 9])
+def test_impossible_counts_are_refused(kept: int) -> None:
+    with pytest.raises(InvalidInput, match="give 1 to 8"):
+        principal_directions(np.ones((4, 8), dtype=np.float32), kept)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_map_is_written_and_read_as_it_is(tmp_path: Path, bias: bool) -> None:
+    model, (feed,) = make_model("bert"), feeds_of("bert", 1)
+    torch.manual_seed(0)
+    plain = feed.run(model).last_hidden_state  # type: ignore[attr-defined]
+    own = make_projection(torch.randn(8, 32), torch.randn(8) if bias else None)
+    attach_projection(model, own)
+    assert output_width(model) == 8
+    assert torch.allclose(feed.run(model).last_hidden_state, own(plain))  # type: ignore[attr-defined]
+    write_projection(model, tmp_path)
+    read = read_projection(tmp_path)
+    assert read is not None
+    assert torch.equal(read.weight, own.weight)
+    assert (read.bias is None) == (not bias)
+
+
+def test_a_map_through_a_function_is_refused(tmp_path: Path) -> None:
+    model = make_model("bert")
+    attach_projection(model, make_projection(torch.eye(32)[:8]))
+    write_projection(model, tmp_path)
+    config = json.loads((tmp_path / "2_Dense" / "config.json").read_text())
+    tanh = config | {"activation_function": "torch.nn.modules.activation.Tanh"}
+    (tmp_path / "2_Dense" / "config.json").write_text(json.dumps(tanh))
+    with pytest.raises(InvalidInput, match=r"applies torch\.nn\.modules\.activation\.Tanh"):
+        read_projection(tmp_path)
+
+
+def test_a_damaged_map_is_named(tmp_path: Path) -> None:
+    (tmp_path / "2_Dense").mkdir()
+    with pytest.raises(InvalidInput, match=r"2_Dense.* is no dense layer that can be read"):
+        read_projection(tmp_path)
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_bundle_of_fewer_dimensions_gives_the_vectors_of_pytorch(
+    bert: Path, repository: Path, tmp_path: Path, layers: int
+) -> None:
+    recipe = Recipe("search", str(bert), "python", layers=layers, dimensions=16, recovery_steps=2)
+    recipe = replace(recipe, products="float32", tables="float32", max_loss=100.0, sample=8)
+    manifest = export(recipe, tmp_path / "bundle", calibrated_on=repository)
+    assert manifest.dimensions == 16
+    assert manifest.quality[next(iter(manifest.quality))]["cosine"] > 0.9999
+    assert Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def f(): pass"]).shape == (1, 16)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_model_that_has_a_map_already_keeps_it(bert: Path, tmp_path: Path, bias: bool) -> None:
+    """As models of sentence-transformers with a dense layer do."""
+    checkpoint = open_checkpoint(str(bert))
+    model, folder = load_model(checkpoint, "search"), tmp_path / "dense"
+    attach_projection(model, make_projection(torch.randn(8, 32), torch.randn(8) if bias else None))
+    folder.mkdir()
+    for path in bert.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    write_projection(model, folder)
+    dense = open_checkpoint(str(folder))
+    build_unchecked(whole_recipe(Recipe("search", str(folder), "python")), dense, tmp_path / "bundle")
+    texts = ["def open_file(list): return list", "close the socket"]
+    found = Encoder(open_bundle(tmp_path / "bundle"), 1).encode(texts)
+    expected = encode_with_torch(
+        load_model(dense, "search"), AutoTokenizer.from_pretrained(folder), texts, "mean", checkpoint.max_tokens
+    )
+    assert found.shape == (2, 8)
+    assert np.allclose(found, expected, atol=1e-5)
