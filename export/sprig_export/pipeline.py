@@ -160,7 +160,7 @@ def _prune(
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
         with run.stage("cut layers, heads and units, and recover") as facts:
             folders = work / "cut", work / "recovery"
-            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, whole=base)
+            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
     return checkpoint
 

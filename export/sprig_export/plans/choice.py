@@ -78,7 +78,7 @@ def choose_plan(
         def score() -> list[float]:
             short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / "trial"
             place.mkdir(exist_ok=True)
-            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {}, whole=base)
+            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {})
             try:
                 return [score_checkpoint(cut, recipe, examples)]
             finally:

@@ -85,13 +85,12 @@ def cut_checkpoint(
     state: Path,
     facts: dict[str, Any],
     choice: Choice = "fluctuation",
-    whole: Checkpoint | None = None,
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
     `output`.
 
     `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after; `choice` is by what
-    units and heads are chosen; `whole` is the model before its vocabulary was trimmed, from which search learns.
+    units and heads are chosen.
 
     Raises:
         InvalidInput: a family that cannot be pruned.
@@ -101,11 +100,9 @@ def cut_checkpoint(
         return _open(output, checkpoint)
     student = load_model(checkpoint, recipe.task, _TRAINED)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
-    teacher, original = copy.deepcopy(student), None
-    if recipe.task == "search" and whole is not None and whole.sha256 != checkpoint.sha256:
-        teacher, original = load_model(whole, recipe.task, _TRAINED), AutoTokenizer.from_pretrained(whole.folder)
+    teacher = copy.deepcopy(student)
     pairs = calibration.pairs[: _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)]
-    feeds = make_feeds(recipe.task, student, tokenizer, pairs, recipe.seed, original)
+    feeds = make_feeds(recipe.task, student, tokenizer, pairs, recipe.seed)
     shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
     with autocast(student):
         removed = cut(student, shape, feeds[:_OBSERVED], choice)
@@ -124,8 +121,7 @@ def _reduce_dimensions(
     student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
 ) -> None:
     """Both give vectors along the directions in which the teacher's are longest; the student may turn its own."""
-    theirs = [feed.original or feed for feed in feeds]
-    directions = principal_directions(vectors_of(teacher, theirs, pooling), kept)
+    directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
     for model in (teacher, student):
         own = projection_of(model)  # of a model that had a map already, both are one
         weight = directions if own is None else directions @ own.weight.detach()

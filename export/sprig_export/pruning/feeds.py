@@ -23,29 +23,20 @@ Pair = tuple[str, str]
 
 
 def make_feeds(
-    task: Task,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Pair],
-    seed: int,
-    original: PreTrainedTokenizerBase | None = None,
+    task: Task, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int
 ) -> list[Feed]:
     """Batches of about 4,096 tokens, in an order drawn with `seed`.
 
-    For search, code and prose are texts of the same kind, in batches of their own; `original` is the tokenizer of the
-    unpruned model, whose tokens the batches then hold as well. For summaries, code is what the
+    For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
     encoder reads and prose what the decoder is to write; a decoder-only model reads both as one text.
     """
     generator = np.random.default_rng(seed)
     if task == "search":
-        feeds = []
-        for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS)):
-            texts = [pair[side] for pair in pairs]
-            own = _tokenize(tokenizer, texts, most)
-            theirs = _tokenize(original, texts, most) if original is not None else own
-            for rows in _batches(own, generator):
-                whole = Feed(*_pad(theirs, rows)) if original is not None else None
-                feeds.append(Feed(*_pad(own, rows), original=whole))
+        code, prose = (
+            _tokenize(tokenizer, [pair[side] for pair in pairs], most)
+            for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS))
+        )
+        feeds = [Feed(*_pad(side, rows)) for side in (code, prose) for rows in _batches(side, generator)]
     elif not model.config.is_encoder_decoder:
         prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], _CODE_TOKENS)
         answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]

@@ -1,7 +1,8 @@
 """A pruned model learns from the one it was cut from: a short distillation on the language's own text.
 
-Search: the vectors are to point where the unpruned model's point, and to rank each other as its do. Summaries: the
-decoder is to expect the tokens that the unpruned one expects. Targets need no labels, so that any code will do.
+Search: vectors are to point where the unpruned model's point, and to rank each other as its do; the states that they are
+pooled of are to point where its do. Summaries: the decoder is to expect the tokens that the unpruned one expects.
+Targets need no labels, so that any code will do.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def recover(
 
     Args:
         student: the pruned model.
-        teacher: the model that it was cut from; of the same vocabulary, or the batches hold their `original` too.
+        teacher: the model that it was cut from, of the same vocabulary.
         feeds: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
             again.
         schedule: how long and how fast.
@@ -89,14 +90,12 @@ class _Recovery(Run[Feed]):
 
     def loss(self, batch: Feed) -> Tensor:
         with torch.no_grad():
-            original = batch.original or batch
-            wanted = original.run(self.teacher)
+            wanted = batch.run(self.teacher)
         given = batch.run(self.student)
         if not hasattr(given, "logits"):
-            return vector_loss(
-                pool(given.last_hidden_state, batch.mask, self.pooling),  # type: ignore[attr-defined]
-                pool(wanted.last_hidden_state, original.mask, self.pooling),  # type: ignore[attr-defined]
-            )
+            states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
+            vectors = [pool(each, batch.mask, self.pooling) for each in states]
+            return vector_loss(vectors[0], vectors[1]) + state_loss(states[0], states[1], batch.mask)
         own = batch.mask if batch.targets is None else batch.target_mask
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
@@ -122,6 +121,14 @@ def vector_loss(given: Tensor, wanted: Tensor) -> Tensor:
     own = torch.eye(len(given), dtype=torch.bool, device=given.device)
     ranked = [((vectors @ vectors.T).float() / _TEMPERATURE).masked_fill(own, -1e4) for vectors in (given, wanted)]
     return apart + token_loss(ranked[0], ranked[1])
+
+
+def state_loss(given: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """How far the states of tokens [n, tokens, d] point from where they should, where the mask is 1: a scalar.
+
+    Every token is a lesson of its own, while the vectors that are pooled of them are few.
+    """
+    return 1.0 - functional.cosine_similarity(given.float(), wanted.float(), dim=-1)[mask.bool()].mean()
 
 
 def token_loss(given: Tensor, wanted: Tensor) -> Tensor:

@@ -26,8 +26,6 @@ class Feed:
     mask: Tensor
     targets: Tensor | None = None
     target_mask: Tensor | None = None
-    original: Feed | None = None
-    """The same texts in the tokens of the unpruned model, where its vocabulary is another one."""
 
     def run(self, model: PreTrainedModel) -> object:
         """The model's outputs on this batch."""
