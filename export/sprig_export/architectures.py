@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
 
+from sprig_export.checkpoints import DECODER_ONLY
 from sprig_server.errors import InvalidInput
 
 
@@ -70,15 +71,9 @@ def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedMod
         raise InvalidInput(
             f'the model "{folder}" is of the family {family}: summaries are exported from {", ".join(_FAMILIES)}'
         )
-    of_two_halves = _FAMILIES[family].cross_attention is not None
-    kind = AutoModelForSeq2SeqLM if of_two_halves else AutoModelForCausalLM
+    kind = AutoModelForCausalLM if family in DECODER_ONLY else AutoModelForSeq2SeqLM
     model: PreTrainedModel = kind.from_pretrained(folder, torch_dtype=torch.float32, attn_implementation=attention)
     return model.eval()
-
-
-def is_decoder_only(family: str) -> bool:
-    """Whether models of a family (`model_type`) write by going on with a prompt."""
-    return family in _FAMILIES and _FAMILIES[family].cross_attention is None
 
 
 def decoder_shape(model: PreTrainedModel) -> DecoderShape:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sprig_export.architectures import is_decoder_only
 from sprig_server.errors import InvalidInput
+
+DECODER_ONLY = ("llama", "qwen2", "gemma", "gpt2")
+"""The families (`model_type`) that write by going on with a prompt."""
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
@@ -34,7 +36,7 @@ class Checkpoint:
     @property
     def decoder_only(self) -> bool:
         """Whether the model writes by going on with a prompt."""
-        return is_decoder_only(self.config.get("model_type", ""))
+        return self.config.get("model_type") in DECODER_ONLY
 
     @property
     def pooling(self) -> str:

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from transformers import AutoTokenizer
-
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.samples import Example
 from sprig_server.bundle.manifest import FILE_NAME
@@ -89,6 +87,7 @@ def _bundle_work(folder: Path, task: Task) -> Work:
 
 def _torch_work(folder: Path, task: Task) -> Work:
     import torch
+    from transformers import AutoTokenizer
 
     from sprig_export.evaluate.search import encode_with_torch
     from sprig_export.evaluate.summaries import summarize_with_torch

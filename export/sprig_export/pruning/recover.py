@@ -1,7 +1,7 @@
 """A pruned model learns from the one it was cut from: a short distillation on the language's own text.
 
-Search: vectors are to point where the unpruned model's point, and to rank each other as its do; the states that they are
-pooled of are to point where its do. Summaries: the decoder is to expect the tokens that the unpruned one expects.
+Search: vectors are to point where the unpruned model's point, and to rank each other as its do; the states that
+they are pooled of are to point where its do. Summaries: the decoder is to expect the tokens that the unpruned one does.
 Targets need no labels, so that any code will do.
 """
 
