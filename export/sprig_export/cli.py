@@ -59,7 +59,8 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.data and not arguments.recipe:
         raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
     logging.getLogger("sprig_export.train").setLevel(logging.WARNING)  # its progress is a bar here
-    with console.status("") as status:
+    explained = import_module("sprig_export.failures").explained
+    with explained(arguments.output), console.status("") as status:
 
         def announce(stage: str) -> None:
             status.update(stage)

@@ -15,7 +15,7 @@ import torch
 from onnxruntime.quantization import quantize_dynamic
 from transformers import AutoModel, AutoTokenizer
 
-from sprig_export.architectures import load_encoder_decoder
+from sprig_export.architectures import load_summarizer
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
@@ -94,7 +94,7 @@ def test_a_summary_bundle_writes_as_the_model_does(
     summary_bundle: Path, encoder_decoder: Path, examples: list[Example]
 ):
     summarizer = Summarizer(open_bundle(summary_bundle), threads=1)
-    model, tokenizer = load_encoder_decoder(encoder_decoder), AutoTokenizer.from_pretrained(encoder_decoder)
+    model, tokenizer = load_summarizer(encoder_decoder), AutoTokenizer.from_pretrained(encoder_decoder)
     pairs = [(example.code, "python") for example in examples[:8]]
     expected = summarize_with_torch(model, tokenizer, pairs, 256, 8)
     found = [summarizer.summarize(code, language, beams=1) for code, language in pairs]
@@ -112,7 +112,7 @@ def test_more_beams_never_score_lower_on_average(summary_bundle: Path, examples:
 
 def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_path: Path):
     encoder, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
-    model = load_encoder_decoder(encoder_decoder)
+    model = load_summarizer(encoder_decoder)
     draw = np.random.default_rng(0)
     size = model.config.vocab_size
     ids, target = draw.integers(4, size, (3, 20)), draw.integers(4, size, (3, 6))
@@ -127,7 +127,7 @@ def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_p
 
 def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path, tmp_path: Path):
     _, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
-    model = load_encoder_decoder(encoder_decoder)
+    model = load_summarizer(encoder_decoder)
     v, d = model.get_input_embeddings().weight.shape
     small, graph = tmp_path / "small.onnx", onnx.load(decoder).graph
     quantize_dynamic(decoder, small, per_channel=True, op_types_to_quantize=["MatMul"])
@@ -204,7 +204,9 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path):
 
 
 def test_an_architecture_that_is_not_known_is_named(bert: Path, examples: list[Example], tmp_path: Path):
-    with pytest.raises(InvalidInput, match="is of the family bert: summaries are exported from t5 and bart"):
+    with pytest.raises(
+        InvalidInput, match="is of the family bert: summaries are exported from t5, bart, llama, qwen2, gemma, gpt2"
+    ):
         export(replace(SUMMARIZE, model=str(bert)), tmp_path / "bundle", examples)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from sprig_export.checkpoints import Checkpoint
@@ -50,10 +51,16 @@ class Quality:
 
 def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> float:
     """A model's MRR or greedy BLEU-4 on a sample, in PyTorch."""
+    return float(score_examples(checkpoint, recipe, sample).mean())
+
+
+def score_examples(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> NDArray[np.float64]:
+    """The reciprocal rank of each function of a sample among them, or the BLEU-4 of its greedy summary: float64 [n]."""
     if recipe.task == "search":
         code, queries = vectors_of_examples(checkpoint, sample)
-        return float(reciprocal_ranks(queries, code, range(len(sample))).mean())
-    return score_summaries(_summaries(checkpoint, recipe, sample), [example.text for example in sample])["bleu"]
+        return reciprocal_ranks(queries, code, range(len(sample)))
+    written = _summaries(checkpoint, recipe, sample)
+    return np.array([sentence_bleu(s, e.text) for s, e in zip(written, sample, strict=True)])
 
 
 def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> float:

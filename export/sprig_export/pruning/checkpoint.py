@@ -17,6 +17,7 @@ from sprig_export.architectures import load_summarizer
 from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.failures import readable
 from sprig_export.projection import (
     attach_projection,
     make_projection,
@@ -44,12 +45,13 @@ def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None)
     """A checkpoint's model in float32, in evaluation mode; `attention` is how it computes it, None as it likes best.
 
     Raises:
-        InvalidInput: the model is of a family that the task does not know.
+        InvalidInput: the model is of a family that the task does not know, or its weights are damaged.
     """
-    if task == "summarize":
-        return load_summarizer(checkpoint.folder, attention)
-    own = {"torch_dtype": torch.float32, "attn_implementation": attention}
-    model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, **own)
+    with readable(checkpoint.folder):
+        if task == "summarize":
+            return load_summarizer(checkpoint.folder, attention)
+        own = {"torch_dtype": torch.float32, "attn_implementation": attention}
+        model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, **own)
     projection = read_projection(checkpoint.folder)
     if projection is not None:
         attach_projection(model, projection)

@@ -1,4 +1,4 @@
-"""Four kinds of charts as inline SVG: dots with intervals, lines over a threshold, curves, and heat maps.
+"""Five kinds of charts as inline SVG: dots with intervals, lines over a threshold, curves, scatter, and heat maps.
 
 Colours come from the classes of the page.
 """
@@ -162,6 +162,56 @@ def curves(
             parts.append(
                 f'<circle class="dot {classes[name]}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>'
             )
+    return _svg(label, _CURVES_WIDTH, _CURVES_HEIGHT, parts)
+
+
+def scatter(
+    label: str,
+    dots: Mapping[str, Sequence[tuple[float, float, str]]],
+    line: Sequence[tuple[float, float]],
+    classes: Mapping[str, str],
+    mark: float,
+    across: str,
+) -> str:
+    """Named dots over a logarithmic axis, the best of them joined, with a broken line at the height `mark`.
+
+    Args:
+        dots: (across, upwards, name) of each dot by group; across is above 0.
+        line: (across, upwards) of the points that are joined, in their order.
+        classes: the CSS class of each group.
+        across: what the axis below shows.
+    """
+    places = sorted({x for group in dots.values() for x, _, _ in group})
+    heights = [y for group in dots.values() for _, y, _ in group] + [mark]
+    start, end, low, high = math.log10(places[0]), math.log10(places[-1]), min(heights), max(heights)
+    width, height = _CURVES_WIDTH - 2 * _CURVES_MARGIN, _CURVES_HEIGHT - 2 * _CURVES_MARGIN
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        up = (y - low) / ((high - low) or 1)
+        return (
+            _CURVES_MARGIN + width * (math.log10(x) - start) / ((end - start) or 1),
+            _CURVES_MARGIN + height * (1 - up),
+        )
+
+    parts = []
+    for step in range(5):
+        value = low + step * (high - low) / 4
+        _, y = place(places[0], value)
+        parts.append(_line("grid", _CURVES_MARGIN, y, _CURVES_MARGIN + width, y))
+        parts.append(_text("axis", _CURVES_MARGIN - 6, y + 4, f"{value:.3g}", "end"))
+    for x in _ticks(places, True):
+        parts.append(_text("axis", place(x, low)[0], _CURVES_HEIGHT - _CURVES_MARGIN + 18, f"{x:,.3g}", "middle"))
+    parts.append(_text("axis", _CURVES_MARGIN + width, _CURVES_HEIGHT - 8, across, "end"))
+    _, y = place(places[0], mark)
+    parts.append(_line("mark", _CURVES_MARGIN, y, _CURVES_MARGIN + width, y))
+    path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
+    parts.append(f'<polyline class="line {next(iter(classes.values()))}" points="{path}"/>')
+    for group, members in dots.items():
+        for x, y, name in members:
+            left, top = place(x, y)
+            title = escape(f"{name}, {group}: {y:.3f} at {x:.3g} {across}")
+            where = f'class="dot {classes[group]}" cx="{left:.1f}" cy="{top:.1f}" r="4"'
+            parts.append(f"<circle {where}><title>{title}</title></circle>")
     return _svg(label, _CURVES_WIDTH, _CURVES_HEIGHT, parts)
 
 

@@ -1,0 +1,239 @@
+"""What pruning costs and keeps: every table of docs/pruning.md, measured and written there.
+
+    python benchmarks/export.py --corpora DIR --output DIR [--document docs/pruning.md]
+
+CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are plans beside magnitude and
+random pruning, for both tasks; sub-models calibrated on one language and read on another; what the base models know.
+Each measurement leaves a report.json and a report.html in OUTPUT and is not repeated where they are there already. The
+table of the built-in bundles is made of the reports inside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sprig_export.analysis import command as analysis
+from sprig_export.analysis.words import Plan
+from sprig_export.comparison.experiment import LANGUAGES, Experiment, compare_languages
+from sprig_export.comparison.page import render_comparison
+from sprig_export.plans.front_page import render_front
+from sprig_export.plans.pareto import measure_front
+from sprig_export.recipe import Recipe
+from sprig_export.stage import Run
+from sprig_server.bundle.store import BUILT_IN
+from sprig_server.types import Task
+
+MODELS: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
+FRONTS = {
+    "search": Recipe(
+        "search", MODELS["search"], "python", vocabulary=10240, tables="int4", recovery_steps=60, sample=300
+    ),
+    "summarize": Recipe(
+        "summarize", MODELS["summarize"], "python", vocabulary=5120, tables="int4", recovery_steps=60, sample=60
+    ),
+}
+COMPARED = {"search": 150, "summarize": 40}  # functions of each language
+WORDS = 400  # of each class, in an analysis
+
+
+def main() -> None:
+    """Measure what is missing, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpora", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--document", type=Path, default=Path("docs/pruning.md"), metavar="FILE")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="such as plans-search or analyze")
+    arguments = parser.parse_args()
+    console = Console(stderr=True, highlight=False)
+    for name, measure in measurements(arguments.corpora, console).items():
+        folder = arguments.output / name
+        if (folder / "report.html").is_file() or (arguments.only and not name.startswith(tuple(arguments.only))):
+            continue
+        console.print(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        measure(folder)
+    text = arguments.document.read_text(encoding="utf-8")
+    for name, table in tables(arguments.output):
+        text = replace_table(text, name, table)
+    arguments.document.write_text(text, encoding="utf-8")
+    console.print(f"wrote {arguments.document}")
+
+
+def measurements(corpora: Path, console: Console) -> dict[str, Callable[[Path], None]]:
+    """Everything to measure, by the name of its folder."""
+    run = Run(lambda stage: console.print(f"  {stage}", markup=False))
+
+    def front(task: Task) -> Callable[[Path], None]:
+        def measure(folder: Path) -> None:
+            found = measure_front(FRONTS[task], corpora / "python.parquet", folder, run)
+            (folder / "report.html").write_text(render_front(found), encoding="utf-8")
+
+        return measure
+
+    def comparison(task: Task) -> Callable[[Path], None]:
+        def measure(folder: Path) -> None:
+            plan = Experiment(task, MODELS[task], corpora, (0.3, 0.5), COMPARED[task])
+            found = compare_languages(plan, folder, run.announce)
+            (folder / "report.html").write_text(render_comparison(found), encoding="utf-8")
+
+        return measure
+
+    def analyze(task: Task, language: str) -> Callable[[Path], None]:
+        plan = Plan(MODELS[task], language, corpora / f"{language}.parquet", WORDS, 0)
+        return lambda folder: analysis.run(plan, folder, console)
+
+    tasks: tuple[Task, ...] = ("search", "summarize")
+    return {
+        **{f"plans-{task}": front(task) for task in tasks},
+        **{f"compare-{task}": comparison(task) for task in tasks},
+        **{f"analyze-{task}-{language}": analyze(task, language) for task in tasks for language in LANGUAGES},
+    }
+
+
+def tables(output: Path) -> Iterator[tuple[str, str]]:
+    """The tables of what was measured, with the names that the document knows them by."""
+    yield "bundles", bundle_table()
+    for task in MODELS:
+        if (found := read(output / f"plans-{task}")) is not None:
+            yield f"plans-{task}", front_table(found)
+        if (found := read(output / f"compare-{task}")) is not None:
+            yield f"compare-{task}", "\n\n".join(comparison_table(level, found) for level in found["levels"])
+    analyses = [found for path in sorted(output.glob("analyze-*")) if (found := read(path)) is not None]
+    if analyses:
+        yield "analyze", analysis_table(analyses, read(output / "plans-search"))
+
+
+def bundle_table() -> str:
+    """The built-in bundles beside their bases, each measured in the run that made it."""
+    head = ["bundle", "left", "MB", "quality", "base", "kept", "times ONNX Runtime, 32 bits", "times PyTorch"]
+    rows = []
+    for path in sorted(BUILT_IN.glob("*/report.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        compared, recipe = report["compared"], report["recipe"]
+        metric = "MRR" if recipe["task"] == "search" else "BLEU-4"
+        quality, size = compared[metric], compared["megabytes (before: weights of 32 bits)"]["after"]
+        timed = {name.rpartition(" before in ")[2]: found for name, found in compared.items() if " before in " in name}
+        speeds = {runtime: found["after"] / found["before"] for runtime, found in timed.items()}
+        rows.append(
+            [
+                path.parent.name,
+                what_is_left(recipe),
+                f"{size:.1f}",
+                f"{metric} {quality['after']:.3f}",
+                f"{quality['before']:.3f}",
+                f"{quality['after'] / quality['before']:.1%}",
+                *(f"{speeds[name]:.1f}" if name in speeds else "" for name in ("ONNX Runtime, 32 bits", "PyTorch")),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def what_is_left(recipe: dict[str, Any]) -> str:
+    """The plan of a recipe in few words."""
+    layers = [f"{recipe[name]}" for name in ("layers", "decoder_layers") if recipe.get(name, -1) >= 0]
+    parts = [f"{' + '.join(layers)} layers"] if layers else ["all layers"]
+    parts += [f"{recipe[name]:.0%} of {name}" for name in ("units", "heads") if recipe.get(name, 1.0) < 1.0]
+    parts += [f"{recipe['vocabulary']:,} entries"] if recipe.get("vocabulary") else []
+    return ", ".join(parts + ([f"{recipe['dimensions']} dimensions"] if recipe.get("dimensions") else []))
+
+
+def front_table(front: dict[str, Any]) -> str:
+    """All plans of one model."""
+    head = ["left", "chosen by", "MB", "times as fast", front["metric"], "95 % interval", "kept"]
+    rows = [
+        [
+            point["name"],
+            point["choice"],
+            f"{point['megabytes']:.1f}",
+            f"{point['speed']:.1f}",
+            f"{point['score']:.3f}",
+            f"{point['low']:.3f} to {point['high']:.3f}",
+            f"{point['score'] / front['whole']:.1%}",
+        ]
+        for point in front["points"]
+    ]
+    said = f"Whole model {front['whole']:.3f} on {front['data']}; {front['steps']} steps of recovery"
+    return f"{said}, seed {front['seed']}.\n\n{markdown(head, rows)}"
+
+
+def comparison_table(level: dict[str, Any], comparison: dict[str, Any]) -> str:
+    """What is kept of each language by the calibration of each, and how far the masks are apart."""
+    advantage, languages = level["advantage"], list(comparison["whole"])
+    distances = level["distances"]
+    rows = [
+        [name, *(f"{kept[language]:.1%}" for language in languages)]
+        + [f"{distances[name][other]:.3f}" if other != name else "" for other in languages]
+        for name, kept in level["kept"].items()
+    ]
+    head = ["calibrated on", *(f"kept on {name}" for name in languages), *(f"masks from {name}" for name in languages)]
+    whole = " / ".join(f"{value:.3f}" for value in comparison["whole"].values())
+    said = (
+        f"{level['sparsity']:.0%} pruned, {comparison['metric']} on {comparison['functions']} functions a language "
+        f"(whole model {whole}), seed {comparison['seed']}: matched against mismatched {advantage['mean']:+.3f} "
+        f"({advantage['low']:+.3f} to {advantage['high']:+.3f})."
+    )
+    return f"{said}\n\n{markdown(head, rows)}"
+
+
+def analysis_table(analyses: Sequence[dict[str, Any]], front: dict[str, Any] | None) -> str:
+    """What the bases know, and what following the proposals costs where plans of as many layers were measured."""
+    head = ["model", "language", "accuracy", "control", "random weights", "features enough", "layers enough (1 %)"]
+    head += ["MRR kept with these", "directions for 95 %", "concepts confirmed"]
+    kept = {point["name"]: point["score"] / front["whole"] for point in front["points"]} if front else {}
+    rows = []
+    for found in analyses:
+        proposal, subject, base = found["proposal"], found["subject"], found["baselines"]
+        layers = proposal["layers"][0]["layers"]
+        followed = kept.get(f"{layers} of {subject['layers']} layers") if "search" in subject["name"] else None
+        confirmed = [ablation["label"] for ablation in found["ablations"] if ablation["confirmed"]]
+        features = (subject["layers"] + 1) * subject["width"]
+        rows.append(
+            [
+                subject["name"],
+                found["data"]["language"],
+                f"{found['full']['test']:.1%}",
+                f"{base['control']:.1%}",
+                f"{base['untrained']['test']:.1%}",
+                f"{len(found['minimal']['neurons'])} of {features}",
+                f"{layers} of {subject['layers']}",
+                f"{followed:.1%}" if followed is not None else "",
+                f"{proposal['principal_dimensions']} of {proposal['of_dimensions']}",
+                f"{len(confirmed)} of {len(found['ablations'])}" + (f": {', '.join(confirmed)}" if confirmed else ""),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The report in a folder; None where there is none."""
+    path = folder / "report.json"
+    return json.loads(path.read_text(encoding="utf-8")) if (folder / "report.html").is_file() else None
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def replace_table(text: str, name: str, table: str) -> str:
+    """The text with what stands between the marks of a name replaced.
+
+    Raises:
+        SystemExit: the text has no such marks.
+    """
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if not marks.search(text):
+        raise SystemExit(f"the document has no marks <!-- {name} --> and <!-- /{name} --> to write between")
+    return marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What can go wrong outside of Sprig during an export, as one clear sentence each."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sprig_server.errors import InvalidInput, SprigError
+
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad allocation",
+    "std::bad_alloc",
+)
+
+
+@contextmanager
+def explained(output: Path) -> Iterator[None]:
+    """Say what a full disk or too little memory means for the export to `output`.
+
+    Raises:
+        SprigError: the disk is full, or the memory does not suffice; nothing was written to `output`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SprigError(
+            f'the disk of "{output.resolve().parent}" is full: free some space, or give another --output; --resume '
+            "goes on with what is done"
+        ) from None
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(reason in text for reason in _NO_MEMORY):
+            raise
+        raise SprigError(
+            "the memory of this machine does not suffice for the model: close other programs, or export a smaller "
+            "one; --resume goes on with what is done"
+        ) from None
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Say that a model's weights are damaged, or do not fit its configuration.
+
+    Raises:
+        InvalidInput: loading failed for one of these reasons.
+    """
+    try:
+        yield
+    except (InvalidInput, MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # safetensors, pickle, zipfile and transformers all raise their own types
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidInput(f'the model in "{folder}" cannot be loaded ({reason}): fetch it again') from None

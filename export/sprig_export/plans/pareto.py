@@ -1,0 +1,144 @@
+"""Quality against cost: plans measured one by one, next to the same shapes by magnitude and at random."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sprig_export.calibration import read_calibration
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.evaluate.export_quality import score_examples
+from sprig_export.evaluate.search import bootstrap_interval
+from sprig_export.graphs import prompt_for
+from sprig_export.plans.costs import measure_cost, measure_whole
+from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
+from sprig_export.pruning.shape import Choice
+from sprig_export.recipe import Recipe
+from sprig_export.stage import Run
+
+_SPEED_SAMPLE = 64
+_RIVALS: tuple[Choice, ...] = ("magnitude", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A plan that was measured.
+
+    Attributes:
+        name: what is left of the model.
+        choice: by what units and heads were chosen; plans that take out whole layers have one choice.
+        megabytes: of the bundle.
+        rate: functions a second, or tokens of summaries.
+        speed: how many times as fast as the whole model in ONNX Runtime with 32 bits.
+        score: the mean MRR or BLEU-4 of the pruned model after its recovery, before quantization.
+        low, high: the 95 % bootstrap interval of `score`.
+    """
+
+    name: str
+    choice: Choice
+    megabytes: float
+    rate: float
+    speed: float
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """All plans of one model and language, and the whole model's score, with what they were measured on."""
+
+    task: str
+    model: str
+    language: str
+    metric: str
+    data: str
+    steps: int
+    seed: int
+    whole: float
+    points: tuple[Point, ...]
+
+
+def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front:
+    """Measure every plan for a model, after a recovery of the recipe's length.
+
+    What was measured stays in `output`, so that an interrupted measurement goes on.
+
+    Args:
+        recipe: task, model, language, vocabulary, bits, `recovery_steps`, `sample`, `seed`.
+        corpus: the language's corpus, or a folder of code.
+
+    Raises:
+        InvalidInput: the model or the corpus cannot be used.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    base = open_checkpoint(recipe.model)
+    wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+    calibration = read_calibration(corpus, *wanted, prompt_for(base, recipe))
+    work = output / "work"
+    work.mkdir(exist_ok=True)
+    trimmed = trim_checkpoint(base, recipe, calibration, work / "trimmed", {}) if recipe.vocabulary else base
+    model, speeds = load_model(trimmed, recipe.task), calibration.trials[:_SPEED_SAMPLE]
+    noted = _read(output / "points.json")
+    with run.stage("the whole model"):
+        whole = noted.get("whole") or {
+            "score": float(score_examples(base, recipe, calibration.examples).mean()),
+            "rate": measure_whole(recipe, base, speeds, work / "whole"),
+        }
+        _write(noted | {"whole": whole}, output / "points.json")
+    points = []
+    for plan in list_plans(recipe, model):
+        name = describe_plan(plan, model)
+        narrowed = plan.units < 1.0 or plan.heads < 1.0
+        for choice in ("fluctuation", *(_RIVALS if narrowed else ())):
+            key = f"{name}, {choice}"
+            with run.stage(key):
+                noted = _read(output / "points.json")
+                if key not in noted:
+                    size, rate = measure_cost(plan, trimmed, calibration, speeds, work / "cost")
+                    place = work / "cut"
+                    shutil.rmtree(place, ignore_errors=True)
+                    place.mkdir()
+                    cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
+                    scores = score_examples(cut, recipe, calibration.examples)
+                    low, high = bootstrap_interval(scores, recipe.seed)
+                    found = Point(name, choice, size, rate, rate / whole["rate"], float(scores.mean()), low, high)
+                    noted[key] = asdict(found)
+                    _write(noted, output / "points.json")
+                points.append(Point(**noted[key]))
+    shutil.rmtree(work)
+    metric = "MRR" if recipe.task == "search" else "BLEU-4"
+    named = recipe.task, base.name, recipe.language, metric, calibration.name
+    front = Front(*named, recipe.recovery_steps, recipe.seed, whole["score"], tuple(points))
+    _write(asdict(front), output / "report.json")
+    return front
+
+
+def best_points(points: Sequence[Point]) -> list[Point]:
+    """The points that no other one beats in both speed and score, fastest first."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.speed, -p.score)):
+        if not best or point.score > best[-1].score:
+            best.append(point)
+    return best
+
+
+def read_front(path: Path) -> Front:
+    """What `measure_front` wrote to a `report.json`."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Front(**{**found, "points": tuple(Point(**point) for point in found["points"])})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _write(content: object, path: Path) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)

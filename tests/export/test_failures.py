@@ -1,0 +1,97 @@
+"""What goes wrong outside of Sprig is said in a sentence, and nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.failures import explained
+from sprig_export.pruning.checkpoint import load_model
+from sprig_server.errors import InvalidInput, SprigError
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(tmp_path: Path, error: int) -> None:
+    with pytest.raises(SprigError, match=r"the disk of .* is full: free some space"), explained(tmp_path / "bundle"):
+        raise OSError(error, "no space")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_too_little_memory_is_named(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(SprigError, match="memory of this machine does not suffice"), explained(tmp_path / "bundle"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), RuntimeError("shapes differ"), KeyError("x")])
+def test_other_errors_are_not_dressed_up(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, explained(tmp_path / "bundle"):
+        raise error
+    assert caught.value is error
+
+
+def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sprig_server", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def check_refused(found: subprocess.CompletedProcess[str], said: str, folder: Path) -> None:
+    told = " ".join(found.stderr.split())
+    assert found.returncode == 2, told
+    assert said in told
+    assert "Traceback" not in told
+    assert not (folder / "bundle").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "no weights at all"])
+def test_a_damaged_checkpoint_is_named(bert: Path, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2] if damage == "cut off" else b"<html>404")
+    with pytest.raises(InvalidInput, match=r"cannot be loaded \(.*\): fetch it again"):
+        load_model(open_checkpoint(str(folder)), "search")
+
+
+def test_a_damaged_checkpoint_ends_the_command_with_a_sentence(bert: Path, repository: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    (folder / "model.safetensors").write_bytes(b"\0" * 100)
+    options = ["--task", "search", "--language", "python", "--calibration", str(repository)]
+    found = run("export", *options, "--model", str(folder), "--output", str(tmp_path / "bundle"))
+    check_refused(found, "cannot be loaded", tmp_path)
+
+
+def test_a_model_without_a_fast_tokenizer_is_named(bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(InvalidInput, match="has no fast tokenizer"):
+        open_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--target-size", "-3"], "--target-size -3 cannot be reached"),
+        (["--target-speed", "0"], "--target-speed 0 cannot be reached"),
+        (["--target-size", "3", "--recipe", "r.toml"], "a recipe says what is taken out"),
+        (["--data", "some.jsonl"], "--data goes with --recipe"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(bert: Path, tmp_path: Path, options: list[str], said: str) -> None:
+    (tmp_path / "r.toml").write_text(f'task = "search"\nlanguage = "python"\nmodel = "{bert}"\n')
+    words = ["--task", "search", "--language", "python", "--model", str(bert), "--output", "bundle"]
+    check_refused(run("export", *words, *options, cwd=tmp_path), said, tmp_path)
