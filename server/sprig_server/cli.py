@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        metavar="DIR",
-        help="use this bundle before the built-in ones",
+        metavar="DIR_OR_NAME",
+        help="use this bundle before the built-in ones; search-LANGUAGE-tiny is a smaller and faster one",
     )
     shared.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
     workspace = argparse.ArgumentParser(add_help=False)

@@ -204,9 +204,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path):
 
 
 def test_an_architecture_that_is_not_known_is_named(bert: Path, examples: list[Example], tmp_path: Path):
-    with pytest.raises(
-        InvalidInput, match="is of the family bert: summaries are exported from t5, bart, llama, qwen2, gemma, gpt2"
-    ):
+    with pytest.raises(InvalidInput, match="is of the family bert: summaries are exported from t5, bart, llama"):
         export(replace(SUMMARIZE, model=str(bert)), tmp_path / "bundle", examples)
 
 

@@ -19,7 +19,7 @@ from sprig_export.train.encoding import pool
 from sprig_server.errors import InvalidInput
 
 WIDTHS = [(1536, 0.5, 768), (1536, 0.3, 448), (1536, 1.0, 1536), (1536, 0.001, 32), (20, 0.5, 10)]
-SPREAD = [(6, 3, (0, 2, 5)), (6, 2, (0, 5)), (6, 1, (0,)), (6, 6, tuple(range(6))), (6, 0, ())]
+SPREAD = [(6, 3, (0, 2, 5)), (6, 2, (0, 5)), (6, 1, (5,)), (6, 6, tuple(range(6))), (6, 0, ())]
 
 
 @pytest.mark.parametrize(("width", "share", "units"), WIDTHS)

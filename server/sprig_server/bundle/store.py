@@ -60,6 +60,17 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, parse_manifest(text, path))
 
 
+def find_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, or the built-in one of that name.
+
+    Raises:
+        InvalidBundle: neither of them, or a manifest that this version cannot read.
+    """
+    built_in = BUILT_IN / folder.name
+    named = len(folder.parts) == 1 and not folder.exists() and (built_in / FILE_NAME).is_file()
+    return open_bundle(built_in if named else folder)
+
+
 def built_in_bundles() -> tuple[Bundle, ...]:
     """The bundles that come with Sprig, sorted by name."""
     folders = sorted(path.parent for path in BUILT_IN.glob(f"*/{FILE_NAME}"))
