@@ -56,6 +56,8 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     target = import_module("sprig_export.plans.target").Target(arguments.target_size, arguments.target_speed)
     if arguments.recipe and target.named:
         raise InvalidInput("a recipe says what is taken out: leave --target-size and --target-speed, or --recipe, out")
+    if arguments.recipe and arguments.analysis:
+        raise InvalidInput("a recipe says what is taken out: leave --analysis or --recipe out")
     if arguments.data and not arguments.recipe:
         raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
     logging.getLogger("sprig_export.train").setLevel(logging.WARNING)  # its progress is a bar here
@@ -80,6 +82,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
                 announce,
                 lambda sentence: console.print(sentence, markup=False),
                 arguments.resume,
+                arguments.analysis,
             )
     size = sum(file.size for file in manifest.files.values()) / 1e6
     console.print(f"wrote {arguments.output}: {size:.1f} MB; {arguments.output / 'report.html'} shows it", markup=False)
@@ -175,6 +178,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="the best bundle of at least X times the model's speed in ONNX Runtime (default: the fastest that loses "
         "no more than --max-loss)",
+    )
+    export.add_argument(
+        "--analysis", type=Path, metavar="FILE", help="the report.json of sprig analyze: its proposal is tried as well"
     )
     export.add_argument("--max-loss", type=float, metavar="PCT", help="per cent of quality it may lose (default: 5)")
     export.add_argument("--recipe", type=Path, metavar="FILE", help="what to take out, for full control")

@@ -30,9 +30,9 @@ class HoverSettings:
 class Settings:
     """What a user can set, in editors under `sprig.` in camelCase.
 
-    `bundles` are folders of own bundles or names of built-in ones, which come before the others; `threads` bounds the CPU threads of one
-    inference (0: half of the processors, at most 4); `index` turns indexing of the workspace on; `limit` is how many
-    hits `workspace/symbol` gives.
+    `bundles` are folders of own bundles or names of built-in ones, which come before the others; `threads` bounds the
+    CPU threads of one inference (0: half of the processors, at most 4); `index` turns indexing of the workspace on;
+    `limit` is how many hits `workspace/symbol` gives.
     """
 
     bundles: tuple[str, ...] = ()

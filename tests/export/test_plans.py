@@ -194,3 +194,27 @@ def test_stages_are_timed() -> None:
     with run.stage("one") as facts:
         facts["found"] = 1
     assert run.stages[0]["found"] == 1
+
+
+def test_what_an_analysis_proposes_is_tried_as_well(bert: Path, repository: Path, tmp_path: Path) -> None:
+    proposal = {
+        "of_layers": 2,
+        "layers": [{"delta": 0.01, "layers": 1, "score": {"dev": 0.7, "test": 0.7}}],
+        "redundancy": [
+            {"layer": 0, "neurons": 0.1, "units": None},
+            {"layer": 1, "neurons": 0.1, "units": 0.5},
+            {"layer": 2, "neurons": 0.1, "units": 0.0},
+        ],
+        "distance": 0.3,
+        "output_dimensions": [0, 1],
+        "of_dimensions": 32,
+        "principal_dimensions": 4,
+    }
+    (tmp_path / "report.json").write_text(json.dumps({"proposal": proposal}))
+    recipe = Recipe("search", str(bert), "python", **LOOSE)
+    output = tmp_path / "bundle"
+    export_to_target(recipe, Target(), output, repository, analysis=tmp_path / "report.json")
+    considered = json.loads((output / "report.json").read_text())["plans"]["considered"]
+    (proposed,) = [plan for plan in considered if plan["name"].endswith("as the analysis proposes")]
+    assert proposed["name"].startswith("1 of 2 layers, 75% of the units")
+    assert proposed["kept"] is not None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle
+from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
+from sprig_server.errors import InvalidBundle
 
 _MOST_BYTES = 90_000_000
 
@@ -29,3 +32,14 @@ def test_the_files_are_those_of_the_manifests():
             bundle.load(name)  # raises where a hash does not match
         unlisted = {path.name for path in bundle.folder.iterdir()} - set(bundle.manifest.files) - {"manifest.json"}
         assert not unlisted
+
+
+def test_a_built_in_bundle_is_found_by_its_name(tmp_path, monkeypatch):
+    first = built_in_bundles()[0]
+    assert find_bundle(Path(first.manifest.name)) == first
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / first.manifest.name).mkdir()
+    with pytest.raises(InvalidBundle, match="is not a bundle"):
+        find_bundle(Path(first.manifest.name))  # a folder of that name is what is meant
+    with pytest.raises(InvalidBundle, match="does not exist"):
+        find_bundle(Path("no-such-bundle"))

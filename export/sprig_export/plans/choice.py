@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sprig_export.analysis.proposal import Proposal
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.evaluate.export_quality import score_checkpoint
 from sprig_export.plans.costs import measure_cost, measure_whole
 from sprig_export.plans.dimensions import choose_dimensions
-from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.plans.ladder import describe_plan, follow_proposal, list_plans
 from sprig_export.plans.target import Considered, Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe
@@ -25,6 +26,7 @@ TRIAL_STEPS = 60
 _MENDED = 0.5
 """The share of a trial's loss that is expected to be left after the whole recovery."""
 _MOST_TRIED = 4
+_PROPOSED = ", as the analysis proposes"
 _SPEED_SAMPLE, _SCORED = 32, {"search": 200, "summarize": 40}
 
 
@@ -38,13 +40,20 @@ class Choice:
 
 
 def choose_plan(
-    recipe: Recipe, target: Target, base: Checkpoint, calibration: Calibration, run: Run, folder: Path
+    recipe: Recipe,
+    target: Target,
+    base: Checkpoint,
+    calibration: Calibration,
+    run: Run,
+    folder: Path,
+    proposal: Proposal | None = None,
 ) -> Choice:
     """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
 
     Args:
         recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length.
         folder: what is measured is noted there, so that an interrupted search goes on.
+        proposal: what an analysis would leave out: it is tried as well, so that what following it costs is known.
 
     Raises:
         InvalidInput: no plan meets the target.
@@ -57,10 +66,11 @@ def choose_plan(
     notes = _Notes(folder / "measured.json")
     sample = calibration.trials[:_SPEED_SAMPLE]
     plans = list_plans(recipe, model)
+    proposed = follow_proposal(recipe, proposal) if proposal is not None else None
     considered = []
-    for number, plan in enumerate(plans, 1):
-        name = describe_plan(plan, model)
-        with run.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
+    for number, plan in enumerate([*plans, *([proposed] if proposed is not None else [])], 1):
+        name = describe_plan(plan, model) + (_PROPOSED if plan is proposed else "")
+        with run.stage(f"measure plan {number} of {len(plans) + (proposed is not None)}: {name}") as facts:
             whole = notes.take("whole", lambda: [measure_whole(recipe, base, sample, folder / "whole")])[0]
             megabytes, rate = notes.take(
                 name,
@@ -76,7 +86,7 @@ def choose_plan(
 
     def try_plan(found: Considered) -> Considered:
         def score() -> list[float]:
-            short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / "trial"
+            short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / f"trial of {found.name}"
             place.mkdir(exist_ok=True)
             cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {})
             try:
@@ -89,7 +99,11 @@ def choose_plan(
             facts["kept"] = round(kept, 4)
         return replace(found, kept=kept)
 
-    tried, chosen, why = (by_target if target.named else by_gate)(fitting, target, recipe.max_loss, try_plan)
+    own = [found for found in fitting if found.recipe is not proposed]
+    tried, chosen, why = (by_target if target.named else by_gate)(own or fitting, target, recipe.max_loss, try_plan)
+    for found in considered:
+        if found.recipe is proposed:
+            tried = [*tried, try_plan(found)]  # for the report: what following the analysis costs
     by_name = {found.name: found for found in tried}
     plan = chosen.recipe
     if recipe.task == "search":

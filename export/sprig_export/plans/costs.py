@@ -35,7 +35,8 @@ def measure_cost(
         folder: for what is built; it is left empty.
     """
     plain = replace(recipe, recovery_steps=0)
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random")
     try:
         return _measure(recipe, cut, sample, folder / "bundle")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from transformers import PreTrainedModel
 
+from sprig_export.analysis.proposal import Proposal
 from sprig_export.blocks import Part, can_lose_heads, is_known, read_stacks
 from sprig_export.recipe import Recipe
 
@@ -24,6 +25,14 @@ def list_plans(recipe: Recipe, model: PreTrainedModel) -> list[Recipe]:
     the whole model is considered.
     """
     return list(_shapes(recipe, model)) if is_known(model) else [recipe]
+
+
+def follow_proposal(recipe: Recipe, proposal: Proposal) -> Recipe:
+    """The plan that leaves out what an analysis of the encoder proposes: the layers above those that a probe needs, and
+    the mean share of units that say what others say."""
+    redundant = [layer.units for layer in proposal.redundancy if layer.units is not None]
+    units = 1 - sum(redundant) / len(redundant) if redundant else 1.0
+    return replace(recipe, layers=max(1, proposal.layers[0].layers), units=round(units, 3))
 
 
 def describe_plan(recipe: Recipe, model: PreTrainedModel) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from sprig_export.analysis.proposal import read_proposal
 from sprig_export.bundle_writer import work_folder
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
@@ -33,6 +34,7 @@ def export_to_target(
     announce: Callable[[str], None] = lambda stage: None,
     say: Callable[[str], None] = lambda sentence: None,
     resume: bool = False,
+    analysis: Path | None = None,
 ) -> Manifest:
     """Make the bundle that meets a target at the least loss, in the folder `output`.
 
@@ -43,13 +45,15 @@ def export_to_target(
         announce: called with the name of every stage as it begins.
         say: called with a sentence for every decision.
         resume: go on with what an interrupted export to the same target left behind.
+        analysis: a report.json of `sprig analyze`, whose proposal is tried as well.
 
     Raises:
         InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
         ValidationFailed: all plans that were expected to pass the gate lose too much.
     """
+    proposal = read_proposal(analysis) if analysis is not None else None
     base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
-    shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve())])
+    shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve()), str(proposal)])
     plans = output.with_name(f"{output.name}.plans")
     with work_folder(plans, shaping, resume) as folder:
         run = Run(announce)
@@ -57,7 +61,7 @@ def export_to_target(
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
-        choice = choose_plan(recipe, target, base, calibration, run, folder)
+        choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
         say(_sentence(choice))
         started = output.with_name(f".{output.name}.work").is_dir()
         for slower in [None, *([] if target.named else slower_plans(choice, target)[:_FALLBACKS])]:
