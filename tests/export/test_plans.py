@@ -10,9 +10,10 @@ import pytest
 from tests.export.families import make_model
 
 from sprig_export.onnx.validate import ValidationFailed
+from sprig_export.plans.choice import Choice as PlanChoice
 from sprig_export.plans.choice import by_gate, by_target
 from sprig_export.plans.ladder import describe_plan, list_plans
-from sprig_export.plans.planned import export_to_target
+from sprig_export.plans.planned import export_first_good, export_to_target
 from sprig_export.plans.precision import Variant, choose_variant
 from sprig_export.plans.target import Considered, Target
 from sprig_export.recipe import Recipe, read_recipe
@@ -175,12 +176,23 @@ def test_an_interrupted_search_measures_nothing_twice(bert: Path, repository: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_faster_plans_that_lose_too_much_give_way(bert: Path, repository: Path, tmp_path: Path) -> None:
+def test_plans_that_lose_too_much_give_way_to_slower_ones(bert: Path, repository: Path, tmp_path: Path) -> None:
+    """The gate refuses two plans that would have to be ten times better than the base, and the third is written."""
     said: list[str] = []
-    recipe = Recipe("search", str(bert), "python", **LOOSE | {"max_loss": -1000.0})
+    strict = Recipe("search", str(bert), "python", **LOOSE | {"max_loss": -1000.0})
+    recipes = [replace(strict, layers=0), replace(strict, layers=1), Recipe("search", str(bert), "python", **LOOSE)]
+    found = tuple(Considered(recipe, f"plan {n}", 1.0, 1.0) for n, recipe in enumerate(recipes))
+    choices = [PlanChoice(recipe, found, "it is tried") for recipe in recipes]
+    refused, output = tmp_path / "refused.json", tmp_path / "bundle"
+    common = (Target(), output, repository, lambda stage: None, said.append, False, refused)
     with pytest.raises(ValidationFailed, match="No bundle was written"):
-        export_to_target(recipe, Target(), tmp_path / "bundle", repository, say=said.append)
-    assert not (tmp_path / "bundle").exists()
+        export_first_good(choices[:2], *common)
+    assert not output.exists()
+    assert [sentence[:15] for sentence in said] == ["chosen: plan 0,", "the bundle has ", "chosen: plan 1,"]
+    said.clear()
+    export_first_good(choices, *common)
+    assert [sentence[:15] for sentence in said] == ["chosen: plan 1,", "the bundle has ", "chosen: plan 2,"]
+    assert json.loads((output / "report.json").read_text())["recipe"]["layers"] == -1
 
 
 def test_without_code_only_python_can_be_learnt(bert: Path, tmp_path: Path) -> None:

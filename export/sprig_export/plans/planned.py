@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -62,18 +63,37 @@ def export_to_target(
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
+        fallbacks = [] if target.named else slower_plans(choice, target)[:_FALLBACKS]
+        choices = [choice, *(replace(choice, recipe=c.recipe, why="faster ones lost too much") for c in fallbacks)]
+        refused = folder / "refused.json"
+        return export_first_good(choices, target, output, code, announce, say, resume, refused)
+
+
+def export_first_good(
+    choices: Sequence[Choice],
+    target: Target,
+    output: Path,
+    code: Path,
+    announce: Callable[[str], None],
+    say: Callable[[str], None],
+    resume: bool,
+    refused: Path,
+) -> Manifest:
+    """Export the first plan that passes the gate; how many were refused is noted, so that they are not made again."""
+    work = output.with_name(f".{output.name}.work")
+    first = json.loads(refused.read_text(encoding="utf-8")) if refused.is_file() else 0
+    for number in range(first, len(choices)):
+        choice = choices[number]
         say(_sentence(choice))
-        started = output.with_name(f".{output.name}.work").is_dir()
-        for slower in [None, *([] if target.named else slower_plans(choice, target)[:_FALLBACKS])]:
-            if slower is not None:
-                choice = replace(choice, recipe=slower.recipe, why="faster ones lost too much")
-                say(_sentence(choice))
-            try:
-                return export(choice.recipe, output, None, code, announce, resume and started, choice, target)
-            except LostTooMuch as error:
-                failure, started = error, False
-                say(str(error))
-        raise failure
+        try:
+            return export(choice.recipe, output, None, code, announce, resume and work.is_dir(), choice, target)
+        except LostTooMuch as error:
+            if number == len(choices) - 1:
+                raise
+            say(str(error))
+            refused.write_text(str(number + 1), encoding="utf-8")
+            shutil.rmtree(work)
+    raise AssertionError("the last plan is exported or raises")
 
 
 def _sentence(choice: Choice) -> str:
