@@ -33,10 +33,10 @@ from sprig_server.types import Task
 MODELS: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
 FRONTS = {
     "search": Recipe(
-        "search", MODELS["search"], "python", vocabulary=10240, tables="int4", recovery_steps=60, sample=300
+        "search", MODELS["search"], "python", vocabulary=10240, tables="int4", recovery_steps=30, sample=200
     ),
     "summarize": Recipe(
-        "summarize", MODELS["summarize"], "python", vocabulary=5120, tables="int4", recovery_steps=60, sample=60
+        "summarize", MODELS["summarize"], "python", vocabulary=5120, tables="int4", recovery_steps=30, sample=60
     ),
 }
 COMPARED = {"search": 150, "summarize": 40}  # functions of each language
