@@ -147,6 +147,15 @@ def _corpus(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _train(arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.task == "distill":
+        if not arguments.pairs:
+            raise InvalidInput("a model is distilled on corpora: give them with --pairs")
+        module = import_module("sprig_export.train.distill")
+        folder = module.distill(read_recipe(arguments.recipe), arguments.pairs, arguments.output)
+        console.print(f"wrote {folder}", markup=False)
+        return
+    if arguments.data is None:
+        raise InvalidInput("training needs prepared data: name its folder with --data")
     recipes = import_module("sprig_export.train.recipe")
     if arguments.task == "search":
         recipe, data = recipes.read_search_recipe(arguments.recipe), import_module("sprig_export.train.search_data")
@@ -260,9 +269,9 @@ def _parser() -> argparse.ArgumentParser:
     questions.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="evaluation files")
 
     train = commands.add_parser("train", help="train a base model")
-    train.add_argument("task", choices=("search", "summarize"))
+    train.add_argument("task", choices=("search", "summarize", "distill"))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
-    train.add_argument("--data", type=Path, required=True, metavar="DIR", help="prepared data")
+    train.add_argument("--data", type=Path, metavar="DIR", help="prepared data (not for distill)")
     train.add_argument(
         "--pairs", type=Path, nargs="+", metavar="FILE.parquet", help="prepare the data from these corpora first"
     )

@@ -110,7 +110,7 @@ def export(
         }
         measured = replace(manifest, quality={data: _rounded(quality.figures)})
         # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
-        named = replace(recipe, model=base.name)
+        named = replace(recipe, model=base.name, start=Path(recipe.start).name)
         title = f"Makes {output.name} again, of {base.name} with the weights {base.sha256[:12]}: sprig export --recipe"
         (staging / "recipe.toml").write_text(render_recipe(named, title), encoding="utf-8")
         return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})
@@ -149,18 +149,21 @@ def _prune(
 ) -> Checkpoint:
     """The checkpoint without what the recipe leaves out, in a folder below `work`; each stage is scored."""
     checkpoint = base
+    start = open_checkpoint(recipe.start) if recipe.start else None
     if recipe.vocabulary:
         if calibration is None:
             raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
         with run.stage("trim the vocabulary") as facts:
             checkpoint = trim_checkpoint(checkpoint, recipe, calibration, work / "trimmed", facts)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
+            if start is not None:
+                start = trim_checkpoint(start, recipe, calibration, work / "start", {})
     if recipe.cuts:
         if calibration is None:
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
         with run.stage("cut layers, heads and units, and recover") as facts:
             folders = work / "cut", work / "recovery"
-            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts)
+            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, start=start)
             facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
     return checkpoint
 

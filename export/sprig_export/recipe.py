@@ -27,6 +27,9 @@ class Recipe:
     opset: int = 18
     vocabulary: int = 0
     """Entries that the language keeps (0: all); which they are follows from the code that the export is given."""
+    start: str = ""
+    """A folder with a smaller model that was distilled from `model` (`sprig train distill`), which the recovery begins
+    with."""
     layers: int = -1
     """Layers that stay of the encoder, or of the only half (-1: all)."""
     decoder_layers: int = -1

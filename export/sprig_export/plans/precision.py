@@ -54,9 +54,9 @@ def measure_variants(
     for products, tables in _VARIANTS:
         if "int4" in (products, tables) and width % BLOCK:
             continue  # blocks of 4-bit weights would not fill its rows
-        place = build_unchecked(
-            replace(recipe, products=products, tables=tables), checkpoint, folder / f"{products}-{tables}"
-        )
+        place = folder / f"{products}-{tables}"
+        shutil.rmtree(place, ignore_errors=True)  # of an interrupted export
+        build_unchecked(replace(recipe, products=products, tables=tables), checkpoint, place)
         rate = measure_throughput(place, recipe.task, speed_sample)
         score = score_bundle(open_bundle(place), recipe, sample)
         found.append(Variant(products, tables, megabytes(place), rate, score))

@@ -87,12 +87,19 @@ def cut_checkpoint(
     state: Path,
     facts: dict[str, Any],
     choice: Choice = "fluctuation",
+    start: Checkpoint | None = None,
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
     `output`.
 
-    `state` holds the recovery's checkpoints; `facts` takes up the parameters before and after; `choice` is by what
-    units and heads are chosen.
+    Args:
+        checkpoint: the model, its vocabulary trimmed already.
+        recipe: the shape, and how long and how fast it recovers.
+        calibration: what decides what goes, and what is learnt from.
+        state: holds the recovery's checkpoints.
+        facts: takes up the parameters before and after.
+        choice: by what units and heads are chosen.
+        start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
 
     Raises:
         InvalidInput: a family that cannot be pruned.
@@ -100,11 +107,10 @@ def cut_checkpoint(
     if output.is_dir():
         facts["taken_over"] = True
         return _open(output, checkpoint)
-    student = load_model(checkpoint, recipe.task, _TRAINED)
+    teacher = load_model(checkpoint, recipe.task, _TRAINED)
+    student = copy.deepcopy(teacher) if start is None else load_model(start, recipe.task, _TRAINED)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
-    teacher = copy.deepcopy(student)
-    pairs = calibration.pairs[: _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)]
-    feeds = make_feeds(recipe.task, student, tokenizer, pairs, recipe.seed)
+    feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
     shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
     with autocast(student):
         removed = cut(student, shape, feeds[:_OBSERVED], choice)
@@ -117,6 +123,19 @@ def cut_checkpoint(
         schedule = Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed)
         recover(student, teacher, feeds, schedule, state, checkpoint.pooling)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
+
+
+def pairs_for(recipe: Recipe) -> int:
+    """How many pairs a cut and its recovery can see."""
+    return _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)
+
+
+def halve_checkpoint(checkpoint: Checkpoint, task: Task, output: Path) -> None:
+    """Write a checkpoint in half precision into the folder `output`, with what comes with it."""
+    shutil.copytree(checkpoint.folder, output, dirs_exist_ok=True)
+    model = load_model(checkpoint, task)
+    weights = {name: tensor for name, tensor in model.half().state_dict().items() if not name.startswith("projection.")}
+    model.save_pretrained(output, state_dict=weights)
 
 
 def _reduce_dimensions(

@@ -1,0 +1,50 @@
+"""A smaller base for all languages: a model is cut to a shape and learns from the whole one for long.
+
+Exports start from it (`start` in a recipe), so that the recovery for one language may be short.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sprig_export.calibration import Calibration, read_calibration
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.pruning.checkpoint import cut_checkpoint, halve_checkpoint, pairs_for
+from sprig_export.recipe import Recipe
+from sprig_export.train.checkpoint import replace_folder
+from sprig_server.errors import InvalidInput
+
+
+def distill(recipe: Recipe, corpora: Sequence[Path], output: Path) -> Path:
+    """Cut a model and let it learn on all corpora alike; writes `model` in half precision into `output`.
+
+    What an interrupted run left in `output` is continued.
+
+    Args:
+        recipe: the task, the model, what stays of it, and how long and how fast it learns; the rest is not read.
+        corpora: LANGUAGE.parquet of every language.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        InvalidInput: the model or a corpus cannot be used, or the recipe takes nothing out.
+    """
+    if not recipe.cuts:
+        raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
+    base = open_checkpoint(recipe.model)
+    share = -(-pairs_for(recipe) // len(corpora))
+    pairs: list[tuple[str, str]] = []
+    for corpus in corpora:
+        pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed).pairs[:share]
+    random.Random(recipe.seed).shuffle(pairs)
+    output.mkdir(parents=True, exist_ok=True)
+    mixed = Calibration("all languages", tuple(pairs), ())
+    cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {})
+    with replace_folder(output / "model") as folder:
+        halve_checkpoint(cut, recipe.task, folder)
+    shutil.copy(output / "state" / "log.jsonl", output / "model" / "training.jsonl")
+    return output / "model"

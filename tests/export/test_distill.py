@@ -1,0 +1,73 @@
+"""A smaller base for all languages, and exports that begin with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sprig_export.blocks import read_blocks
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.pipeline import export
+from sprig_export.pruning.checkpoint import load_model
+from sprig_export.recipe import Recipe
+from sprig_export.train.distill import distill
+from sprig_server.bundle.store import open_bundle
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.encoder import Encoder
+
+
+@pytest.fixture(scope="module")
+def corpora(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("corpora") / "python"
+    folder.symlink_to(repository, target_is_directory=True)
+    return [folder]
+
+
+@pytest.fixture(scope="module")
+def small(bert: Path, corpora: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = Recipe("search", str(bert), "all", layers=1, units=0.5, recovery_steps=2)
+    return distill(recipe, corpora, tmp_path_factory.mktemp("distilled"))
+
+
+def test_a_distilled_model_is_a_checkpoint_in_half_precision(small: Path) -> None:
+    assert {tensor.dtype for tensor in load_file(small / "model.safetensors").values()} == {torch.float16}
+    (block,) = read_blocks(load_model(open_checkpoint(str(small)), "search"))
+    assert block.feed_forward.width == 32
+    assert json.loads((small / "training.jsonl").read_text().splitlines()[0])["step"] == 2
+
+
+def test_an_export_begins_with_it_and_is_compared_with_the_whole(
+    bert: Path, small: Path, repository: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe("search", str(bert), "python", start=str(small), dimensions=16, vocabulary=200, recovery_steps=2)
+    manifest = export(replace(recipe, max_loss=100.0, sample=8), tmp_path / "bundle", calibrated_on=repository)
+    report = json.loads((tmp_path / "bundle" / "report.json").read_text())
+    assert [layer["units"] for layer in report["layers"]] == [32]
+    assert report["layers"][0]["units_before"] == 64
+    assert report["compared"]["parameters"]["before"] > report["compared"]["parameters"]["after"]
+    assert manifest.base.sha256 == open_checkpoint(str(bert)).sha256
+    assert report["recipe"]["start"] == "model", "by its name, not by where it lies"
+    assert str(tmp_path) not in (tmp_path / "bundle" / "recipe.toml").read_text()
+    assert Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def f(): pass"]).shape == (1, 16)
+
+
+def test_a_recipe_that_takes_nothing_out_is_refused(bert: Path, corpora: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="takes nothing out"):
+        distill(Recipe("search", str(bert), "all"), corpora, tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_interrupted_distillation_is_continued(bert: Path, corpora: list[Path], small: Path, tmp_path: Path) -> None:
+    """What was cut already is taken over, and the same weights come out."""
+    recipe = Recipe("search", str(bert), "all", layers=1, units=0.5, recovery_steps=2)
+    first = distill(recipe, corpora, tmp_path)
+    weights = load_file(first / "model.safetensors")
+    (first / "model.safetensors").unlink()
+    again = load_file(distill(recipe, corpora, tmp_path) / "model.safetensors")
+    expected = load_file(small / "model.safetensors")
+    assert all(torch.equal(weights[name], again[name]) and torch.equal(again[name], expected[name]) for name in weights)
