@@ -29,6 +29,16 @@ _LISTED = (
 )
 
 
+def check_output(output: Path) -> None:
+    """Make sure that a bundle may be put there.
+
+    Raises:
+        InvalidInput: `output` exists and is something other than a bundle or an empty folder.
+    """
+    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
+        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
+
+
 @contextmanager
 def staging_folder(output: Path) -> Iterator[Path]:
     """A folder to build the bundle in, on the same file system as `output`; gone afterwards, whatever happens.
@@ -36,8 +46,7 @@ def staging_folder(output: Path) -> Iterator[Path]:
     Raises:
         InvalidInput: `output` exists and is something other than a bundle or an empty folder, or cannot be written.
     """
-    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
-        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
+    check_output(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
@@ -50,17 +59,18 @@ def staging_folder(output: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def work_folder(output: Path, made_by: str, resume: bool) -> Iterator[Path]:
+def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") -> Iterator[Path]:
     """A folder beside `output` for what takes long: kept where the export ends early, gone where it succeeds.
 
     Args:
         made_by: what shapes the folder's contents, as text; only an export of the same goes on with them.
         resume: take over what an earlier export left, instead of beginning anew.
+        kind: the end of the folder's name, where an export needs several.
 
     Raises:
         InvalidInput: nothing was left to go on with, or it is of another recipe.
     """
-    folder = output.with_name(f".{output.name}.work")
+    folder = output.with_name(f".{output.name}.{kind}")
     stamp = folder / "made-by.json"
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)

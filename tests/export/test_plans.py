@@ -195,6 +195,15 @@ def test_plans_that_lose_too_much_give_way_to_slower_ones(bert: Path, repository
     assert json.loads((output / "report.json").read_text())["recipe"]["layers"] == -1
 
 
+def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_measured(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    stages: list[str] = []
+    with pytest.raises(InvalidInput, match="is not a bundle: give a new folder"):
+        export_to_target(Recipe("search", str(bert), "python", **LOOSE), Target(), tmp_path, announce=stages.append)
+    assert not stages
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
 def test_without_code_only_python_can_be_learnt(bert: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "java", **LOOSE)
     with pytest.raises(InvalidInput, match="an export for java needs code to learn from"):

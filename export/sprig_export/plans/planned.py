@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sprig_export.analysis.proposal import read_proposal
-from sprig_export.bundle_writer import work_folder
+from sprig_export.bundle_writer import check_output, work_folder
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
@@ -52,11 +52,11 @@ def export_to_target(
         InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
         ValidationFailed: all plans that were expected to pass the gate lose too much.
     """
+    check_output(output)  # now, not after the search
     proposal = read_proposal(analysis) if analysis is not None else None
     base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
     shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve()), str(proposal)])
-    plans = output.with_name(f"{output.name}.plans")
-    with work_folder(plans, shaping, resume) as folder:
+    with work_folder(output, shaping, resume, "plans") as folder:
         run = Run(announce)
         with run.stage("read the code"):
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
