@@ -93,7 +93,13 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
 
 def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     plan = import_module("sprig_export.evaluate.suite").Plan(
-        arguments.data, arguments.models, arguments.baseline, arguments.held_out, arguments.limit
+        arguments.data,
+        arguments.models,
+        arguments.baseline,
+        arguments.held_out,
+        arguments.limit,
+        task=arguments.task,
+        bundles=tuple(arguments.bundle),
     )
     command = import_module("sprig_export.evaluate.command")
     command.evaluate(plan, arguments.output, arguments.samples, console)
@@ -223,6 +229,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--baseline", metavar="FOLDER_OR_ID", help="the unpruned sentence encoder to compare with")
     evaluate.add_argument(
         "--held-out", type=Path, metavar="DIR", help="python.parquet and so on, as sprig corpus build writes them"
+    )
+    evaluate.add_argument("--task", choices=("search", "summarize"), help="measure this one alone")
+    evaluate.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR_OR_NAME",
+        help="measure this bundle in the place of the built-in one",
     )
     evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
     evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")

@@ -134,13 +134,16 @@ class Contestants:
     left_out: tuple[str, ...]
 
 
-def open_contestants(bases: Path, baseline: str | None, languages: Sequence[str]) -> Contestants:
+def open_contestants(
+    bases: Path, baseline: str | None, languages: Sequence[str], bundles: Sequence[Path] = ()
+) -> Contestants:
     """Load every model that exists.
 
     Args:
         bases: the folder that holds the checkpoints `search` and `summary`.
         baseline: folder or hub id of the unpruned sentence encoder.
-        languages: for which bundles are looked up among the built-in ones.
+        languages: for which bundles are looked up.
+        bundles: folders or names of bundles that come before the built-in ones.
 
     Raises:
         InvalidInput: a folder that is no model, or a hub id that cannot be reached.
@@ -149,7 +152,7 @@ def open_contestants(bases: Path, baseline: str | None, languages: Sequence[str]
     unpruned = TorchEncoder(open_checkpoint(baseline)) if baseline else None
     left_out = [] if baseline else ["baseline: no --baseline was given"]
     left_out += [f"{name} base: there is no folder {name} among the models" for name in _BASES if not _is(bases, name)]
-    served = Models((), torch.get_num_threads())
+    served = Models(bundles, torch.get_num_threads())
     search, summaries = {}, {}
     for language in languages:
         # The server may rank with a bundle for another language; such figures say nothing about a bundle.

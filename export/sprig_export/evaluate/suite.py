@@ -30,13 +30,15 @@ from sprig_export.evaluate.summary_rows import (
     measure_summaries,
 )
 from sprig_server.errors import InvalidInput
+from sprig_server.types import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to evaluate: the folders of data, base checkpoints and held-out packages, the baseline, and the seed.
 
-    `limit` is the most examples of each set and of each pool, None for all.
+    `limit` is the most examples of each set and of each pool, None for all; `task` the only one to measure, None for
+    both; `bundles` are measured instead of the built-in ones for the same task and language.
     """
 
     data: Path
@@ -45,6 +47,8 @@ class Plan:
     held_out: Path | None = None
     limit: int | None = None
     seed: int = 0
+    task: Task | None = None
+    bundles: tuple[Path, ...] = ()
 
 
 def run_standard(plan: Plan, announce: Announce = lambda stage, done, total: None) -> Report:
@@ -58,20 +62,20 @@ def run_standard(plan: Plan, announce: Announce = lambda stage, done, total: Non
         raise InvalidInput(f"a limit of {plan.limit} examples measures nothing: give at least 1")
     tick = stage(announce, "read data, load models", 1)
     data = load_standard(plan.data, plan.held_out, plan.limit, plan.seed)
-    models = open_contestants(plan.models, plan.baseline, LANGUAGES)
+    models = open_contestants(plan.models, plan.baseline, LANGUAGES, plan.bundles)
     tick(1)
     search: list[SearchFigure] = []
     summaries: list[SummaryFigure] = []
     comparisons: list[Comparison] = []
     written: list[Written] = []
-    for search_set in data.search:
+    for search_set in data.search if plan.task != "summarize" else ():
         bundle = models.search_bundles.get(search_set.language)
         columns = {BASELINE: models.baseline, BASE: models.search_base, BUNDLE: bundle}
         searched, compared = measure_search(search_set, columns, plan.seed, announce)
         search += searched
         comparisons += compared
     neighbours: dict[str, Neighbours] = {}
-    for summary_set in data.summaries:
+    for summary_set in data.summaries if plan.task != "search" else ():
         encoder = models.search_bundles.get(summary_set.language) or models.search_base or models.baseline
         if encoder is not None and summary_set.language not in neighbours:
             neighbours[summary_set.language] = Neighbours(encoder, data.pools, announce)
@@ -94,7 +98,7 @@ def run_standard(plan: Plan, announce: Announce = lambda stage, done, total: Non
         seed=plan.seed,
         limit=plan.limit,
         models=tuple(_took_part(models)),
-        left_out=(*data.left_out, *models.left_out, *_without_neighbours(data, neighbours)),
+        left_out=(*data.left_out, *models.left_out, *_without_task(plan, data, neighbours)),
         search=tuple(search),
         summaries=tuple(summaries),
         comparisons=tuple(comparisons),
@@ -114,6 +118,13 @@ def _took_part(models: Contestants) -> Iterator[Model]:
     for task, bundles in (("search", models.search_bundles), ("summarize", models.summary_bundles)):
         for language, bundle in bundles.items():
             yield Model(task, BUNDLE, language, bundle.name, bundle.sha256)
+
+
+def _without_task(plan: Plan, data: Standard, neighbours: Mapping[str, Neighbours]) -> Iterator[str]:
+    if plan.task is not None:
+        yield f"everything but {plan.task}: --task {plan.task}"
+    if plan.task != "search":
+        yield from _without_neighbours(data, neighbours)
 
 
 def _without_neighbours(data: Standard, neighbours: Mapping[str, Neighbours]) -> Iterator[str]:
