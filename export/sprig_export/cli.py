@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -61,17 +62,21 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.data and not arguments.recipe:
         raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
     logging.getLogger("sprig_export.train").setLevel(logging.WARNING)  # its progress is a bar here
-    explained = import_module("sprig_export.failures").explained
-    with explained(arguments.output), console.status("") as status:
+    started = time.monotonic()
 
-        def announce(stage: str) -> None:
-            status.update(stage)
-            console.print(f"[dim]·[/dim] {escape(stage)}")
+    def announce(stage: str) -> None:
+        # A line a stage, and no spinner: what takes long inside a stage has a bar of its own.
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        console.print(f"[dim]{minutes:3d}:{seconds:02d}[/dim] {escape(stage)}")
 
+    def say(sentence: str) -> None:
+        console.print(f"       {sentence}", markup=False, style="dim" if sentence[0].islower() else "")
+
+    with import_module("sprig_export.failures").explained(arguments.output):
         if arguments.recipe:
             examples = read_examples(arguments.data, recipe.language) if arguments.data else None
             manifest = import_module("sprig_export.pipeline").export(
-                recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume
+                recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume, say
             )
         else:
             manifest = import_module("sprig_export.plans.planned").export_to_target(
@@ -80,7 +85,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
                 arguments.output,
                 arguments.calibration,
                 announce,
-                lambda sentence: console.print(sentence, markup=False),
+                say,
                 arguments.resume,
                 arguments.analysis,
             )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sprig_server.errors import InvalidInput, SprigError
 
+_LOG = logging.getLogger(__name__)
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -20,13 +22,17 @@ _NO_MEMORY = (
 
 @contextmanager
 def explained(output: Path) -> Iterator[None]:
-    """Say what a full disk or too little memory means for the export to `output`.
+    """Say what a full disk, too little memory or Ctrl-C means for the export to `output`.
 
     Raises:
         SprigError: the disk is full, or the memory does not suffice; nothing was written to `output`.
+        KeyboardInterrupt: as it came.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        _LOG.warning("nothing was written; the same command with --resume goes on with what is done")
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sprig_export.plans.target import Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe, render_recipe, whole_recipe
 from sprig_export.samples import Example, standard_library_examples
-from sprig_export.stage import Run
+from sprig_export.stage import Run, Say, say_nothing
 from sprig_server.bundle.manifest import FILE_NAME, Manifest, render_manifest
 from sprig_server.errors import InvalidInput
 
@@ -41,8 +41,9 @@ def export(
     output: Path,
     examples: Sequence[Example] | None = None,
     calibrated_on: Path | None = None,
-    announce: Callable[[str], None] = lambda stage: None,
+    announce: Say = say_nothing,
     resume: bool = False,
+    say: Say = say_nothing,
     choice: Choice | None = None,
     target: Target | None = None,
 ) -> Manifest:
@@ -56,6 +57,7 @@ def export(
             given. Needed where the recipe takes anything out.
         announce: called with the name of every stage as it begins.
         resume: go on with what an export of the same recipe left behind when it was interrupted.
+        say: called with what every stage found.
         choice: how the recipe was found, for the report.
         target: what the bundle is for, where its precision is to be chosen: the fastest on this machine is taken.
 
@@ -64,7 +66,7 @@ def export(
         ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
             written.
     """
-    run, base = Run(announce), open_checkpoint(recipe.model)
+    run, base = Run(announce, say), open_checkpoint(recipe.model)
     shaping = _shaping(recipe, base, calibrated_on)
     with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
         with run.stage("load the model"):

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+Say = Callable[[str], None]
+
+
+def say_nothing(text: str) -> None:
+    """For whoever does not want to be told."""
+
 
 @dataclass(slots=True)
 class Run:
-    """The stages so far: each with its name, its seconds, and what it found."""
+    """The stages so far: each with its name, its seconds, and what it found.
 
-    announce: Callable[[str], None]
+    `announce` is called with the name of every stage as it begins, `say` with what it found, and with every decision.
+    """
+
+    announce: Say = say_nothing
+    say: Say = say_nothing
     stages: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
@@ -23,4 +33,18 @@ class Run:
         facts: dict[str, Any] = {}
         started = time.perf_counter()
         yield facts
+        if facts:
+            self.say(describe_facts(facts))
         self.stages.append({"stage": name, "seconds": round(time.perf_counter() - started, 2), **facts})
+
+
+def describe_facts(facts: Mapping[str, Any]) -> str:
+    """What a stage found, in words."""
+    return ", ".join(f"{key.replace('_', ' ')} {describe_value(value)}" for key, value in facts.items())
+
+
+def describe_value(value: object) -> str:
+    """A number with few digits; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

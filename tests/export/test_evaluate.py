@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,11 @@ from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.summary_rows import Neighbours
 from sprig_export.report.charts import Dot, dot_chart, line_chart
 from sprig_export.samples import Example
-from sprig_server.bundle.store import built_in_bundles
+from sprig_server.bundle.store import BUILT_IN, built_in_bundles
 from sprig_server.cli import main
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
+from sprig_server.types import Task
 
 EMPTY = Report("standard", "2026-01-02", None, 0, None, (), (), (), (), (), (), ())
 
@@ -322,6 +324,24 @@ def test_without_any_base_the_bundles_stand_beside_the_floors(data: Path, tmp_pa
         assert reason in report.left_out
     # Without held-out packages the first set of the language gives the samples.
     assert {sample.data for sample in report.samples} == {"cosqa_summarize.valid"}
+
+
+@pytest.mark.parametrize(("task", "other"), [("search", "summarize"), ("summarize", "search")])
+def test_one_task_can_be_measured_alone(data: Path, tmp_path: Path, task: Task, other: Task):
+    report = run_standard(Plan(data, tmp_path / "no models", limit=2, task=task))
+    measured = {"search": report.search, "summarize": report.summaries}
+    assert measured[task]
+    assert not measured[other]
+    assert f"everything but {task}: --task {task}" in report.left_out
+
+
+def test_another_bundle_takes_the_place_of_the_built_in_one(data: Path, tmp_path: Path):
+    """One with another name, so that the report says which it was."""
+    shutil.copytree(BUILT_IN / "search-python", tmp_path / "mine")
+    manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
+    (tmp_path / "mine" / "manifest.json").write_text(json.dumps(manifest | {"name": "mine"}))
+    report = run_standard(Plan(data, tmp_path / "no models", limit=2, task="search", bundles=(tmp_path / "mine",)))
+    assert [model.name for model in report.models if model.task == "search"] == ["mine"]
 
 
 def test_the_command_writes_tables_a_page_and_samples(data: Path, held_out: Path, tmp_path: Path, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
 from sprig_export.pipeline import LostTooMuch, export
-from sprig_export.plans.choice import Choice, choose_plan, slower_plans
+from sprig_export.plans.choice import TRIAL_STEPS, Choice, choose_plan, slower_plans
 from sprig_export.plans.target import Target
 from sprig_export.plans.vocabulary import choose_vocabulary
 from sprig_export.recipe import Recipe
-from sprig_export.stage import Run
+from sprig_export.stage import Run, Say, say_nothing
 from sprig_server.bundle.manifest import Manifest
 from sprig_server.errors import InvalidInput
 
@@ -32,8 +32,8 @@ def export_to_target(
     target: Target,
     output: Path,
     calibrated_on: Path | None = None,
-    announce: Callable[[str], None] = lambda stage: None,
-    say: Callable[[str], None] = lambda sentence: None,
+    announce: Say = say_nothing,
+    say: Say = say_nothing,
     resume: bool = False,
     analysis: Path | None = None,
 ) -> Manifest:
@@ -44,7 +44,7 @@ def export_to_target(
         calibrated_on: a corpus of the language, or a folder of code; for Python, its own standard library where none
             is given.
         announce: called with the name of every stage as it begins.
-        say: called with a sentence for every decision.
+        say: called with what every stage found, and with a sentence for every decision.
         resume: go on with what an interrupted export to the same target left behind.
         analysis: a report.json of `sprig analyze`, whose proposal is tried as well.
 
@@ -57,12 +57,13 @@ def export_to_target(
     base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
     shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve()), str(proposal)])
     with work_folder(output, shaping, resume, "plans") as folder:
-        run = Run(announce)
+        run = Run(announce, say)
         with run.stage("read the code"):
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
+        say(f"About {_minutes_left(run)} minutes to go")
         fallbacks = [] if target.named else slower_plans(choice, target)[:_FALLBACKS]
         choices = [choice, *(replace(choice, recipe=c.recipe, why="faster ones lost too much") for c in fallbacks)]
         refused = folder / "refused.json"
@@ -74,8 +75,8 @@ def export_first_good(
     target: Target,
     output: Path,
     code: Path,
-    announce: Callable[[str], None],
-    say: Callable[[str], None],
+    announce: Say,
+    say: Say,
     resume: bool,
     refused: Path,
 ) -> Manifest:
@@ -86,7 +87,7 @@ def export_first_good(
         choice = choices[number]
         say(_sentence(choice))
         try:
-            return export(choice.recipe, output, None, code, announce, resume and work.is_dir(), choice, target)
+            return export(choice.recipe, output, None, code, announce, resume and work.is_dir(), say, choice, target)
         except LostTooMuch as error:
             if number == len(choices) - 1:
                 raise
@@ -96,11 +97,19 @@ def export_first_good(
     raise AssertionError("the last plan is exported or raises")
 
 
+def _minutes_left(run: Run) -> int:
+    """How long the whole recovery and what follows will take, by the trials and measurements so far."""
+    tries = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("try ")]
+    costs = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("measure plan")]
+    recovery = max(tries, default=0.0) * RECOVERY_STEPS / TRIAL_STEPS
+    return round((recovery + 8 * max(costs, default=0.0)) / 60) + 1
+
+
 def _sentence(choice: Choice) -> str:
     recipe = choice.recipe
     own = next(c for c in choice.considered if c.recipe == replace(recipe, dimensions=0))
     fewer = f", {recipe.dimensions} output dimensions" if recipe.dimensions else ""
-    return f"chosen: {own.name}, {recipe.vocabulary or 'all'} vocabulary entries{fewer}; {choice.why}"
+    return f"Chosen: {own.name}, {recipe.vocabulary or 'all'} vocabulary entries{fewer}; {choice.why}"
 
 
 def _own_library(language: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sprig_export.report.charts import Dot, dot_chart
 from sprig_export.report.page import html_table, legend, wrap_page
+from sprig_export.stage import describe_facts, describe_value
 
 
 def render_export(report: Mapping[str, Any], name: str) -> str:
@@ -25,7 +26,12 @@ def render_export(report: Mapping[str, Any], name: str) -> str:
 def _before_and_after(compared: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     yield "<h2>Before and after</h2>"
     rows = [
-        (what, _number(found["before"]), _number(found["after"]), f"{found['after'] / found['before']:.2f}")
+        (
+            what,
+            describe_value(found["before"]),
+            describe_value(found["after"]),
+            f"{found['after'] / found['before']:.2f}",
+        )
         for what, found in compared.items()
         if found["before"]
     ]
@@ -55,7 +61,7 @@ def _variants(variants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = [
         (
             f"{v['products']} products, {v['tables']} tables",
-            *(_number(v[what]) for what in ("megabytes", "rate", "score")),
+            *(describe_value(v[what]) for what in ("megabytes", "rate", "score")),
         )
         for v in variants
     ]
@@ -67,8 +73,7 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = []
     for stage in stages:
         facts = {key: value for key, value in stage.items() if key not in ("stage", "seconds")}
-        said = ", ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in facts.items())
-        rows.append((str(stage["stage"]), f"{stage['seconds']:.1f}", said))
+        rows.append((str(stage["stage"]), f"{stage['seconds']:.1f}", describe_facts(facts)))
     yield html_table(("stage", "seconds", "what it found or left"), rows, words=True)
 
 
@@ -94,9 +99,3 @@ def _forgotten(forgotten: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     rows = [(str(f["text"]), str(f["code"]), str(f["before"]), str(f["after"])) for f in forgotten]
     yield html_table(("asked, or the reference", "function", "before", "after"), rows, words=True)
-
-
-def _number(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
