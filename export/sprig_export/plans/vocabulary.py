@@ -8,7 +8,8 @@ from transformers import AutoTokenizer
 
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint
-from sprig_export.pruning.vocabulary import TRIMMED, count_tokens
+from sprig_export.pruning.checkpoint import count_calibration
+from sprig_export.pruning.vocabulary import TRIMMED
 
 _COVERED = 0.98
 """The share of the calibration's tokens that keep an entry of their own; the others are spelt out."""
@@ -20,7 +21,7 @@ def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
     tokenizer = AutoTokenizer.from_pretrained(base.folder).backend_tokenizer
     if json.loads(tokenizer.to_str())["model"]["type"] not in TRIMMED:
         return 0
-    counts = count_tokens(tokenizer, calibration.texts())
+    counts = count_calibration(tokenizer.to_str(), calibration)
     left, entries = (1 - _COVERED) * counts.total(), len(counts)
     for _, count in reversed(counts.most_common()):
         left -= count

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +72,23 @@ def trim_checkpoint(
         facts["taken_over"] = True
         return _open(output, checkpoint)
     tokenizer: Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
-    counts = count_tokens(tokenizer, calibration.texts())
+    counts = count_calibration(tokenizer.to_str(), calibration)
     trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary)
     facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
     facts["tokens_kept"] = round(sum(counts[int(index)] for index in trimmed.kept) / max(1, counts.total()), 5)
     model = load_model(checkpoint, recipe.task)
     slice_vocabulary(model, trimmed.kept)
     return _write(model, checkpoint, output, lambda path: trimmed.tokenizer.save(str(path), pretty=False))
+
+
+@lru_cache(maxsize=2)
+def count_calibration(tokenizer: str, calibration: Calibration) -> Counter[int]:
+    """How often each token stands in a calibration; kept, since several steps and models of an export ask for it.
+
+    Args:
+        tokenizer: as the text of its tokenizer.json.
+    """
+    return count_tokens(Tokenizer.from_str(tokenizer), calibration.texts())
 
 
 def cut_checkpoint(
