@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -133,7 +134,9 @@ def _analyze(arguments: argparse.Namespace, console: Console) -> None:
 
 def _export_recipe(arguments: argparse.Namespace) -> Recipe:
     named = {name: getattr(arguments, name) for name in ("task", "model", "language")}
-    allowed = {} if arguments.max_loss is None else {"max_loss": arguments.max_loss}
+    allowed: dict[str, Any] = {} if arguments.max_loss is None else {"max_loss": arguments.max_loss}
+    if arguments.start:
+        allowed["start"] = arguments.start
     if arguments.recipe:
         given = {name: value for name, value in named.items() if value}
         return replace(read_recipe(arguments.recipe), **given, **allowed)
@@ -198,6 +201,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="the best bundle of at least X times the model's speed in ONNX Runtime (default: the fastest that loses "
         "no more than --max-loss)",
+    )
+    export.add_argument(
+        "--start",
+        metavar="FOLDER",
+        help="a smaller model that was distilled from the model before (sprig train distill): it is a plan as well",
     )
     export.add_argument(
         "--analysis", type=Path, metavar="FILE", help="the report.json of sprig analyze: its proposal is tried as well"

@@ -13,6 +13,9 @@ from safetensors.torch import load_file
 from sprig_export.blocks import read_blocks
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.pipeline import export
+from sprig_export.plans.choice import is_better
+from sprig_export.plans.planned import export_to_target
+from sprig_export.plans.target import Considered, Target
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.train.distill import distill
@@ -71,3 +74,28 @@ def test_an_interrupted_distillation_is_continued(bert: Path, corpora: list[Path
     again = load_file(distill(recipe, corpora, tmp_path) / "model.safetensors")
     expected = load_file(small / "model.safetensors")
     assert all(torch.equal(weights[name], again[name]) and torch.equal(again[name], expected[name]) for name in weights)
+
+
+def test_it_is_a_plan_of_its_own(
+    bert: Path, small: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe("search", str(bert), "python", start=str(small), sample=8, max_loss=100.0, min_cosine=0.5)
+    monkeypatch.setattr("sprig_export.plans.choice.TRIAL_STEPS", 2)
+    monkeypatch.setattr("sprig_export.plans.planned.RECOVERY_STEPS", 3)
+    export_to_target(recipe, Target(), tmp_path / "bundle", repository)
+    considered = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
+    names = [plan["name"] for plan in considered]
+    assert names[-1] == "model, distilled before"
+    assert len(names) == len(set(names)) == 8
+    assert considered[-1]["kept"] is not None, "it is tried in any case"
+
+
+def test_it_is_taken_where_it_is_better() -> None:
+    recipe = Recipe("search", "", "python")
+    chosen, distilled = Considered(recipe, "half", 5.0, 3.0, 0.90), Considered(recipe, "distilled", 5.0, 3.5, 0.96)
+    slow, poor = replace(distilled, speed=2.0), replace(distilled, kept=0.8)
+    assert is_better(distilled, chosen, Target(), 5.0)
+    assert not is_better(slow, chosen, Target(), 5.0), "without a target the fastest is taken"
+    assert not is_better(poor, chosen, Target(), 5.0), "a tenth would be lost"
+    assert is_better(slow, chosen, Target(megabytes=6), 5.0)
+    assert not is_better(poor, chosen, Target(megabytes=6), 5.0)

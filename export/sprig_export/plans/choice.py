@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sprig_export.analysis.proposal import Proposal
 from sprig_export.calibration import Calibration
-from sprig_export.checkpoints import Checkpoint
+from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import score_checkpoint
 from sprig_export.plans.costs import measure_cost, measure_whole
 from sprig_export.plans.dimensions import choose_dimensions
@@ -51,31 +51,39 @@ def choose_plan(
     """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
 
     Args:
-        recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length.
+        recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length; its
+            `start`, a smaller model that was distilled before, is a plan of its own.
         folder: what is measured is noted there, so that an interrupted search goes on.
         proposal: what an analysis would leave out: it is tried as well, so that what following it costs is known.
 
     Raises:
         InvalidInput: no plan meets the target.
     """
-    trimmed = base
+    trimmed, small = base, open_checkpoint(recipe.start) if recipe.start else None
     if recipe.vocabulary:
         with run.stage("trim the vocabulary") as facts:
             trimmed = trim_checkpoint(base, recipe, calibration, folder / "trimmed", facts)
+            if small is not None:
+                small = trim_checkpoint(small, recipe, calibration, folder / "start", {})
     model = load_model(trimmed, recipe.task)
     notes = _Notes(folder / "measured.json")
     sample = calibration.trials[:_SPEED_SAMPLE]
-    plans = list_plans(recipe, model)
-    proposed = follow_proposal(recipe, proposal) if proposal is not None else None
+    plans = {describe_plan(plan, model): plan for plan in list_plans(replace(recipe, start=""), model)}
+    proposed = follow_proposal(replace(recipe, start=""), proposal) if proposal is not None else None
+    if proposed is not None:
+        plans[describe_plan(proposed, model) + _PROPOSED] = proposed
+    if small is not None:
+        plans[f"{Path(recipe.start).name}, distilled before"] = recipe
     considered = []
-    for number, plan in enumerate([*plans, *([proposed] if proposed is not None else [])], 1):
-        name = describe_plan(plan, model) + (_PROPOSED if plan is proposed else "")
-        with run.stage(f"measure plan {number} of {len(plans) + (proposed is not None)}: {name}") as facts:
+    for number, (name, plan) in enumerate(plans.items(), 1):
+        with run.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
             whole = notes.take("whole", lambda: [measure_whole(recipe, base, sample, folder / "whole")])[0]
-            megabytes, rate = notes.take(
-                name,
-                lambda plan=plan: list(measure_cost(plan, trimmed, calibration, sample, folder / "cost")),  # type: ignore[misc]
-            )
+
+            def measure(plan: Recipe = plan) -> list[float]:
+                start = small if plan.start else None
+                return list(measure_cost(plan, trimmed, calibration, sample, folder / "cost", start))
+
+            megabytes, rate = notes.take(name, measure)
             considered.append(Considered(plan, name, megabytes, rate / whole))
             facts |= {"megabytes": round(megabytes, 2), "times as fast": round(rate / whole, 2)}
     fitting = [found for found in considered if found.meets(target)]
@@ -88,7 +96,8 @@ def choose_plan(
         def score() -> list[float]:
             short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / f"trial of {found.name}"
             place.mkdir(exist_ok=True)
-            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {})
+            start = small if short.start else None
+            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {}, start=start)
             try:
                 return [score_checkpoint(cut, recipe, examples)]
             finally:
@@ -99,11 +108,19 @@ def choose_plan(
             facts["kept"] = round(kept, 4)
         return replace(found, kept=kept)
 
-    own = [found for found in fitting if found.recipe is not proposed]
-    tried, chosen, why = (by_target if target.named else by_gate)(own or fitting, target, recipe.max_loss, try_plan)
+    shapes = [found for found in fitting if found.recipe is not proposed and not found.recipe.start]
+    tried, chosen, why = (by_target if target.named else by_gate)(shapes or fitting, target, recipe.max_loss, try_plan)
     for found in considered:
         if found.recipe is proposed:
             tried = [*tried, try_plan(found)]  # for the report: what following the analysis costs
+        elif found.recipe.start and found in fitting:
+            distilled = try_plan(found)
+            tried = [*tried, distilled]
+            if is_better(distilled, chosen, target, recipe.max_loss):
+                chosen, why = (
+                    distilled,
+                    f"it keeps {distilled.kept:.1%} after {TRIAL_STEPS} steps, more than shapes alone",
+                )
     by_name = {found.name: found for found in tried}
     plan = chosen.recipe
     if recipe.task == "search":
@@ -124,6 +141,14 @@ def by_target(fitting: Sequence[Considered], target: Target, max_loss: float, tr
     best = max(tried, key=lambda found: found.kept or 0.0)
     kept = f" and keeps the most after {TRIAL_STEPS} steps: {best.kept:.1%}" if best.kept is not None else ""
     return tried, best, f"it is {target} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast){kept}"
+
+
+def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
+    """Whether a model that was distilled before is to be taken instead: it keeps more of the score, or, without a target,
+    is as fast at least and within the gate."""
+    if target.named:
+        return (distilled.kept or 0.0) > (chosen.kept or 0.0)
+    return distilled.speed >= chosen.speed and _MENDED * (1 - (distilled.kept or 0.0)) <= max_loss / 100
 
 
 def by_gate(fitting: Sequence[Considered], target: Target, max_loss: float, try_plan: Try) -> Found:

@@ -25,7 +25,12 @@ def measure_whole(recipe: Recipe, base: Checkpoint, sample: Sequence[Example], f
 
 
 def measure_cost(
-    recipe: Recipe, checkpoint: Checkpoint, calibration: Calibration, sample: Sequence[Example], folder: Path
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    calibration: Calibration,
+    sample: Sequence[Example],
+    folder: Path,
+    start: Checkpoint | None = None,
 ) -> tuple[float, float]:
     """The megabytes of a plan's bundle, and its functions or tokens a second.
 
@@ -33,11 +38,12 @@ def measure_cost(
         checkpoint: the model with its vocabulary trimmed.
         sample: functions to measure the speed on.
         folder: for what is built; it is left empty.
+        start: what the plan cuts, where it is not the model itself.
     """
     plain = replace(recipe, recovery_steps=0)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random")
+    cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random", start)
     try:
         return _measure(recipe, cut, sample, folder / "bundle")
     finally:
