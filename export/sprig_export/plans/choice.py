@@ -144,8 +144,8 @@ def by_target(fitting: Sequence[Considered], target: Target, max_loss: float, tr
 
 
 def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
-    """Whether a model that was distilled before is to be taken instead: it keeps more of the score, or, without a target,
-    is as fast at least and within the gate."""
+    """Whether a model that was distilled before is to be taken instead: with a target if it keeps more of the score,
+    without one if it is as fast at least and expected to pass the gate."""
     if target.named:
         return (distilled.kept or 0.0) > (chosen.kept or 0.0)
     return distilled.speed >= chosen.speed and _MENDED * (1 - (distilled.kept or 0.0)) <= max_loss / 100
