@@ -117,10 +117,8 @@ def choose_plan(
             distilled = try_plan(found)
             tried = [*tried, distilled]
             if is_better(distilled, chosen, target, recipe.max_loss):
-                chosen, why = (
-                    distilled,
-                    f"it keeps {distilled.kept:.1%} after {TRIAL_STEPS} steps, more than shapes alone",
-                )
+                chosen = distilled
+                why = f"it keeps {distilled.kept:.1%} after {TRIAL_STEPS} steps, since it was distilled before"
     by_name = {found.name: found for found in tried}
     plan = chosen.recipe
     if recipe.task == "search":
