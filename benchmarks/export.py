@@ -116,9 +116,12 @@ def bundle_table() -> str:
     rows = []
     for path in sorted(BUILT_IN.glob("*/report.json")):
         report = json.loads(path.read_text(encoding="utf-8"))
-        compared, recipe = report["compared"], report["recipe"]
-        metric = "MRR" if recipe["task"] == "search" else "BLEU-4"
-        quality, size = compared[metric], compared["megabytes (before: weights of 32 bits)"]["after"]
+        recipe, figures = report["recipe"], next(iter(report["quality"].values()))
+        search = recipe["task"] == "search"
+        names = ("base_mrr", "mrr") if search else ("base_greedy_bleu", "greedy_bleu")
+        before, after = (figures[name] for name in names)
+        size = sum(file.stat().st_size for file in path.parent.iterdir()) / 1e6
+        compared = report.get("compared", {})  # bundles of older exports have none
         timed = {name.rpartition(" before in ")[2]: found for name, found in compared.items() if " before in " in name}
         speeds = {runtime: found["after"] / found["before"] for runtime, found in timed.items()}
         rows.append(
@@ -126,9 +129,9 @@ def bundle_table() -> str:
                 path.parent.name,
                 what_is_left(recipe),
                 f"{size:.1f}",
-                f"{metric} {quality['after']:.3f}",
-                f"{quality['before']:.3f}",
-                f"{quality['after'] / quality['before']:.1%}",
+                f"{'MRR' if search else 'BLEU-4'} {after:.3f}",
+                f"{before:.3f}",
+                f"{after / before:.1%}",
                 *(f"{speeds[name]:.1f}" if name in speeds else "" for name in ("ONNX Runtime, 32 bits", "PyTorch")),
             ]
         )

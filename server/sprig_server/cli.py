@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR_OR_NAME",
-        help="use this bundle before the built-in ones; search-LANGUAGE-tiny is a smaller and faster one",
+        help="use this bundle before the others; see sprig models for the names",
     )
     shared.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
     workspace = argparse.ArgumentParser(add_help=False)

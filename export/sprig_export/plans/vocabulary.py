@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
+from collections import Counter
 
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.pruning.checkpoint import count_calibration
-from sprig_export.pruning.vocabulary import TRIMMED
+from sprig_export.pruning.vocabulary import TRIMMED, trim_vocabulary
 
 _COVERED = 0.98
 """The share of the calibration's tokens that keep an entry of their own; the others are spelt out."""
@@ -22,11 +25,12 @@ def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
     if json.loads(tokenizer.to_str())["model"]["type"] not in TRIMMED:
         return 0
     counts = count_calibration(tokenizer.to_str(), calibration)
-    left, entries = (1 - _COVERED) * counts.total(), len(counts)
-    for _, count in reversed(counts.most_common()):
-        left -= count
-        if left < 0:
-            break
-        entries -= 1
-    wanted = -(-entries // _STEP) * _STEP + _STEP  # single characters and special entries stay as well
-    return wanted if wanted < tokenizer.get_vocab_size() else 0
+    sizes = range(_STEP, tokenizer.get_vocab_size(), _STEP)
+    covering = bisect_left(sizes, _COVERED, key=lambda size: _covered(tokenizer, counts, size))
+    return sizes[covering] if covering < len(sizes) else 0
+
+
+def _covered(tokenizer: Tokenizer, counts: Counter[int], size: int) -> float:
+    """The share of the counted tokens that keep their entry in a vocabulary of a size."""
+    kept = trim_vocabulary(tokenizer, counts, size).kept
+    return sum(counts[int(index)] for index in kept) / max(1, counts.total())
