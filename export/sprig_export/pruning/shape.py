@@ -58,6 +58,8 @@ def cut(
             keep_layers(model, part, evenly_spaced(len(layers), kept))
     _check_halves(model)
     generator = torch.Generator().manual_seed(0)
+    if choice in ("magnitude", "random"):
+        feeds = ()  # nothing is to be seen
     removed: dict[int, list[int]] = {}
     if shape.heads < 1.0:
         removed = _cut_heads(model, shape.heads, feeds, choice, generator)
