@@ -28,14 +28,13 @@ from sprig_export.onnx.validate import (
     validate_encoder_decoder,
 )
 from sprig_export.projection import output_width
-from sprig_export.prompts import check_prompt, default_prompt, end_token, stop_tokens
+from sprig_export.prompts import check_prompt, default_prompt, encoder_of, end_token, stop_tokens
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.stage import Run
 from sprig_server.bundle.manifest import FILE_NAME, Decoding, render_manifest
-from sprig_server.code.text import summary_input
-from sprig_server.inference.decoders import prompt_ids
+from sprig_server.code.text import prompt_ids, summary_input
 
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
@@ -115,10 +114,8 @@ def _build_decoder_only(
         facts["megabytes"] = _megabytes(path)
     model = load_model(checkpoint, "summarize")
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
-    plain = tokenizer.backend_tokenizer
-    plain.no_truncation()
     asked = prompt_for(checkpoint, recipe) or ""
-    prompts = [prompt_ids(plain, asked, e.code, recipe.summary_tokens) for e in sample[:_AGREEMENT]]
+    prompts = [prompt_ids(encoder_of(tokenizer), asked, e.code, recipe.summary_tokens) for e in sample[:_AGREEMENT]]
     with run.stage("validate against PyTorch") as facts:
         facts |= asdict(validate_decoder_only(model, path, prompts[:_VALIDATED]))
     with run.stage(f"quantize to {recipe.products}") as facts:

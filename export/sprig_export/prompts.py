@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_server.code.languages import find_language
@@ -31,6 +33,11 @@ def fill_prompt(prompt: str, code: str) -> str:
     """The prompt with a function in it."""
     before, _, after = prompt.partition("{code}")
     return before + code.strip("\n") + after
+
+
+def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Callable[[str, bool], list[int]]:
+    """The tokens of a text, uncut, as `prompt_ids` asks for them."""
+    return lambda text, special: list(tokenizer(text, add_special_tokens=special, truncation=False)["input_ids"])
 
 
 def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

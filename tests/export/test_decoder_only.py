@@ -13,12 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.pipeline import export
-from sprig_export.prompts import check_prompt, default_prompt, fill_prompt, stop_tokens
+from sprig_export.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.store import open_bundle
+from sprig_server.code.text import prompt_ids
 from sprig_server.errors import InvalidInput
-from sprig_server.inference.decoders import prompt_ids
 from sprig_server.inference.summarizer import Summarizer
 
 FAMILIES = ("llama", "qwen2", "gemma", "gpt2")
@@ -84,19 +84,16 @@ def test_a_trimmed_cut_and_quantized_bundle_answers(
 
 
 def test_a_long_function_loses_its_end_and_not_the_prompt(tokenizer: PreTrainedTokenizerFast) -> None:
-    inner = tokenizer.backend_tokenizer
-    ids = prompt_ids(inner, "{code}\n# Summary:", "def f():\n" + "    x = 1\n" * 500, 64)
+    ids = prompt_ids(encoder_of(tokenizer), "{code}\n# Summary:", "def f():\n" + "    x = 1\n" * 500, 64)
     assert len(ids) == 64
-    text = inner.decode(ids)
+    text = tokenizer.decode(ids)
     assert text.startswith("def f():")
     assert text.endswith("\n# Summary:")
 
 
 def test_a_prompt_is_the_same_as_text_and_as_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
     prompt, code = default_prompt("java"), "int one() {\n  return 1;\n}\n"
-    assert tokenizer.backend_tokenizer.decode(prompt_ids(tokenizer.backend_tokenizer, prompt, code, 500)) == (
-        fill_prompt(prompt, code)
-    )
+    assert tokenizer.decode(prompt_ids(encoder_of(tokenizer), prompt, code, 500)) == (fill_prompt(prompt, code))
     assert fill_prompt(prompt, code).endswith("}\n\n// Summary:")
 
 

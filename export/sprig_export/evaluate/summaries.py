@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu
-from sprig_export.prompts import default_prompt, end_token, stop_tokens
-from sprig_server.code.text import summary_input
-from sprig_server.inference.decoders import prompt_ids
+from sprig_export.prompts import default_prompt, encoder_of, end_token, stop_tokens
+from sprig_server.code.text import prompt_ids, summary_input
 
 
 def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -56,7 +54,7 @@ def summarize_with_torch(
             ids = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")["input_ids"]
         else:
             asked = prompt or default_prompt(language)
-            ids = torch.tensor([prompt_ids(_plain(tokenizer), asked, code, max_tokens)])
+            ids = torch.tensor([prompt_ids(encoder_of(tokenizer), asked, code, max_tokens)])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=ids,
@@ -71,10 +69,3 @@ def summarize_with_torch(
         written = output[0] if two_halves else output[0, ids.shape[1] :]
         summaries.append(tokenizer.decode(written, skip_special_tokens=True).strip())
     return summaries
-
-
-def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    inner: Tokenizer = tokenizer.backend_tokenizer
-    inner.no_truncation()
-    inner.no_padding()
-    return inner

@@ -11,7 +11,7 @@ from sprig_export.evaluate.export_quality import vectors_of_examples
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.projection import principal_directions
 from sprig_export.samples import Example
-from sprig_server.inference.encoder import normalize
+from sprig_server.types import Vectors
 
 _SHARES = (1 / 3, 1 / 2, 2 / 3)
 _MULTIPLE = 32
@@ -29,6 +29,11 @@ def choose_dimensions(base: Checkpoint, sample: Sequence[Example]) -> int:
         if not 0 < kept < width:
             continue
         turn = principal_directions(np.concatenate([code, queries]), kept).numpy().T
-        if reciprocal_ranks(normalize(queries @ turn), normalize(code @ turn), own).mean() >= (1 - _LOSS) * whole:
+        if reciprocal_ranks(_unit(queries @ turn), _unit(code @ turn), own).mean() >= (1 - _LOSS) * whole:
             return kept
     return 0
+
+
+def _unit(rows: Vectors) -> Vectors:
+    scaled: Vectors = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return scaled

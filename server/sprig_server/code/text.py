@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sprig_server.code.languages import find_language
 
 CHUNKER_VERSION = 1
@@ -29,3 +31,17 @@ def summary_input(code: str, language: str) -> str:
     """
     lines = (line.strip() for line in code.splitlines())
     return f"<{find_language(language).name}> " + "\n".join(line for line in lines if line)
+
+
+def prompt_ids(encode: Callable[[str, bool], list[int]], prompt: str, code: str, window: int) -> list[int]:
+    """The tokens that a decoder-only model goes on with: of a function that does not fit, its beginning.
+
+    Args:
+        encode: gives the tokens of a text, with the special ones that belong around it where its flag is True, uncut.
+        prompt: with "{code}" where the function goes.
+        code: a function without its own documentation.
+        window: tokens, special ones included.
+    """
+    before, _, after = prompt.partition("{code}")
+    head, tail = encode(before + code.strip("\n"), True), encode(after, False)
+    return head[: max(1, window - len(tail))] + tail

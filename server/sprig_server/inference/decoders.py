@@ -12,11 +12,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from sprig_server.bundle.manifest import Decoding
 from sprig_server.bundle.store import Bundle
-from sprig_server.code.text import summary_input
+from sprig_server.code.text import prompt_ids, summary_input
 from sprig_server.inference.beam import Step
 from sprig_server.inference.session import open_session, open_tokenizer
 
@@ -25,8 +24,6 @@ Decode = Callable[[Feeds], list[NDArray[np.float32]]]
 """Feeds of `decoder.onnx` -> its logits, and then its cache."""
 Cache = dict[str, NDArray[np.float32]]
 """Keys and values of the decoder's layers, each float32 [k, heads, length, head_dim]."""
-
-_CODE = "{code}"
 
 
 class Decoder(Protocol):
@@ -78,7 +75,7 @@ class DecoderOnly:
     """A model of one half that goes on with a prompt. Safe to call from several threads at once."""
 
     def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
-        self._prompt = decoding.prompt or _CODE
+        self._prompt = decoding.prompt or ""
         self._window = bundle.manifest.max_tokens
         self._tokenizer = open_tokenizer(bundle)
         self._tokenizer.no_truncation()  # what is cut off is the function's end, not the prompt's
@@ -90,7 +87,7 @@ class DecoderOnly:
 
     def begin(self, code: str, language: str) -> tuple[int, Step]:
         """The prompt's last token, and the steps behind it."""
-        *read, last = prompt_ids(self._tokenizer, self._prompt, code, self._window)
+        *read, last = prompt_ids(self._encode, self._prompt, code, self._window)
         step = _PromptStep(self._decode, self._inputs, self._empty)
         if read:
             step.read(np.array([read], dtype=np.int64))
@@ -100,22 +97,8 @@ class DecoderOnly:
         """The text of tokens."""
         return str(self._tokenizer.decode(tokens))
 
-
-def prompt_ids(tokenizer: Tokenizer, prompt: str, code: str, window: int) -> list[int]:
-    """The tokens of a prompt with a function in it: of one that does not fit into `window` tokens, its beginning.
-
-    Exporter and server both call this, so that a model is served what it was measured on.
-
-    Args:
-        tokenizer: without truncation and padding.
-        prompt: with "{code}" where the function goes.
-        code: the function without its own documentation.
-        window: tokens, special ones included.
-    """
-    before, _, after = prompt.partition(_CODE)
-    tail: list[int] = tokenizer.encode(after, add_special_tokens=False).ids
-    head: list[int] = tokenizer.encode(before + code.strip("\n")).ids
-    return head[: max(1, window - len(tail))] + tail
+    def _encode(self, text: str, special: bool) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=special).ids)
 
 
 class _SourceStep:
