@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sprig_export.recipe import read_recipe
 from sprig_export.train.recipe import Stage, SummaryRecipe, read_search_recipe, read_summary_recipe
 from sprig_export.train.start import start_model
 from sprig_export.train.summarize import learning_rate, train_summary
@@ -118,6 +119,9 @@ def test_committed_recipes_can_be_read() -> None:
     paths = sorted(RECIPES.glob("*.toml"))
     assert paths
     for path in paths:
+        if path.stem.startswith("distill"):
+            assert read_recipe(path).cuts
+            continue
         read = read_search_recipe if path.stem.startswith("search") else read_summary_recipe
         assert read(path).name == path.stem
 
