@@ -24,7 +24,6 @@ from sprig_server.bundle.manifest import Manifest
 from sprig_server.errors import InvalidInput
 
 RECOVERY_STEPS = 300
-_FALLBACKS = 2
 
 
 def export_to_target(
@@ -64,7 +63,7 @@ def export_to_target(
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
         say(f"About {_minutes_left(run)} minutes to go")
-        fallbacks = [] if target.named else slower_plans(choice, target)[:_FALLBACKS]
+        fallbacks = [] if target.named else slower_plans(choice, target)
         choices = [choice, *(replace(choice, recipe=c.recipe, why="faster ones lost too much") for c in fallbacks)]
         refused = folder / "refused.json"
         return export_first_good(choices, target, output, code, announce, say, resume, refused)
