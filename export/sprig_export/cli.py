@@ -71,7 +71,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
         console.print(f"[dim]{minutes:3d}:{seconds:02d}[/dim] {escape(stage)}")
 
     def say(sentence: str) -> None:
-        console.print(f"       {sentence}", markup=False, style="dim" if sentence[0].islower() else "")
+        console.print(f"       {sentence}", markup=False, soft_wrap=True)
 
     with import_module("sprig_export.failures").explained(arguments.output):
         if arguments.recipe:

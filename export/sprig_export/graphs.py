@@ -215,12 +215,17 @@ def _agreement(
 
 def _continued_agreement(model: PreTrainedModel, decoder: Path, prompts: Sequence[list[int]]) -> float:
     """The same for a decoder-only model behind its prompts."""
-    same = []
-    for ids in prompts:
-        with torch.inference_mode():
-            text = model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0].tolist()
-        found = continued_logits(decoder, model, text[:-1], len(ids) - 1).argmax(axis=-1)
-        same += [int(a) == b for a, b in zip(found, text[len(ids) :], strict=True)]
+    with torch.inference_mode():
+        texts = [
+            model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0].tolist()
+            for ids in prompts
+        ]
+    read = [(text[:-1], len(ids) - 1) for text, ids in zip(texts, prompts, strict=True)]
+    same = [
+        int(token) == expected
+        for logits, text, ids in zip(continued_logits(decoder, model, read), texts, prompts, strict=True)
+        for token, expected in zip(logits.argmax(axis=-1), text[len(ids) :], strict=True)
+    ]
     return float(np.mean(same)) if same else 1.0
 
 

@@ -19,7 +19,7 @@ from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
 from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.plans.choice import Choice
+from sprig_export.plans.choice import SCORED, SPEED_SAMPLE, Choice
 from sprig_export.plans.precision import Variant, choose_variant, measure_variants
 from sprig_export.plans.target import Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
@@ -28,8 +28,6 @@ from sprig_export.samples import Example, standard_library_examples
 from sprig_export.stage import Run, Say, say_nothing
 from sprig_server.bundle.manifest import FILE_NAME, Manifest, render_manifest
 from sprig_server.errors import InvalidInput
-
-_SPEED_SAMPLE, _SCORED = 32, {"search": 200, "summarize": 40}  # functions that a precision is chosen by
 
 
 class LostTooMuch(ValidationFailed):
@@ -79,8 +77,8 @@ def export(
         variants: list[Variant] = []
         if target is not None and calibration is not None:
             with run.stage("measure what fewer bits do on this machine") as facts:
-                speeds = calibration.trials[:_SPEED_SAMPLE]
-                scored = calibration.trials[: _SCORED[recipe.task]]
+                speeds = calibration.trials[:SPEED_SAMPLE]
+                scored = calibration.trials[: SCORED[recipe.task]]
                 variants = measure_variants(recipe, checkpoint, scored, speeds, work / "variants")
                 best = choose_variant(variants, target)
                 recipe = replace(recipe, products=best.products, tables=best.tables)

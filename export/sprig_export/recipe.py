@@ -87,7 +87,9 @@ class Recipe:
 
 def whole_recipe(recipe: Recipe) -> Recipe:
     """The recipe of the whole model in 32 bits, to compare with."""
-    return Recipe(recipe.task, recipe.model, recipe.language, products="float32", tables="float32")
+    kept = ("task", "model", "language", "opset", "summary_tokens", "prompt")
+    named = {name: value for name, value in asdict(recipe).items() if name in kept}
+    return Recipe(**named, products="float32", tables="float32")
 
 
 def read_recipe(path: Path) -> Recipe:

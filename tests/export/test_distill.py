@@ -76,6 +76,13 @@ def test_an_interrupted_distillation_is_continued(bert: Path, corpora: list[Path
     assert all(torch.equal(weights[name], again[name]) and torch.equal(again[name], expected[name]) for name in weights)
 
 
+def test_what_another_recipe_left_is_not_continued(bert: Path, corpora: list[Path], tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "all", layers=1, recovery_steps=1)
+    distill(recipe, corpora, tmp_path)
+    with pytest.raises(InvalidInput, match="holds a model of another recipe"):
+        distill(replace(recipe, units=0.5), corpora, tmp_path)
+
+
 def test_it_is_a_plan_of_its_own(
     bert: Path, small: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

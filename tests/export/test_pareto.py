@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.plans.front_page import render_front
-from sprig_export.plans.pareto import Point, best_points, measure_front, read_front
+from sprig_export.plans.pareto import Point, best_points, measure_front
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
 
@@ -54,9 +55,11 @@ def test_a_front_holds_every_plan_with_its_rivals(shallow: Path, repository: Pat
         ("0 of 1 layers", "fluctuation"),
     ]
     assert all(p.low <= p.score <= p.high and p.megabytes > 0 and p.speed > 0 for p in front.points)
-    assert read_front(tmp_path / "front" / "report.json") == front
+    assert json.loads((tmp_path / "front" / "report.json").read_text()) == json.loads(json.dumps(asdict(front)))
     again = measure_front(recipe, repository, tmp_path / "front", Run(stages.append))
     assert again == front, "what was measured is taken over"
+    other = measure_front(replace(recipe, sample=6), repository, tmp_path / "front", Run(stages.append))
+    assert other != front, "but not by another recipe"
     page = render_front(front)
     assert page.count('<circle class="dot') >= 2 * len(front.points)
     assert open_checkpoint(str(shallow)).name in page

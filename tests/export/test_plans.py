@@ -56,14 +56,14 @@ def considered(*speeds: float) -> list[Considered]:
     return [Considered(replace(SEARCH, layers=n), f"plan {n}", 10 / s, s) for n, s in enumerate(speeds)]
 
 
-def check_choice(pick, plans, kept, target, max_loss, name, tried) -> None:
+def check_choice(pick, plans, kept, limit, name, tried) -> None:
     seen = []
 
     def try_plan(found: Considered) -> Considered:
         seen.append(found.name)
         return replace(found, kept=kept[found.name])
 
-    _, best, why = pick(plans, target, max_loss, try_plan)
+    _, best, why = pick(plans, limit, try_plan)
     assert best.name == name
     assert sorted(seen) == sorted(tried)
     assert why.startswith("it is")
@@ -72,16 +72,16 @@ def check_choice(pick, plans, kept, target, max_loss, name, tried) -> None:
 def test_without_a_target_the_fastest_plan_within_the_gate_is_found_by_halving() -> None:
     plans = considered(1, 2, 3, 4, 5, 6, 7)
     kept = {f"plan {n}": 1 - 0.03 * n for n in range(7)}
-    check_choice(by_gate, plans, kept, Target(), 5.0, "plan 1", ["plan 3", "plan 1", "plan 2"])
-    check_choice(by_gate, plans, kept, Target(), 50.0, "plan 6", ["plan 3", "plan 5", "plan 6"])
-    check_choice(by_gate, plans, kept, Target(), 0.1, "plan 0", ["plan 3", "plan 1"])
+    check_choice(by_gate, plans, kept, 5.0, "plan 1", ["plan 3", "plan 1", "plan 2"])
+    check_choice(by_gate, plans, kept, 50.0, "plan 6", ["plan 3", "plan 5", "plan 6"])
+    check_choice(by_gate, plans, kept, 0.1, "plan 0", ["plan 3", "plan 1"])
 
 
 def test_of_the_plans_that_meet_a_target_the_best_is_taken() -> None:
     plans = considered(3, 4, 5, 6, 7)
     kept = {"plan 0": 0.9, "plan 1": 0.95, "plan 2": 0.8, "plan 3": 0.7}
-    check_choice(by_target, plans, kept, Target(speed=3), 5.0, "plan 1", list(kept))
-    check_choice(by_target, plans[:1], {}, Target(speed=3), 5.0, "plan 0", [])
+    check_choice(by_target, plans, kept, Target(speed=3), "plan 1", list(kept))
+    check_choice(by_target, plans[:1], {}, Target(speed=3), "plan 0", [])
 
 
 @pytest.mark.parametrize("target", [(0.0, None), (-1.0, None), (None, 0.0), (float("nan"), None)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,22 +107,32 @@ def validate_decoder_only(model: PreTrainedModel, path: Path, texts: Sequence[Se
         ValidationFailed: beyond the tolerance.
     """
     differences = []
-    for ids in texts:
-        start = len(ids) // 2
+    halves = [(ids, len(ids) // 2) for ids in texts]
+    for (ids, start), found in zip(halves, continued_logits(path, model, halves), strict=True):
         with torch.inference_mode():
             reference = model(torch.tensor([ids])).logits[0, start:].numpy()
-        differences.append(compare("logits", reference, continued_logits(path, model, ids, start)))
+        differences.append(compare("logits", reference, found))
     worst = max(differences, key=lambda difference: difference.largest / difference.scale)
     worst.check()
     return worst
 
 
-def continued_logits(path: Path, model: PreTrainedModel, ids: Sequence[int], start: int) -> NDArray[np.float32]:
-    """What a decoder-only ONNX file expects behind the tokens from `start` on, float32 [len(ids) - start, v].
+def continued_logits(
+    path: Path, model: PreTrainedModel, texts: Sequence[tuple[Sequence[int], int]]
+) -> Iterator[NDArray[np.float32]]:
+    """What a decoder-only ONNX file expects behind the tokens of each text (ids, start) from its start on: float32
+    [len(ids) - start, v].
 
-    Those before are read in one run, from `start` on one by one with the cache, as the server does.
+    Those before are read in one run, from the start on one by one with the cache, as the server does.
     """
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for ids, start in texts:
+        yield _continue(session, model, ids, start)
+
+
+def _continue(
+    session: ort.InferenceSession, model: PreTrainedModel, ids: Sequence[int], start: int
+) -> NDArray[np.float32]:
     inputs = {node.name for node in session.get_inputs()}
     cached = [node.name for node in session.get_outputs() if node.name.startswith("present")]
     shape = decoder_shape(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from sprig_export.evaluate.export_quality import score_checkpoint
 from sprig_export.plans.costs import measure_cost, measure_whole
 from sprig_export.plans.dimensions import choose_dimensions
 from sprig_export.plans.ladder import describe_plan, follow_proposal, list_plans
+from sprig_export.plans.notes import Notes
 from sprig_export.plans.target import Considered, Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe
@@ -23,12 +23,10 @@ from sprig_server.errors import InvalidInput
 
 TRIAL_STEPS = 60
 """Of the short recovery that a plan is tried with."""
-_MENDED = 1.0
-"""The share of a trial's loss that is expected to be left after the whole recovery, on code that nothing was learnt
-from. Calibrated on a large corpus less than half of it was left, on Python's standard library nine tenths."""
 _MOST_TRIED = 4
 _PROPOSED = ", as the analysis proposes"
-_SPEED_SAMPLE, _SCORED = 32, {"search": 200, "summarize": 40}
+SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
+"""Functions that speed is measured on, and those that plans and precisions are scored on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,8 @@ def choose_plan(
             if small is not None:
                 small = trim_checkpoint(small, recipe, calibration, folder / "start", {})
     model = load_model(trimmed, recipe.task)
-    notes = _Notes(folder / "measured.json")
-    sample = calibration.trials[:_SPEED_SAMPLE]
+    notes = Notes(folder / "measured.json")
+    sample = calibration.trials[:SPEED_SAMPLE]
     plans = {describe_plan(plan, model): plan for plan in list_plans(replace(recipe, start=""), model)}
     proposed = follow_proposal(replace(recipe, start=""), proposal) if proposal is not None else None
     if proposed is not None:
@@ -90,7 +88,7 @@ def choose_plan(
     fitting = [found for found in considered if found.meets(target)]
     if not fitting:
         raise InvalidInput(_too_much(target, considered))
-    examples = calibration.trials[: _SCORED[recipe.task]]
+    examples = calibration.trials[: SCORED[recipe.task]]
     unpruned = notes.take("score", lambda: [score_checkpoint(trimmed, recipe, examples)])[0]
 
     def try_plan(found: Considered) -> Considered:
@@ -110,7 +108,10 @@ def choose_plan(
         return replace(found, kept=kept)
 
     shapes = [found for found in fitting if found.recipe is not proposed and not found.recipe.start]
-    tried, chosen, why = (by_target if target.named else by_gate)(shapes or fitting, target, recipe.max_loss, try_plan)
+    if target.named:
+        tried, chosen, why = by_target(shapes or fitting, target, try_plan)
+    else:
+        tried, chosen, why = by_gate(shapes or fitting, recipe.max_loss, try_plan)
     for found in considered:
         if found.recipe is proposed:
             tried = [*tried, try_plan(found)]  # for the report: what following the analysis costs
@@ -133,7 +134,7 @@ Try = Callable[[Considered], Considered]
 Found = tuple[Sequence[Considered], Considered, str]
 
 
-def by_target(fitting: Sequence[Considered], target: Target, max_loss: float, try_plan: Try) -> Found:
+def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> Found:
     """Of the plans that meet the target, the slowest have the most left; the best of a few of them is taken."""
     most = sorted(fitting, key=lambda found: found.speed)[:_MOST_TRIED]
     tried = [try_plan(found) for found in most] if len(most) > 1 else most
@@ -144,25 +145,30 @@ def by_target(fitting: Sequence[Considered], target: Target, max_loss: float, tr
 
 def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
     """Whether a model that was distilled before is to be taken instead: with a target if it keeps more of the score,
-    without one if it is as fast at least and expected to pass the gate."""
+    without one if it is as fast at least and passes the gate."""
     if target.named:
         return (distilled.kept or 0.0) > (chosen.kept or 0.0)
-    return distilled.speed >= chosen.speed and _MENDED * (1 - (distilled.kept or 0.0)) <= max_loss / 100
+    return distilled.speed >= chosen.speed and _passes(distilled, max_loss)
 
 
-def by_gate(fitting: Sequence[Considered], target: Target, max_loss: float, try_plan: Try) -> Found:
-    """The fastest plan that is expected to pass the gate, by bisection: slower ones are taken to lose less."""
+def _passes(tried: Considered, max_loss: float) -> bool:
+    """Whether a plan is within the gate after its trial already: on little code the whole recovery brings hardly more
+    back for functions that nothing was learnt from."""
+    return 100 * (1 - (tried.kept or 0.0)) <= max_loss
+
+
+def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Found:
+    """The fastest plan that passes the gate when it is tried, by bisection: slower ones are taken to lose less."""
     order = sorted(fitting, key=lambda found: -found.speed)
     tried: dict[str, Considered] = {}
     low, high = 0, len(order) - 1  # the slowest one is taken where no faster one passes
     while low < high:
         middle = (low + high) // 2
         found = tried[order[middle].name] = try_plan(order[middle])
-        expected = _MENDED * (1 - (found.kept or 0.0))
-        low, high = (low, middle) if expected <= max_loss / 100 else (middle + 1, high)
+        low, high = (low, middle) if _passes(found, max_loss) else (middle + 1, high)
     best = tried.get(order[low].name, order[low])
     left = f": {best.kept:.1%} are kept after {TRIAL_STEPS} steps" if best.kept is not None else ""
-    why = f"it is the fastest that is expected to lose at most {max_loss:g} %{left}"
+    why = f"it is the fastest that loses at most {max_loss:g} % when tried{left}"
     return list(tried.values()), best, f"{why} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
 
 
@@ -182,19 +188,3 @@ def _too_much(target: Target, considered: Sequence[Considered]) -> str:
         f"no plan is {target}: the smallest has {smallest.megabytes:.1f} MB ({smallest.name}), the fastest is "
         f"{fastest.speed:.1f} times as fast ({fastest.name}); ask for less"
     )
-
-
-class _Notes:
-    """What was measured so far, in a file: a search that was interrupted does not measure it again."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-    def take(self, name: str, measure: Callable[[], list[float]]) -> list[float]:
-        if name not in self._found:
-            self._found[name] = measure()
-            temporary = self._path.with_suffix(".part")
-            temporary.write_text(json.dumps(self._found), encoding="utf-8")
-            temporary.replace(self._path)
-        return self._found[name]

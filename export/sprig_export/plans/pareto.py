@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from sprig_export.evaluate.search import bootstrap_interval
 from sprig_export.graphs import prompt_for
 from sprig_export.plans.costs import measure_cost, measure_whole
 from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.plans.notes import Notes
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.pruning.shape import Choice
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
 
 _SPEED_SAMPLE = 64
-_RIVALS: tuple[Choice, ...] = ("magnitude", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +82,39 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
     wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
     calibration = read_calibration(corpus, *wanted, prompt_for(base, recipe))
     work = output / "work"
-    work.mkdir(exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     trimmed = trim_checkpoint(base, recipe, calibration, work / "trimmed", {}) if recipe.vocabulary else base
     model, speeds = load_model(trimmed, recipe.task), calibration.trials[:_SPEED_SAMPLE]
-    noted = _read(output / "points.json")
+    notes = Notes(output / "points.json", f"{recipe} {base.sha256} {corpus.resolve()}")
     with run.stage("the whole model"):
-        whole = noted.get("whole") or {
-            "score": float(score_examples(base, recipe, calibration.examples).mean()),
-            "rate": measure_whole(recipe, base, speeds, work / "whole"),
-        }
-        _write(noted | {"whole": whole}, output / "points.json")
+        whole = notes.take("score", lambda: float(score_examples(base, recipe, calibration.examples).mean()))
+        whole_rate = notes.take("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
+
+    def measure(plan: Recipe, name: str, choice: Choice) -> dict[str, Any]:
+        size, rate = measure_cost(plan, trimmed, calibration, speeds, work / "cost")
+        place = work / "cut"
+        place.mkdir()
+        cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
+        scores = score_examples(cut, recipe, calibration.examples)
+        shutil.rmtree(place)
+        interval = bootstrap_interval(scores, recipe.seed)
+        return asdict(Point(name, choice, size, rate, rate / whole_rate, float(scores.mean()), *interval))
+
     points = []
     for plan in list_plans(recipe, model):
         name = describe_plan(plan, model)
         narrowed = plan.units < 1.0 and plan.heads == 1.0  # units alone: rivals of every shape would take hours
-        for choice in ("fluctuation", *(_RIVALS if narrowed else ())):
-            key = f"{name}, {choice}"
-            with run.stage(key):
-                noted = _read(output / "points.json")
-                if key not in noted:
-                    size, rate = measure_cost(plan, trimmed, calibration, speeds, work / "cost")
-                    place = work / "cut"
-                    shutil.rmtree(place, ignore_errors=True)
-                    place.mkdir()
-                    cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
-                    scores = score_examples(cut, recipe, calibration.examples)
-                    low, high = bootstrap_interval(scores, recipe.seed)
-                    found = Point(name, choice, size, rate, rate / whole["rate"], float(scores.mean()), low, high)
-                    noted[key] = asdict(found)
-                    _write(noted, output / "points.json")
-                points.append(Point(**noted[key]))
+        choices: tuple[Choice, ...] = ("fluctuation", "magnitude", "random") if narrowed else ("fluctuation",)
+        for choice in choices:
+            with run.stage(f"{name}, {choice}"):
+                found = notes.take(f"{name}, {choice}", partial(measure, plan, name, choice))
+                points.append(Point(**found))
     shutil.rmtree(work)
     metric = "MRR" if recipe.task == "search" else "BLEU-4"
     named = recipe.task, base.name, recipe.language, metric, calibration.name
-    front = Front(*named, recipe.recovery_steps, recipe.seed, whole["score"], tuple(points))
-    _write(asdict(front), output / "report.json")
+    front = Front(*named, recipe.recovery_steps, recipe.seed, whole, tuple(points))
+    (output / "report.json").write_text(json.dumps(asdict(front), indent=2) + "\n", encoding="utf-8")
     return front
 
 
@@ -126,19 +125,3 @@ def best_points(points: Sequence[Point]) -> list[Point]:
         if not best or point.score > best[-1].score:
             best.append(point)
     return best
-
-
-def read_front(path: Path) -> Front:
-    """What `measure_front` wrote to a `report.json`."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return Front(**{**found, "points": tuple(Point(**point) for point in found["points"])})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _write(content: object, path: Path) -> None:
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)

@@ -146,8 +146,7 @@ def halve_checkpoint(checkpoint: Checkpoint, task: Task, output: Path) -> None:
     """Write a checkpoint in half precision into the folder `output`, with what comes with it."""
     shutil.copytree(checkpoint.folder, output, dirs_exist_ok=True)
     model = load_model(checkpoint, task)
-    weights = {name: tensor for name, tensor in model.half().state_dict().items() if not name.startswith("projection.")}
-    model.save_pretrained(output, state_dict=weights)
+    _save(model.half(), output)
 
 
 def _reduce_dimensions(
@@ -183,11 +182,16 @@ def _write(
             shutil.copy(checkpoint.folder / name, output / name)
     restore_conv1d(model)
     write_projection(model, output)
-    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("projection.")}
-    model.save_pretrained(output, state_dict=weights)
+    _save(model, output)
     write_tokenizer(output / "tokenizer.json")
     output.replace(target)
     return _open(target, checkpoint)
+
+
+def _save(model: PreTrainedModel, folder: Path) -> None:
+    """The model without its map to fewer dimensions, which has a folder of its own."""
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("projection.")}
+    model.save_pretrained(folder, state_dict=weights)
 
 
 def _open(folder: Path, like: Checkpoint) -> Checkpoint:

@@ -87,7 +87,7 @@ def units_of(width: int, share: float) -> int:
 
 def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
     """`kept` of `layers` numbers, first and last among them; of a single one the last, since what reads its output was
-    made for that: after the same recovery, such a search model had half as much again of the MRR."""
+    made for that."""
     if kept == 1:
         return (layers - 1,)
     return tuple(round(place * (layers - 1) / max(1, kept - 1)) for place in range(kept))

@@ -31,7 +31,8 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path) -> Path:
         The model's folder.
 
     Raises:
-        InvalidInput: the model or a corpus cannot be used, or the recipe takes nothing out.
+        InvalidInput: the model or a corpus cannot be used, the recipe takes nothing out, or `output` holds what another
+            recipe made.
     """
     if not recipe.cuts:
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
@@ -42,6 +43,10 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path) -> Path:
         pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed).pairs[:share]
     random.Random(recipe.seed).shuffle(pairs)
     output.mkdir(parents=True, exist_ok=True)
+    stamp, made_by = output / "made-by.txt", f"{recipe} {base.sha256} {[str(corpus.resolve()) for corpus in corpora]}"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
+        raise InvalidInput(f'"{output}" holds a model of another recipe: give another folder, or delete it')
+    stamp.write_text(made_by, encoding="utf-8")
     mixed = Calibration("all languages", tuple(pairs), ())
     cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {})
     with replace_folder(output / "model") as folder:
