@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sprig_export.prompts import fill_prompt
 from sprig_export.samples import Example
+from sprig_export.train.queries import keywords, question
 from sprig_server.code.text import search_input, summary_input
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
@@ -19,6 +20,7 @@ _MOST_TRIALS = 300
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language
+_DOCUMENTATION = 0.5  # the share of search texts that are documentation as it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def read_calibration(
     Raises:
         InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
     """
-    rows = _read_folder(path, language) if path.is_dir() else _read_corpus(path)
+    rows = read_rows(path, language)
     draw = random.Random(seed)
     train = [row for row in rows if row["split"] == "train"]
     held_out = [row for row in rows if row["split"] == "valid"]
@@ -67,7 +69,7 @@ def read_calibration(
     drawn = draw.sample(train, min(_MOST_COUNTED + reserved, len(train)))
     tried, counted = drawn[:reserved], drawn[reserved:]
     chosen = draw.sample(held_out, min(count, len(held_out)))
-    pairs = tuple(_pair(row, task, prompt) for row in counted)
+    pairs = tuple(_pair(row, task, prompt, draw) for row in counted)
     examples, trials = (
         tuple(Example(row["language"], row["code"], row["summary"]) for row in rows) for rows in (chosen, tried)
     )
@@ -75,11 +77,20 @@ def read_calibration(
     return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials)
 
 
+def read_rows(path: Path, language: str) -> list[dict[str, str]]:
+    """The documented functions of a corpus or, mined here, of a folder of source code in a language.
+
+    Raises:
+        InvalidInput: a file that is no corpus.
+    """
+    return _read_folder(path, language) if path.is_dir() else _read_corpus(path)
+
+
 def _read_corpus(path: Path) -> list[dict[str, str]]:
     import pyarrow.parquet  # most exports read none
 
     try:
-        columns = ["code", "language", "documentation", "summary", "split"]
+        columns = ["name", "code", "language", "documentation", "summary", "split"]
         rows: list[dict[str, str]] = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
@@ -96,9 +107,16 @@ def _read_folder(folder: Path, language: str) -> list[dict[str, str]]:
     return rows
 
 
-def _pair(row: dict[str, str], task: Task, prompt: str | None) -> tuple[str, str]:
+def _pair(row: dict[str, str], task: Task, prompt: str | None, draw: random.Random) -> tuple[str, str]:
     if task == "search":
-        return search_input(row["code"]), row["documentation"][:2000]
+        return search_input(row["code"]), _asked(row, draw)
     if prompt is not None:
         return fill_prompt(prompt, row["code"]), f" {row['summary']}"
     return summary_input(row["code"], row["language"]), row["summary"]
+
+
+def _asked(row: dict[str, str], draw: random.Random) -> str:
+    """Documentation half of the time, else what somebody might type who looks for the function."""
+    if draw.random() < _DOCUMENTATION:
+        return row["documentation"][:2000]
+    return draw.choice((question, keywords))(row["summary"], row["language"], draw)

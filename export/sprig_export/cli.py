@@ -165,7 +165,8 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
         if not arguments.pairs:
             raise InvalidInput("a model is distilled on corpora: give them with --pairs")
         module = import_module("sprig_export.train.distill")
-        folder = module.distill(read_recipe(arguments.recipe), arguments.pairs, arguments.output)
+        recipe = read_recipe(arguments.recipe)
+        folder = module.distill(recipe, arguments.pairs, arguments.output, arguments.questions)
         console.print(f"wrote {folder}", markup=False)
         return
     if arguments.data is None:
@@ -177,7 +178,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     else:
         recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.train.summary_data")
         train = import_module("sprig_export.train.summarize").train_summary
-    if arguments.questions and arguments.task != "search":
+    if arguments.questions and arguments.task == "summarize":
         raise InvalidInput("Only search is trained on questions; leave --questions out.")
     if arguments.pairs:
         more = {"questions": arguments.questions} if arguments.questions else {}
@@ -305,7 +306,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--benchmarks", type=Path, metavar="DIR", help="the folder of the data files the recipe names")
     train.add_argument(
-        "--questions", type=Path, nargs="*", default=[], metavar="FILE", help="of sprig corpus questions"
+        "--questions",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="pairs of sprig corpus questions, or of your own (not for summarize)",
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")
     return parser

@@ -34,6 +34,17 @@ def test_a_folder_of_code_is_a_calibration(repository: Path) -> None:
     assert read_calibration(repository, "search", "python", 10, 0) == calibration
 
 
+def test_search_is_calibrated_on_what_people_type_as_well(repository: Path) -> None:
+    prose = [text for _, text in read_calibration(repository, "search", "python", 10, 0).pairs]
+    documentation = [text for text in prose if text.endswith(".")]
+    asked = [text for text in prose if text not in documentation]
+    assert 0.2 < len(documentation) / len(prose) < 0.8
+    assert all(text == text.lower() for text in asked)
+    assert any(text.startswith("how to ") for text in asked)
+    summaries = [text for _, text in read_calibration(repository, "summarize", "python", 10, 0).pairs]
+    assert all(text.endswith(".") for text in summaries), "a summary is never a question"
+
+
 def test_too_little_code_is_named(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text('def only(x):\n    """Return the only thing there is."""\n    return x\n')
     with pytest.raises(InvalidInput, match=r"documented functions to calibrate on .* give more code"):

@@ -83,6 +83,21 @@ def test_what_another_recipe_left_is_not_continued(bert: Path, corpora: list[Pat
         distill(replace(recipe, units=0.5), corpora, tmp_path)
 
 
+def test_it_also_learns_from_questions(bert: Path, small: Path, corpora: list[Path], tmp_path: Path) -> None:
+    """A smaller model goes on learning, now from what people ask as well; a file without questions is refused."""
+    recipe = Recipe("search", str(bert), "all", start=str(small), recovery_steps=3)
+    asked = [{"query": f"how to open file {n}", "code": f"open({n})", "language": "python"} for n in range(40)]
+    (tmp_path / "asked.jsonl").write_text("\n".join(json.dumps(pair) for pair in asked))
+    folders = [
+        distill(recipe, corpora, tmp_path / f"with-{len(files)}", files) for files in ([], [tmp_path / "asked.jsonl"])
+    ]
+    without, with_questions = (load_file(folder / "model.safetensors") for folder in folders)
+    assert not all(torch.equal(without[name], with_questions[name]) for name in without)
+    (tmp_path / "asked.jsonl").write_text('{"code": "open()", "language": "python"}')
+    with pytest.raises(InvalidInput, match='needs "query" or "docstring"'):
+        distill(recipe, corpora, tmp_path / "refused", [tmp_path / "asked.jsonl"])
+
+
 def test_it_is_a_plan_of_its_own(
     bert: Path, small: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,8 +82,11 @@ def test_losses_are_zero_for_the_same_and_grow_with_the_distance() -> None:
     wanted = functional.normalize(torch.randn(6, 8, generator=generator), dim=-1)
     noise = torch.randn(6, 8, generator=generator)
     near, far = (functional.normalize(wanted + share * noise, dim=-1) for share in (0.05, 1.0))
-    assert vector_loss(wanted, wanted) == pytest.approx(0.0, abs=1e-5)
-    assert 0 < vector_loss(near, wanted) < vector_loss(far, wanted)
+    seen = functional.normalize(torch.randn(9, 8, generator=generator), dim=-1)
+    for others in (seen, seen[:0]):
+        assert vector_loss(wanted, wanted, others) == pytest.approx(0.0, abs=1e-5)
+        assert 0 < vector_loss(near, wanted, others) < vector_loss(far, wanted, others)
+    assert vector_loss(near, wanted, seen) > vector_loss(near, wanted, seen[:0]), "there is more to rank"
     assert token_loss(noise, noise) == pytest.approx(0.0, abs=1e-6)
     assert token_loss(noise, noise + 5.0) == pytest.approx(0.0, abs=1e-5), "only differences of logits count"
 
@@ -98,8 +101,8 @@ def test_recovery_brings_a_cut_model_back_and_resumes(family: str, tmp_path: Pat
     schedule = Schedule(60, 3e-3)
     recover(student, teacher, feeds, schedule, tmp_path / "whole")
     assert _apart(student, teacher, family) < 0.8 * before
-    (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "state.pt").write_bytes((tmp_path / "whole" / "state.pt").read_bytes())
+    stopped = copy.deepcopy(interrupted)
+    recover(stopped, teacher, feeds, schedule, tmp_path / "parts", stop_after=20)
     recover(interrupted, teacher, feeds, schedule, tmp_path / "parts")
     for mine, other in zip(student.parameters(), interrupted.parameters(), strict=True):
         assert torch.equal(mine, other)
@@ -113,7 +116,8 @@ def _vectors(model: PreTrainedModel) -> Tensor:
 
 def _apart(student: PreTrainedModel, teacher: PreTrainedModel, family: str) -> float:
     if family == "bert":
-        return float(vector_loss(_vectors(student), _vectors(teacher)))
+        wanted = _vectors(teacher)
+        return float(vector_loss(_vectors(student), wanted, wanted[:0]))
     feed = feeds_of(family, 1)[0]
     with torch.no_grad():
         given, wanted = (feed.run(model).logits.flatten(0, 1) for model in (student, teacher))  # type: ignore[attr-defined]

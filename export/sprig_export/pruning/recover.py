@@ -1,8 +1,9 @@
 """A pruned model learns from the one it was cut from: a short distillation on the language's own text.
 
-Search: vectors are to point where the unpruned model's point, and to rank each other as its do; the states that
-they are pooled of are to point where its do. Summaries: the decoder is to expect the tokens that the unpruned one does.
-Targets need no labels, so that any code will do.
+Search: vectors are to point where the unpruned model's point, and to rank what it saw lately as its do (a queue as in
+SEED, Fang et al. 2021: many more neighbours than a batch holds); the states that they are pooled of are to point where
+its do. Summaries: the decoder is to expect the tokens that the unpruned one does. Targets need no labels, so that any
+code will do.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from sprig_export.projection import projection_of
 from sprig_export.pruning.statistics import Feed
 from sprig_export.train.encoding import pool
 from sprig_export.train.loop import Pace, Run, autocast
@@ -25,6 +27,7 @@ from sprig_server.types import Vectors
 
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
 _WARM_UP = 20  # steps
+_SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def recover(
     schedule: Schedule,
     state: Path,
     pooling: str = "mean",
+    stop_after: int | None = None,
 ) -> None:
     """Distil a model into a smaller one, in place.
 
@@ -54,12 +58,30 @@ def recover(
         schedule: how long and how fast.
         state: a folder of checkpoints: an interrupted recovery goes on from there.
         pooling: how the vectors of an encoder are made, "mean" or "cls".
+        stop_after: stop, resumable, once so many steps are done; None to go on to the end.
 
     Raises:
         InvalidInput: `state` holds something else.
     """
-    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling).finish()
+    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling).finish(stop_after)
     student.eval()
+
+
+class _Pupil(nn.Module):
+    """The student, and the vectors that its teacher gave lately, float32 [seen, d], at first zero: both are in a run's
+    state, so that it resumes exactly."""
+
+    seen: Tensor
+
+    def __init__(self, student: PreTrainedModel) -> None:
+        super().__init__()
+        own = projection_of(student)
+        self.student, dimensions = student, student.config.hidden_size if own is None else own.out_features
+        self.register_buffer("seen", torch.zeros(_SEEN, dimensions))
+
+    def note(self, vectors: Tensor) -> None:
+        """Let vectors [n, d] take the place of the oldest."""
+        self.seen = torch.cat([vectors, self.seen])[:_SEEN]
 
 
 class _Recovery(Run[Feed]):
@@ -76,7 +98,8 @@ class _Recovery(Run[Feed]):
         self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
         optimizer = torch.optim.AdamW(student.parameters(), lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
-        super().__init__(student, optimizer, pace, state, f"{schedule} {student.config.to_json_string()}")
+        self.pupil = _Pupil(student)
+        super().__init__(self.pupil, optimizer, pace, state, f"{schedule} {student.config.to_json_string()}")
 
     def rate(self, step: int) -> float:
         falling = (self.schedule.steps - step) / max(1, self.schedule.steps - _WARM_UP)
@@ -94,8 +117,10 @@ class _Recovery(Run[Feed]):
         given = batch.run(self.student)
         if not hasattr(given, "logits"):
             states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
-            vectors = [pool(each, batch.mask, self.pooling) for each in states]
-            return vector_loss(vectors[0], vectors[1]) + state_loss(states[0], states[1], batch.mask)
+            mine, others = (pool(each, batch.mask, self.pooling).float() for each in states)
+            loss = vector_loss(mine, others, self.pupil.seen) + state_loss(states[0], states[1], batch.mask)
+            self.pupil.note(others)
+            return loss
         own = batch.mask if batch.targets is None else batch.target_mask
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
@@ -115,11 +140,13 @@ def vectors_of(model: PreTrainedModel, feeds: Sequence[Feed], pooling: str) -> V
     return torch.cat(found).numpy()
 
 
-def vector_loss(given: Tensor, wanted: Tensor) -> Tensor:
-    """How far unit vectors [n, d] are from those they should be, and how differently they rank each other: a scalar."""
+def vector_loss(given: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
+    """How far unit vectors [n, d] are from those they should be, and how differently they rank these and others that
+    were seen before, [seen, d]: a scalar."""
     apart = 1.0 - (given * wanted).sum(dim=-1).mean()
-    own = torch.eye(len(given), dtype=torch.bool, device=given.device)
-    ranked = [((vectors @ vectors.T).float() / _TEMPERATURE).masked_fill(own, -1e4) for vectors in (given, wanted)]
+    known = torch.cat([wanted, seen])
+    own = torch.eye(len(given), len(known), dtype=torch.bool, device=given.device)
+    ranked = [(vectors @ known.T / _TEMPERATURE).masked_fill(own, -1e4) for vectors in (given, wanted)]
     return apart + token_loss(ranked[0], ranked[1])
 
 

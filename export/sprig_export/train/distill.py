@@ -10,22 +10,27 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprig_export.calibration import Calibration, read_calibration
+from sprig_export.calibration import Calibration, read_calibration, read_rows
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.pruning.checkpoint import cut_checkpoint, halve_checkpoint, pairs_for
 from sprig_export.recipe import Recipe
 from sprig_export.train.checkpoint import replace_folder
+from sprig_export.train.search_data import draw_pairs, query_pairs
 from sprig_server.errors import InvalidInput
 
+_STYLES, _HIDDEN_NAMES = (0.35, 0.15, 0.2, 0.3), 0.4  # as in train/recipes/search.toml
 
-def distill(recipe: Recipe, corpora: Sequence[Path], output: Path) -> Path:
+
+def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Sequence[Path] = ()) -> Path:
     """Cut a model and let it learn on all corpora alike; writes `model` in half precision into `output`.
 
     What an interrupted run left in `output` is continued.
 
     Args:
-        recipe: the task, the model, what stays of it, and how long and how fast it learns; the rest is not read.
+        recipe: the task, the model, what stays of it (or, as `start`, the smaller model that goes on learning), and how
+            long and how fast it learns; the rest is not read.
         corpora: LANGUAGE.parquet of every language.
+        questions: further pair files, for search: what people really ask, and code that answers it.
 
     Returns:
         The model's folder.
@@ -37,19 +42,32 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path) -> Path:
     if not recipe.cuts:
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
     base = open_checkpoint(recipe.model)
-    share = -(-pairs_for(recipe) // len(corpora))
-    pairs: list[tuple[str, str]] = []
-    for corpus in corpora:
-        pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed).pairs[:share]
-    random.Random(recipe.seed).shuffle(pairs)
+    pairs = _draw(recipe, corpora, questions)
     output.mkdir(parents=True, exist_ok=True)
-    stamp, made_by = output / "made-by.txt", f"{recipe} {base.sha256} {[str(corpus.resolve()) for corpus in corpora]}"
+    read = [str(path.resolve()) for path in (*corpora, *questions)]
+    stamp, made_by = output / "made-by.txt", f"{recipe} {base.sha256} {read}"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
         raise InvalidInput(f'"{output}" holds a model of another recipe: give another folder, or delete it')
     stamp.write_text(made_by, encoding="utf-8")
     mixed = Calibration("all languages", tuple(pairs), ())
-    cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {})
+    start = open_checkpoint(recipe.start) if recipe.start else None
+    cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {}, start=start)
     with replace_folder(output / "model") as folder:
         halve_checkpoint(cut, recipe.task, folder)
     shutil.copy(output / "state" / "log.jsonl", output / "model" / "training.jsonl")
     return output / "model"
+
+
+def _draw(recipe: Recipe, corpora: Sequence[Path], questions: Sequence[Path]) -> list[tuple[str, str]]:
+    """As many pairs of code and prose as can be seen, from all corpora alike, and those of the further files."""
+    draw, share = random.Random(recipe.seed), -(-pairs_for(recipe) // len(corpora))
+    pairs: list[tuple[str, str]] = []
+    for corpus in corpora:
+        if recipe.task == "search":
+            drawn = draw_pairs(read_rows(corpus, corpus.stem), _STYLES, _HIDDEN_NAMES, share, draw)
+            pairs += [(code, query) for query, code, _ in drawn]
+        else:
+            pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed).pairs[:share]
+    pairs += [(code, query) for path in questions for query, code, _ in query_pairs(path)]
+    draw.shuffle(pairs)
+    return pairs

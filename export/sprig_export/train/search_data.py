@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer
 
+from sprig_export.calibration import read_rows
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.corpus.build import read_jsonl
 from sprig_export.train.encoding import encode_all
@@ -76,10 +77,10 @@ def prepare(
     if evaluation is None and (recipe.queries or recipe.validation):
         raise InvalidInput(f"The recipe {recipe.name} names data files; name their folder.")
     folder, draw = evaluation or Path(), random.Random(recipe.seed)
-    rows = [row for path in corpora for row in _read_corpus(path)]
-    pairs = list(_training_pairs(rows, recipe, draw))
+    rows = [row for path in corpora for row in read_rows(path, path.stem)]
+    pairs = list(draw_pairs(rows, recipe.styles, recipe.hidden_names, recipe.most_pairs, draw))
     for path in (*(folder / name for name in recipe.queries), *questions):
-        pairs.extend(_query_pairs(path))
+        pairs.extend(query_pairs(path))
     draw.shuffle(pairs)
     tokenizer = _tokenizer(recipe)
     numbers: dict[str, int] = {}
@@ -143,17 +144,28 @@ def _groups(
     return group_pairs(encode_all(encoder, queries), languages, lengths, recipe.neighbours, recipe.seed)
 
 
-def _training_pairs(rows: Iterable[dict[str, str]], recipe: SearchRecipe, draw: random.Random) -> Iterator[Pair]:
+def draw_pairs(
+    rows: Iterable[dict[str, str]], shares: Sequence[float], hidden_names: float, most: int, draw: random.Random
+) -> Iterator[Pair]:
+    """Pairs of the rows to train on.
+
+    Args:
+        rows: of corpora.
+        shares: of what the queries are made of: first sentence, whole documentation, question, keywords.
+        hidden_names: the share of functions whose name is hidden in their code.
+        most: pairs of each language.
+        draw: decides which.
+    """
     styles = (_summary, _documentation, question, keywords)
     by_language: dict[str, list[dict[str, str]]] = {}
     for row in rows:
         if row["split"] == "train":
             by_language.setdefault("javascript" if row["language"] == "typescript" else row["language"], []).append(row)
     for _, own in sorted(by_language.items()):
-        for row in draw.sample(own, min(recipe.most_pairs, len(own))):
-            style: Callable[..., str] = draw.choices(styles, recipe.styles)[0]
+        for row in draw.sample(own, min(most, len(own))):
+            style: Callable[..., str] = draw.choices(styles, shares)[0]
             text = row["documentation"] if style is _documentation else row["summary"]
-            code = hide_name(row["code"], row["name"]) if draw.random() < recipe.hidden_names else row["code"]
+            code = hide_name(row["code"], row["name"]) if draw.random() < hidden_names else row["code"]
             yield style(text, row["language"], draw), search_input(code), row["language"]
 
 
@@ -165,7 +177,12 @@ def _documentation(text: str, language: str, draw: random.Random) -> str:
     return text
 
 
-def _query_pairs(path: Path) -> Iterator[Pair]:
+def query_pairs(path: Path) -> Iterator[Pair]:
+    """The pairs of a file of JSON lines with "query" or "docstring", "code" and "language".
+
+    Raises:
+        InvalidInput: a record without them.
+    """
     for record in read_jsonl(path):
         query = record.get("query") or record.get("docstring")
         if not isinstance(query, str) or not isinstance(code := record.get("code"), str):
@@ -200,17 +217,6 @@ def _file_ranking(
     place = {key: index for index, key in enumerate(ids)}
     texts = [str(query["query"]) for query in queries]
     return texts, [search_input(pool[key]) for key in ids], [place[key] for key in right]
-
-
-def _read_corpus(path: Path) -> list[dict[str, str]]:
-    import pyarrow.parquet  # not on every machine that trains: only preparing reads Parquet
-
-    columns = ["name", "code", "language", "documentation", "summary", "split"]
-    try:
-        rows: list[dict[str, str]] = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
-    return rows
 
 
 def _tokenizer(recipe: SearchRecipe) -> Tokenizer:
