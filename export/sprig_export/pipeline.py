@@ -180,11 +180,12 @@ def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
             f"the bundle's vectors have a mean cosine of {cosine:.4f} with those of PyTorch, {recipe.min_cosine} is "
             "asked for: no bundle was written; this model needs another quantization"
         )
-    lost = 100 * (1 - quality.after / quality.before) if quality.before > 0 else 0.0
+    what, lost = quality.lost
     if lost > recipe.max_loss:
+        before, after = quality.scores[what]
         raise LostTooMuch(
-            f"the bundle has a {quality.metric} of {quality.after:.3f} on {data}, its base {quality.before:.3f}: it "
-            f"loses {lost:.1f} %, and {recipe.max_loss:g} % are allowed. No bundle was written; keep more of the model "
+            f"the bundle has a {what} of {after:.3f} on {data}, its base {before:.3f}: it loses {lost:.1f} %, and "
+            f"{recipe.max_loss:g} % are allowed. No bundle was written; keep more of the model "
             "(layers, units, vocabulary), let it recover for longer, or allow more with --max-loss; --resume goes "
             "on with what is done"
         )
@@ -198,7 +199,7 @@ def _compare(
     return {
         "parameters": {"before": parameters[0], "after": parameters[1]},
         "megabytes (before: weights of 32 bits)": {"before": 4 * parameters[0] / 1e6, "after": size / 1e6},
-        quality.metric: {"before": quality.before, "after": quality.after},
+        **{name: {"before": before, "after": after} for name, (before, after) in quality.scores.items()},
     }
 
 

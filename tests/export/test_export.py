@@ -17,6 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from sprig_export.architectures import load_summarizer
 from sprig_export.checkpoints import open_checkpoint
+from sprig_export.evaluate.export_quality import Quality
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.onnx import quantize as quantize_module
@@ -83,11 +84,20 @@ def test_a_bundle_says_what_it_is(search_bundle: Path, bert: Path):
     assert str(bert.parent) not in page
     assert list(search_bundle.iterdir()) and not list(search_bundle.parent.glob(".*"))
     (figures,) = manifest.quality.values()
-    assert {"base_mrr", "mrr", "cosine"} <= set(figures)
+    assert {"base_mrr", "mrr", "base_keyword_mrr", "keyword_mrr", "cosine"} <= set(figures)
+    assert {"MRR", "keyword MRR"} <= set(json.loads((search_bundle / "report.json").read_text())["compared"])
     report = (search_bundle / "report.json").read_text()
     assert str(bert.parent) not in report
     stages = [stage["stage"] for stage in json.loads(report)["stages"]]
     assert stages[:4] == ["load the model", "convert to ONNX", "validate against PyTorch", "quantize to int8"]
+
+
+def test_the_gate_sees_the_score_that_lost_most() -> None:
+    """A model that answers sentences as before may still have forgotten how people type."""
+    quality = Quality({"MRR": (0.8, 0.8), "keyword MRR": (0.5, 0.4)}, {}, ())
+    assert quality.metric == "MRR"
+    assert quality.lost == ("keyword MRR", pytest.approx(20.0))
+    assert Quality({"BLEU-4": (0.0, 0.0)}, {}, ()).lost == ("BLEU-4", 0.0)
 
 
 def test_a_summary_bundle_writes_as_the_model_does(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sprig_export.evaluate.text_metrics import sentence_bleu
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
+from sprig_export.train.queries import keywords
 from sprig_server.bundle.manifest import Manifest
 from sprig_server.bundle.store import Bundle
 from sprig_server.inference.encoder import Encoder
@@ -40,13 +42,25 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What was measured: the one figure that counts, of the base and of the bundle; all figures; the worst losses."""
+    """What was measured: scores that may not become worse, each as (of the base, of the bundle), the first of them the
+    one that is spoken of; all figures; the worst losses."""
 
-    metric: str
-    before: float
-    after: float
+    scores: dict[str, tuple[float, float]]
     figures: dict[str, float]
     forgotten: tuple[Loss, ...]
+
+    @property
+    def metric(self) -> str:
+        """The name of the first score."""
+        return next(iter(self.scores))
+
+    @property
+    def lost(self) -> tuple[str, float]:
+        """The score that lost most, and how many per cent of the base's."""
+        losses = {
+            name: 100 * (1 - after / before) if before > 0 else 0.0 for name, (before, after) in self.scores.items()
+        }
+        return max(losses.items(), key=lambda item: item[1])
 
 
 def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> float:
@@ -77,18 +91,27 @@ def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> f
 def measure_search(
     base: Checkpoint, pruned: Checkpoint, folder: Path, manifest: Manifest, sample: Sequence[Example]
 ) -> Quality:
-    """A search bundle beside its base: MRR among the sample's functions; and the mean cosine of their vectors with the
-    pruned model's, which is what quantization changed."""
-    encoder = Encoder(Bundle(folder, manifest), default_threads())
+    """A search bundle beside its base: MRR among the sample's functions, asked for by what their documentation says and
+    by search words made of it; and the mean cosine of their vectors with the pruned model's, which is what quantization
+    changed."""
+    encoder, draw, own = Encoder(Bundle(folder, manifest), default_threads()), random.Random(0), range(len(sample))
+    typed = [replace(example, text=keywords(example.text, example.language, draw)) for example in sample]
     base_code, base_queries = vectors_of_examples(base, sample)
     code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
-    own = range(len(sample))
     before, after = reciprocal_ranks(base_queries, base_code, own), reciprocal_ranks(queries, code, own)
+    base_typed = reciprocal_ranks(vectors_of_texts(base, [e.text for e in typed]), base_code, own)
+    own_typed = reciprocal_ranks(encoder.encode([e.text for e in typed]), code, own)
     exact = base_code if pruned == base else vectors_of_examples(pruned, sample)[0]
     figures = {
         "base_mrr": float(before.mean()),
         "mrr": float(after.mean()),
+        "base_keyword_mrr": float(base_typed.mean()),
+        "keyword_mrr": float(own_typed.mean()),
         "cosine": float((code * exact).sum(axis=1).mean()),
+    }
+    scores = {
+        "MRR": (figures["base_mrr"], figures["mrr"]),
+        "keyword MRR": (figures["base_keyword_mrr"], figures["keyword_mrr"]),
     }
     worst = np.argsort(after - before, kind="stable")[:_FORGOTTEN]
     forgotten = tuple(
@@ -96,7 +119,7 @@ def measure_search(
         for i in worst
         if after[i] < before[i]
     )
-    return Quality("MRR", figures["base_mrr"], figures["mrr"], figures, forgotten)
+    return Quality(scores, figures, forgotten)
 
 
 def measure_summaries(
@@ -116,15 +139,19 @@ def measure_summaries(
     change = [sentence_bleu(a, r) - sentence_bleu(b, r) for b, a, r in zip(before, after, references, strict=True)]
     worst = np.argsort(change, kind="stable")[:_FORGOTTEN]
     forgotten = tuple(Loss(references[i], _first_line(sample[i]), before[i], after[i]) for i in worst if change[i] < 0)
-    return Quality("BLEU-4", figures["base_greedy_bleu"], figures["greedy_bleu"], figures, forgotten)
+    return Quality({"BLEU-4": (figures["base_greedy_bleu"], figures["greedy_bleu"])}, figures, forgotten)
 
 
 def vectors_of_examples(checkpoint: Checkpoint, sample: Sequence[Example]) -> tuple[Vectors, Vectors]:
     """What a model makes of the functions and of the texts of a sample, in PyTorch."""
+    both = vectors_of_texts(checkpoint, [*(example.code for example in sample), *(example.text for example in sample)])
+    return both[: len(sample)], both[len(sample) :]
+
+
+def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str]) -> Vectors:
+    """What a model makes of texts, in PyTorch."""
     model, tokenizer = load_model(checkpoint, "search"), AutoTokenizer.from_pretrained(checkpoint.folder)
-    settings = checkpoint.pooling, checkpoint.max_tokens
-    code = encode_with_torch(model, tokenizer, [example.code for example in sample], *settings)
-    return code, encode_with_torch(model, tokenizer, [example.text for example in sample], *settings)
+    return encode_with_torch(model, tokenizer, list(texts), checkpoint.pooling, checkpoint.max_tokens)
 
 
 def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> list[str]:

@@ -85,7 +85,7 @@ def _words(text: str) -> list[str]:
 
 
 def _with_language(text: str, language: str, draw: random.Random, front: float, behind: float) -> str:
-    name, where = draw.choice(_NAMES[language]), draw.random()
+    name, where = draw.choice(_NAMES.get(language, (language,))), draw.random()
     if where < front:
         return f"{name} {text}"
     if where < front + behind:
