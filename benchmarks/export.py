@@ -112,7 +112,8 @@ def tables(output: Path) -> Iterator[tuple[str, str]]:
 
 def bundle_table() -> str:
     """The built-in bundles beside their bases, each measured in the run that made it."""
-    head = ["bundle", "left", "MB", "quality", "base", "kept", "times ONNX Runtime, 32 bits", "times PyTorch"]
+    head = ["bundle", "left", "MB", "quality", "base", "kept", "kept, asked in keywords"]
+    head += ["times ONNX Runtime, 32 bits", "times PyTorch"]
     rows = []
     for path in sorted(BUILT_IN.glob("*/report.json")):
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -132,6 +133,7 @@ def bundle_table() -> str:
                 f"{'MRR' if search else 'BLEU-4'} {after:.3f}",
                 f"{before:.3f}",
                 f"{after / before:.1%}",
+                f"{figures['keyword_mrr'] / figures['base_keyword_mrr']:.1%}" if "keyword_mrr" in figures else "",
                 *(f"{speeds[name]:.1f}" if name in speeds else "" for name in ("ONNX Runtime, 32 bits", "PyTorch")),
             ]
         )
@@ -143,8 +145,11 @@ def what_is_left(recipe: dict[str, Any]) -> str:
     layers = [f"{recipe[name]}" for name in ("layers", "decoder_layers") if recipe.get(name, -1) >= 0]
     parts = [f"{' + '.join(layers)} layers"] if layers else ["all layers"]
     parts += [f"{recipe[name]:.0%} of {name}" for name in ("units", "heads") if recipe.get(name, 1.0) < 1.0]
+    if recipe.get("start"):  # cut before
+        parts = [f"as {recipe['start']}"]
     parts += [f"{recipe['vocabulary']:,} entries"] if recipe.get("vocabulary") else []
-    return ", ".join(parts + ([f"{recipe['dimensions']} dimensions"] if recipe.get("dimensions") else []))
+    parts += [f"{recipe['dimensions']} dimensions"] if recipe.get("dimensions") else []
+    return ", ".join([*parts, "4 bits"] if recipe.get("products") == "int4" else parts)
 
 
 def front_table(front: dict[str, Any]) -> str:
