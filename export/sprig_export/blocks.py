@@ -99,9 +99,7 @@ def read_blocks(model: PreTrainedModel) -> list[Block]:
     Raises:
         InvalidInput: the model is of no family that can be pruned.
     """
-    family = _FAMILIES.get(model.config.model_type)
-    if family is None:
-        raise unsupported(model.config.model_type, "pruned", _FAMILIES)
+    family = _family(model)
     _replace_conv1d(model)
     return [
         Block(part, index, layer, family.attentions(layer), family.feed_forward(layer))
@@ -111,14 +109,25 @@ def read_blocks(model: PreTrainedModel) -> list[Block]:
 
 
 def read_stacks(model: PreTrainedModel) -> dict[Part, nn.ModuleList]:
-    """The layers of a model's encoder and decoder, as the model itself holds them."""
-    return _FAMILIES[model.config.model_type].stacks(model)
+    """The layers of a model's encoder and decoder, as the model itself holds them.
+
+    Raises:
+        InvalidInput: the model is of no family that can be pruned.
+    """
+    return _family(model).stacks(model)
 
 
 def set_width(model: PreTrainedModel, units: int) -> None:
     """Note in a model's configuration how many feed-forward units each layer has, so that it can be loaded again."""
     for name in _FAMILIES[model.config.model_type].widths:
         setattr(model.config, name, units)
+
+
+def _family(model: PreTrainedModel) -> _Family:
+    family = _FAMILIES.get(model.config.model_type)
+    if family is None:
+        raise unsupported(model.config.model_type, "pruned", _FAMILIES)
+    return family
 
 
 def can_lose_heads(model: PreTrainedModel) -> bool:

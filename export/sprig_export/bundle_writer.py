@@ -29,33 +29,37 @@ _LISTED = (
 )
 
 
-def check_output(output: Path) -> None:
-    """Make sure that a bundle may be put there.
-
-    Raises:
-        InvalidInput: `output` exists and is something other than a bundle or an empty folder.
-    """
-    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
-        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
-
-
-@contextmanager
-def staging_folder(output: Path) -> Iterator[Path]:
-    """A folder to build the bundle in, on the same file system as `output`; gone afterwards, whatever happens.
+def check_output(output: Path) -> Path:
+    """The absolute path of a place where a bundle may be put; the folder that is to hold it is made.
 
     Raises:
         InvalidInput: `output` exists and is something other than a bundle or an empty folder, or cannot be written.
     """
-    check_output(output)
+    output = output.resolve()
+    if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
+        raise InvalidInput(f'"{output}" exists and is not a bundle: give a new folder, so that nothing is lost')
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
+        tempfile.TemporaryFile(dir=output.parent).close()
     except OSError as error:
         raise InvalidInput(f'cannot write to "{output.parent}" ({error.strerror}): give another folder') from None
+    return output
+
+
+@contextmanager
+def staging_folder(output: Path) -> Iterator[Path]:
+    """A folder to build the bundle in, beside `output`, of `check_output`; gone afterwards, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def was_left(output: Path, made_by: str, kind: str = "work") -> bool:
+    """Whether an export made by the same left a folder that can be gone on with."""
+    stamp = _work(output, kind) / "made-by.json"
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == made_by
 
 
 @contextmanager
@@ -70,13 +74,13 @@ def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") ->
     Raises:
         InvalidInput: nothing was left to go on with, or it is of another recipe.
     """
-    folder = output.with_name(f".{output.name}.{kind}")
+    folder = _work(output, kind)
     stamp = folder / "made-by.json"
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     elif not stamp.is_file():
         raise InvalidInput(f'no export of "{output}" was interrupted: leave --resume out')
-    elif stamp.read_text(encoding="utf-8") != made_by:
+    elif not was_left(output, made_by, kind):
         raise InvalidInput(
             f'the interrupted export of "{output}" had another recipe, model or code: leave --resume out'
         )
@@ -89,6 +93,10 @@ def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") ->
             shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
+
+
+def _work(output: Path, kind: str) -> Path:
+    return output.with_name(f".{output.name}.{kind}")
 
 
 def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[str, Any]) -> Manifest:

@@ -139,7 +139,8 @@ def _export_recipe(arguments: argparse.Namespace) -> Recipe:
         allowed["start"] = arguments.start
     if arguments.recipe:
         given = {name: value for name, value in named.items() if value}
-        return replace(read_recipe(arguments.recipe), **given, **allowed)
+        recipe = replace(read_recipe(arguments.recipe), **given, **allowed)
+        return replace(recipe, language=find_language(recipe.language).name)
     missing = [f"--{name}" for name, value in named.items() if not value]
     if missing:
         raise InvalidInput(f"an export needs {', '.join(missing)}, or a file with all of it: --recipe FILE")
@@ -178,7 +179,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     else:
         recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.train.summary_data")
         train = import_module("sprig_export.train.summarize").train_summary
-    if arguments.questions and arguments.task == "summarize":
+    if arguments.questions and arguments.task != "search":
         raise InvalidInput("Only search is trained on questions; leave --questions out.")
     if arguments.pairs:
         more = {"questions": arguments.questions} if arguments.questions else {}

@@ -41,8 +41,7 @@ def explained(output: Path) -> Iterator[None]:
             "goes on with what is done"
         ) from None
     except (MemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(reason in text for reason in _NO_MEMORY):
+        if not _lacks_memory(error):
             raise
         raise SprigError(
             "the memory of this machine does not suffice for the model: close other programs, or export a smaller "
@@ -59,10 +58,15 @@ def readable(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (InvalidInput, MemoryError, KeyboardInterrupt):
+    except InvalidInput:
         raise
     except Exception as error:  # safetensors, pickle, zipfile and transformers all raise their own types
-        if isinstance(error, OSError) and error.errno is not None:
+        if (isinstance(error, OSError) and error.errno is not None) or _lacks_memory(error):
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidInput(f'the model in "{folder}" cannot be loaded ({reason}): fetch it again') from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory did not suffice; PyTorch and ONNX Runtime say so in words only."""
+    return isinstance(error, MemoryError) or any(reason in str(error).lower() for reason in _NO_MEMORY)

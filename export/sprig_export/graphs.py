@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import decoder_shape
 from sprig_export.checkpoints import Checkpoint
@@ -29,7 +29,7 @@ from sprig_export.onnx.validate import (
 )
 from sprig_export.projection import output_width
 from sprig_export.prompts import check_prompt, default_prompt, encoder_of, end_token, stop_tokens
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.stage import Run
@@ -55,7 +55,7 @@ def build_search(
         path = convert_encoder(checkpoint.folder, folder, recipe.opset)
         facts["megabytes"] = _megabytes(path)
     with run.stage("validate against PyTorch") as facts:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+        tokenizer = load_tokenizer(checkpoint)
         ids, mask = _tokenize(tokenizer, [example.code for example in sample[:_VALIDATED]], checkpoint.max_tokens)
         facts |= asdict(validate_encoder(model, path, ids, mask))
     with run.stage(f"quantize to {recipe.products}") as facts:
@@ -84,7 +84,7 @@ def _build_encoder_decoder(
         encoder, decoder = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
         facts["megabytes"] = _megabytes(encoder, decoder)
     model = load_model(checkpoint, "summarize")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    tokenizer = load_tokenizer(checkpoint)
     with run.stage("validate against PyTorch") as facts:
         inputs = [summary_input(example.code, example.language) for example in sample[:_VALIDATED]]
         ids, mask = _tokenize(tokenizer, inputs, recipe.summary_tokens)
@@ -113,7 +113,7 @@ def _build_decoder_only(
         path = convert_decoder_only(checkpoint.folder, folder, recipe.opset)
         facts["megabytes"] = _megabytes(path)
     model = load_model(checkpoint, "summarize")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    tokenizer = load_tokenizer(checkpoint)
     asked = prompt_for(checkpoint, recipe) or ""
     prompts = [prompt_ids(encoder_of(tokenizer), asked, e.code, recipe.summary_tokens) for e in sample[:_AGREEMENT]]
     with run.stage("validate against PyTorch") as facts:
@@ -156,7 +156,7 @@ def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -
         pooling: Pooling = "cls" if checkpoint.pooling == "cls" else "mean"
         return Interface(output_width(model), pooling, checkpoint.max_tokens)
     only = checkpoint.decoder_only
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    tokenizer = load_tokenizer(checkpoint)
     decoding = Decoding(
         **asdict(decoder_shape(model)),
         start_token=0 if only else model.config.decoder_start_token_id,

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from sprig_export.blocks import is_known, read_blocks
-from sprig_export.bundle_writer import staging_folder, work_folder, write_bundle
+from sprig_export.bundle_writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
@@ -20,7 +20,7 @@ from sprig_export.graphs import build_search, build_summary, build_unchecked, pr
 from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.plans.choice import SCORED, SPEED_SAMPLE, Choice
-from sprig_export.plans.precision import Variant, choose_variant, measure_variants
+from sprig_export.plans.precision import Variant, choose_variant, measure_variants, with_precision
 from sprig_export.plans.target import Target
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe, render_recipe, whole_recipe
@@ -64,8 +64,9 @@ def export(
         ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
             written.
     """
+    output = check_output(output)
     run, base = Run(announce, say), open_checkpoint(recipe.model)
-    shaping = _shaping(recipe, base, calibrated_on)
+    shaping = shaping_of(recipe, base, calibrated_on)
     with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
         with run.stage("load the model"):
             calibration = None
@@ -80,8 +81,8 @@ def export(
                 speeds = calibration.trials[:SPEED_SAMPLE]
                 scored = calibration.trials[: SCORED[recipe.task]]
                 variants = measure_variants(recipe, checkpoint, scored, speeds, work / "variants")
-                best = choose_variant(variants, target)
-                recipe = replace(recipe, products=best.products, tables=best.tables)
+                best = choose_variant(variants, target, choice.whole if choice is not None else 0.0)
+                recipe = with_precision(recipe, best)
                 facts["chosen"] = recipe.quantization
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
@@ -116,12 +117,13 @@ def export(
         return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})
 
 
-def _shaping(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
+def shaping_of(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
     """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
     gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
     shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
     code = str(calibrated_on.resolve()) if calibrated_on else ""
-    return json.dumps(shaping | {"weights": base.sha256, "calibration": code}, sort_keys=True)
+    weights = [base.sha256, open_checkpoint(recipe.start).sha256 if recipe.start else ""]
+    return json.dumps(shaping | {"weights": weights, "calibration": code}, sort_keys=True)
 
 
 def _choose_sample(
@@ -155,7 +157,7 @@ def _prune(
             raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
         with run.stage("trim the vocabulary") as facts:
             checkpoint = trim_checkpoint(checkpoint, recipe, calibration, work / "trimmed", facts)
-            facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
+            facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
             if start is not None:
                 start = trim_checkpoint(start, recipe, calibration, work / "start", {})
     if recipe.cuts:
@@ -164,7 +166,7 @@ def _prune(
         with run.stage("cut layers, heads and units, and recover") as facts:
             folders = work / "cut", work / "recovery"
             checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, start=start)
-            facts["score"] = round(score_checkpoint(checkpoint, recipe, sample), 4)
+            facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
     return checkpoint
 
 

@@ -11,6 +11,7 @@ from sprig_export.toml import fill, read_toml
 from sprig_server.types import Task
 
 Precision = Literal["float32", "int8", "int4"]
+Scores = Literal["fluctuation", "wanda"]
 
 BLOCK = 128
 """Of 4-bit weights: how many share one factor, along the input of a product or the row of a table."""
@@ -31,12 +32,15 @@ class Recipe:
     """A folder with a smaller model that was distilled from `model` (`sprig train distill`), which the recovery begins
     with."""
     layers: int = -1
-    """Layers that stay of the encoder, or of the only half (-1: all)."""
+    """Layers that stay of the encoder (-1: all)."""
     decoder_layers: int = -1
+    """Layers that stay of the decoder, or of a decoder-only model (-1: all)."""
     units: float = 1.0
     """The share of feed-forward units that stays in each layer."""
     heads: float = 1.0
     """The share of attention heads that stays in each layer."""
+    scores: Scores = "fluctuation"
+    """By what units and heads are chosen: how much their output varies (FLAP), or how large it is (Wanda)."""
     dimensions: int = 0
     """Output dimensions of a search vector that stay (0: all)."""
     recovery_steps: int = 0

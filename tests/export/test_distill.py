@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from sprig_export.blocks import read_blocks
+from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.pipeline import export
 from sprig_export.plans.choice import is_better
 from sprig_export.plans.planned import export_to_target
 from sprig_export.plans.target import Considered, Target
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.pruning.checkpoint import cut_checkpoint, load_model
 from sprig_export.recipe import Recipe
 from sprig_export.train.distill import distill
 from sprig_server.bundle.store import open_bundle
@@ -71,9 +73,31 @@ def test_an_interrupted_distillation_is_continued(bert: Path, corpora: list[Path
     first = distill(recipe, corpora, tmp_path)
     weights = load_file(first / "model.safetensors")
     (first / "model.safetensors").unlink()
+    (tmp_path / "state" / "state.pt").unlink()  # nothing is taught again
     again = load_file(distill(recipe, corpora, tmp_path) / "model.safetensors")
     expected = load_file(small / "model.safetensors")
     assert all(torch.equal(weights[name], again[name]) and torch.equal(again[name], expected[name]) for name in weights)
+    assert not (tmp_path / "state" / "state.pt").exists()
+
+
+def test_a_model_that_only_lost_layers_has_no_log(bert: Path, corpora: list[Path], tmp_path: Path) -> None:
+    folder = distill(Recipe("search", str(bert), "all", layers=1), corpora, tmp_path)
+    assert (folder / "model.safetensors").is_file() and not (folder / "training.jsonl").exists()
+
+
+def test_a_smaller_model_has_to_go_with_the_whole_one(
+    bert: Path, small: Path, repository: Path, tmp_path: Path
+) -> None:
+    calibration = read_calibration(repository, "search", "python", 8, 0)
+    recipe, base = Recipe("search", str(bert), "python", dimensions=8), open_checkpoint(str(bert))
+    narrow = cut_checkpoint(base, recipe, calibration, tmp_path / "narrow", tmp_path / "state", {})
+    other = tmp_path / "other"
+    shutil.copytree(small, other)
+    tokenizer = (other / "tokenizer.json").read_text()
+    (other / "tokenizer.json").write_text(tokenizer.replace('"open"', '"opens"'))
+    for start, wrong in ((narrow, "has states of 8 numbers"), (open_checkpoint(str(other)), "another vocabulary")):
+        with pytest.raises(InvalidInput, match=wrong):
+            cut_checkpoint(base, Recipe("search", "", "python"), calibration, tmp_path / "x", tmp_path, {}, start=start)
 
 
 def test_what_another_recipe_left_is_not_continued(bert: Path, corpora: list[Path], tmp_path: Path) -> None:

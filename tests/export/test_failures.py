@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sprig_export.checkpoints import open_checkpoint
-from sprig_export.failures import explained
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.failures import explained, readable
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_server.errors import InvalidInput, SprigError
 
 
@@ -33,6 +33,23 @@ def test_a_full_disk_is_named(tmp_path: Path, error: int) -> None:
 def test_too_little_memory_is_named(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(SprigError, match="memory of this machine does not suffice"), explained(tmp_path / "bundle"):
         raise error
+
+
+def test_too_little_memory_to_load_a_model_is_no_damage(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SprigError, match="memory of this machine does not suffice"),
+        explained(tmp_path / "bundle"),
+        readable(tmp_path),
+    ):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+
+def test_a_damaged_tokenizer_is_named(bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    (folder / "tokenizer.json").write_text('{"model": 1}')
+    with pytest.raises(InvalidInput, match=r"cannot be loaded \(.*\): fetch it again"):
+        load_tokenizer(open_checkpoint(str(folder)))
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), RuntimeError("shapes differ"), KeyError("x")])

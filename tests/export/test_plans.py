@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from tests.export.families import make_model
 
+from sprig_export.analysis.proposal import Proposal
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.plans.choice import Choice as PlanChoice
-from sprig_export.plans.choice import by_gate, by_target
-from sprig_export.plans.ladder import describe_plan, list_plans
+from sprig_export.plans.choice import by_gate, by_target, slower_plans
+from sprig_export.plans.ladder import describe_plan, follow_proposal, list_plans
 from sprig_export.plans.planned import export_first_good, export_to_target
-from sprig_export.plans.precision import Variant, choose_variant
+from sprig_export.plans.precision import Variant, choose_variant, with_precision
 from sprig_export.plans.target import Considered, Target
 from sprig_export.recipe import Recipe, read_recipe
 from sprig_export.stage import Run
@@ -81,7 +82,16 @@ def test_of_the_plans_that_meet_a_target_the_best_is_taken() -> None:
     plans = considered(3, 4, 5, 6, 7)
     kept = {"plan 0": 0.9, "plan 1": 0.95, "plan 2": 0.8, "plan 3": 0.7}
     check_choice(by_target, plans, kept, Target(speed=3), "plan 1", list(kept))
-    check_choice(by_target, plans[:1], {}, Target(speed=3), "plan 0", [])
+    check_choice(by_target, plans[:1], kept, Target(speed=3), "plan 0", ["plan 0"])
+
+
+def test_what_was_tried_and_lost_too_much_is_no_fallback() -> None:
+    plans = considered(1, 2, 3, 4, 5)
+    plans[3] = replace(plans[3], kept=0.8)
+    plans[2] = replace(plans[2], name="what the analysis says, as the analysis proposes")
+    choice = PlanChoice(plans[4].recipe, tuple(plans), "it is tried")
+    assert slower_plans(choice) == [plans[1], plans[0]]
+    assert slower_plans(replace(choice, recipe=plans[0].recipe)) == []
 
 
 @pytest.mark.parametrize("target", [(0.0, None), (-1.0, None), (None, 0.0), (float("nan"), None)])
@@ -104,12 +114,23 @@ VARIANTS = [
 )
 def test_the_fastest_precision_that_is_as_good_is_taken(target: Target, chosen: int) -> None:
     """4-bit products are fastest here but lose an eighth: they are taken only where nothing else is small enough."""
-    assert choose_variant(VARIANTS, target) == VARIANTS[chosen]
+    assert choose_variant(VARIANTS, target, 5.0) == VARIANTS[chosen]
+
+
+@pytest.mark.parametrize(("speed", "chosen"), [(3.9, 2), (5.0, 3), (9.0, 3)])
+def test_a_precision_is_as_fast_as_was_asked_for(speed: float, chosen: int) -> None:
+    assert choose_variant(VARIANTS, Target(speed=speed), 5.0) == VARIANTS[chosen]
+
+
+def test_the_gates_of_eight_bits_are_not_those_of_four() -> None:
+    assert with_precision(SEARCH, VARIANTS[2]) == replace(SEARCH, products="int8", tables="int4")
+    four = with_precision(replace(SEARCH, min_cosine=0.5), VARIANTS[3])
+    assert (four.products, four.min_cosine, four.min_agreement) == ("int4", 0.5, 0.8)
 
 
 def test_a_size_that_no_precision_reaches_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"needs 6\.0 MB in the fewest bits, at most 5 MB was asked for"):
-        choose_variant(VARIANTS, Target(megabytes=5))
+        choose_variant(VARIANTS, Target(megabytes=5), 5.0)
 
 
 LOOSE = {"sample": 8, "max_loss": 100.0, "min_agreement": 0.0, "min_cosine": 0.5, "max_new_tokens": 6}
@@ -147,8 +168,11 @@ def test_a_search_bundle_is_made_to_a_size(bert: Path, repository: Path, tmp_pat
 
 def test_a_summary_bundle_is_made_to_a_speed(bart: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("summarize", str(bart), "python", **LOOSE)
-    export_to_target(recipe, Target(speed=0.01), tmp_path / "bundle", repository)
-    summary = Summarizer(open_bundle(tmp_path / "bundle"), 1).summarize(
+    manifest = export_to_target(recipe, Target(speed=0.01), tmp_path / "new" / "bundle", repository)
+    assert manifest.files.keys() >= {"encoder.onnx", "decoder.onnx"}
+    considered = json.loads((tmp_path / "new" / "bundle" / "report.json").read_text())["plans"]["considered"]
+    assert sum(plan["kept"] is not None for plan in considered) == 4
+    summary = Summarizer(open_bundle(tmp_path / "new" / "bundle"), 1).summarize(
         "def open_file(path):\n    return path", "python"
     )
     assert summary.confidence <= 0
@@ -174,11 +198,11 @@ def test_an_interrupted_search_measures_nothing_twice(bert: Path, repository: Pa
         export_to_target(recipe, target, tmp_path / "bundle", repository, stop)
     (folder,) = tmp_path.iterdir()
     before = json.loads((folder / "measured.json").read_text())
-    seen: list[str] = []
-    export_to_target(recipe, target, tmp_path / "bundle", repository, seen.append, resume=True)
+    looser = replace(recipe, max_loss=200.0)  # another gate chooses among the same measurements
+    export_to_target(looser, target, tmp_path / "bundle", repository, resume=True)
     after = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
-    assert {plan["name"]: plan["megabytes"] for plan in after} == {
-        name: found[0] for name, found in before.items() if "layers" in name
+    assert {plan["name"]: (plan["megabytes"], plan["speed"]) for plan in after} == {
+        name: (found[0], found[1] / before["whole"]) for name, found in before.items() if "layers" in name
     }
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
@@ -209,6 +233,12 @@ def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_measured(bert:
         export_to_target(Recipe("search", str(bert), "python", **LOOSE), Target(), tmp_path, announce=stages.append)
     assert not stages
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_an_analysis_of_another_model_is_refused() -> None:
+    proposal = Proposal(8, (), (), 0.3, (), 384, 200)
+    with pytest.raises(InvalidInput, match="whose encoder has 8 layers, this one has 3"):
+        follow_proposal(SEARCH, proposal, make_model("bert"))
 
 
 def test_without_code_only_python_can_be_learnt(bert: Path, tmp_path: Path) -> None:

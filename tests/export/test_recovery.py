@@ -10,7 +10,7 @@ import torch
 from tests.export.families import FAMILIES, feeds_of, make_model
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel
 
 from sprig_export.blocks import read_blocks, read_stacks, restore_conv1d
 from sprig_export.pruning.recover import Schedule, recover, token_loss, vector_loss
@@ -87,8 +87,19 @@ def test_losses_are_zero_for_the_same_and_grow_with_the_distance() -> None:
         assert vector_loss(wanted, wanted, others) == pytest.approx(0.0, abs=1e-5)
         assert 0 < vector_loss(near, wanted, others) < vector_loss(far, wanted, others)
     assert vector_loss(near, wanted, seen) > vector_loss(near, wanted, seen[:0]), "there is more to rank"
+    known = torch.cat([seen, wanted[:1], torch.zeros(3, 8)])
+    alone = vector_loss(near[:1], wanted[:1], seen)
+    assert vector_loss(near[:1], wanted[:1], known) == pytest.approx(float(alone)), "neither itself nor nothing counts"
     assert token_loss(noise, noise) == pytest.approx(0.0, abs=1e-6)
     assert token_loss(noise, noise + 5.0) == pytest.approx(0.0, abs=1e-5), "only differences of logits count"
+
+
+def test_a_model_of_any_family_stays_whole_and_no_other_can_be_cut() -> None:
+    config = DistilBertConfig(vocab_size=50, dim=16, hidden_dim=32, n_layers=2, n_heads=2)
+    model = DistilBertModel(config).eval()
+    assert cut(model, Shape(), feeds_of("bert", 1)) == {}
+    with pytest.raises(InvalidInput, match="family distilbert cannot be pruned"):
+        cut(model, Shape(units=0.5), feeds_of("bert", 1))
 
 
 @pytest.mark.parametrize("family", ["bert", "bart"])

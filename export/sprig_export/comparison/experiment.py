@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -20,7 +20,7 @@ from sprig_export.comparison.matrix import Advantage, Scores, kept_shares, match
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.evaluate.text_metrics import sentence_bleu
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.pruning.feeds import make_feeds
 from sprig_export.pruning.masks import distance, write_masks
 from sprig_export.pruning.unstructured import Sparsity, prune_weights
@@ -86,7 +86,7 @@ def compare_languages(
         raise InvalidInput(f"--functions {experiment.functions} is too few to rank: give 2 at least")
     checkpoint = open_checkpoint(experiment.model)
     model = load_model(checkpoint, experiment.task)
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    tokenizer = load_tokenizer(checkpoint)
     read = {name: _read(experiment, name) for name in LANGUAGES}
     texts = {name: _draw(calibration.pairs, experiment.seed) for name, calibration in read.items()}
     texts[ENGLISH] = _draw([(prose, prose) for pairs in texts.values() for _, prose in pairs], experiment.seed)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoTokenizer
 
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
 from sprig_export.evaluate.text_metrics import sentence_bleu
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.train.queries import keywords
@@ -50,11 +49,6 @@ class Quality:
     forgotten: tuple[Loss, ...]
 
     @property
-    def metric(self) -> str:
-        """The name of the first score."""
-        return next(iter(self.scores))
-
-    @property
     def lost(self) -> tuple[str, float]:
         """The score that lost most, and how many per cent of the base's."""
         losses = {
@@ -63,26 +57,40 @@ class Quality:
         return max(losses.items(), key=lambda item: item[1])
 
 
-def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> float:
-    """A model's MRR or greedy BLEU-4 on a sample, in PyTorch."""
-    return float(score_examples(checkpoint, recipe, sample).mean())
+def questions_of(sample: Sequence[Example]) -> dict[str, list[str]]:
+    """What a sample's functions are asked for with, by the name of the score: what their documentation says, and search
+    words made of it."""
+    draw = random.Random(0)
+    typed = [keywords(example.text, example.language, draw) for example in sample]
+    return {"MRR": [example.text for example in sample], "keyword MRR": typed}
+
+
+def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> dict[str, float]:
+    """A model's scores on a sample, in PyTorch: MRR for each kind of question, or greedy BLEU-4."""
+    if recipe.task == "summarize":
+        return {"BLEU-4": float(score_examples(checkpoint, recipe, sample).mean())}
+    code, own = vectors_of_texts(checkpoint, [example.code for example in sample]), range(len(sample))
+    asked = {name: vectors_of_texts(checkpoint, texts) for name, texts in questions_of(sample).items()}
+    return {name: float(reciprocal_ranks(queries, code, own).mean()) for name, queries in asked.items()}
 
 
 def score_examples(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> NDArray[np.float64]:
     """The reciprocal rank of each function of a sample among them, or the BLEU-4 of its greedy summary: float64 [n]."""
     if recipe.task == "search":
-        code, queries = vectors_of_examples(checkpoint, sample)
+        code = vectors_of_texts(checkpoint, [example.code for example in sample])
+        queries = vectors_of_texts(checkpoint, [example.text for example in sample])
         return reciprocal_ranks(queries, code, range(len(sample)))
     written = _summaries(checkpoint, recipe, sample)
     return np.array([sentence_bleu(s, e.text) for s, e in zip(written, sample, strict=True)])
 
 
 def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> float:
-    """A bundle's MRR or greedy BLEU-4 on a sample, as the server runs it."""
+    """A bundle's mean MRR over both kinds of question, or greedy BLEU-4, on a sample, as the server runs it."""
     if recipe.task == "search":
         encoder = Encoder(bundle, default_threads())
-        code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
-        return float(reciprocal_ranks(queries, code, range(len(sample))).mean())
+        code, asked = encoder.encode([e.code for e in sample]), questions_of(sample).values()
+        ranks = [reciprocal_ranks(encoder.encode(texts), code, range(len(sample))) for texts in asked]
+        return float(np.mean(ranks))
     summarizer = Summarizer(bundle, default_threads())
     written = [summarizer.summarize(example.code, example.language, beams=1).text for example in sample]
     return score_summaries(written, [example.text for example in sample])["bleu"]
@@ -94,25 +102,26 @@ def measure_search(
     """A search bundle beside its base: MRR among the sample's functions, asked for by what their documentation says and
     by search words made of it; and the mean cosine of their vectors with the pruned model's, which is what quantization
     changed."""
-    encoder, draw, own = Encoder(Bundle(folder, manifest), default_threads()), random.Random(0), range(len(sample))
-    typed = [replace(example, text=keywords(example.text, example.language, draw)) for example in sample]
-    base_code, base_queries = vectors_of_examples(base, sample)
-    code, queries = encoder.encode([e.code for e in sample]), encoder.encode([e.text for e in sample])
-    before, after = reciprocal_ranks(base_queries, base_code, own), reciprocal_ranks(queries, code, own)
-    base_typed = reciprocal_ranks(vectors_of_texts(base, [e.text for e in typed]), base_code, own)
-    own_typed = reciprocal_ranks(encoder.encode([e.text for e in typed]), code, own)
-    exact = base_code if pruned == base else vectors_of_examples(pruned, sample)[0]
+    encoder, own = Encoder(Bundle(folder, manifest), default_threads()), range(len(sample))
+    functions = [example.code for example in sample]
+    base_code, code = vectors_of_texts(base, functions), encoder.encode(functions)
+    exact = base_code if pruned == base else vectors_of_texts(pruned, functions)
+    ranks = {
+        name: (
+            reciprocal_ranks(vectors_of_texts(base, texts), base_code, own),
+            reciprocal_ranks(encoder.encode(texts), code, own),
+        )
+        for name, texts in questions_of(sample).items()
+    }
+    scores = {name: (float(before.mean()), float(after.mean())) for name, (before, after) in ranks.items()}
     figures = {
-        "base_mrr": float(before.mean()),
-        "mrr": float(after.mean()),
-        "base_keyword_mrr": float(base_typed.mean()),
-        "keyword_mrr": float(own_typed.mean()),
+        "base_mrr": scores["MRR"][0],
+        "mrr": scores["MRR"][1],
+        "base_keyword_mrr": scores["keyword MRR"][0],
+        "keyword_mrr": scores["keyword MRR"][1],
         "cosine": float((code * exact).sum(axis=1).mean()),
     }
-    scores = {
-        "MRR": (figures["base_mrr"], figures["mrr"]),
-        "keyword MRR": (figures["base_keyword_mrr"], figures["keyword_mrr"]),
-    }
+    before, after = ranks["MRR"]
     worst = np.argsort(after - before, kind="stable")[:_FORGOTTEN]
     forgotten = tuple(
         Loss(sample[i].text, _first_line(sample[i]), f"rank {1 / before[i]:.0f}", f"rank {1 / after[i]:.0f}")
@@ -142,20 +151,14 @@ def measure_summaries(
     return Quality({"BLEU-4": (figures["base_greedy_bleu"], figures["greedy_bleu"])}, figures, forgotten)
 
 
-def vectors_of_examples(checkpoint: Checkpoint, sample: Sequence[Example]) -> tuple[Vectors, Vectors]:
-    """What a model makes of the functions and of the texts of a sample, in PyTorch."""
-    both = vectors_of_texts(checkpoint, [*(example.code for example in sample), *(example.text for example in sample)])
-    return both[: len(sample)], both[len(sample) :]
-
-
 def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str]) -> Vectors:
     """What a model makes of texts, in PyTorch."""
-    model, tokenizer = load_model(checkpoint, "search"), AutoTokenizer.from_pretrained(checkpoint.folder)
+    model, tokenizer = load_model(checkpoint, "search"), load_tokenizer(checkpoint)
     return encode_with_torch(model, tokenizer, list(texts), checkpoint.pooling, checkpoint.max_tokens)
 
 
 def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> list[str]:
-    model, tokenizer = load_model(checkpoint, "summarize"), AutoTokenizer.from_pretrained(checkpoint.folder)
+    model, tokenizer = load_model(checkpoint, "summarize"), load_tokenizer(checkpoint)
     pairs = [(example.code, example.language) for example in sample]
     lengths = recipe.summary_tokens, recipe.max_new_tokens
     return summarize_with_torch(model, tokenizer, pairs, *lengths, no_repeat=recipe.no_repeat, prompt=recipe.prompt)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import load_summarizer
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -17,7 +17,7 @@ from sprig_export.evaluate.datasets import Documented
 from sprig_export.evaluate.progress import Tick
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_server.bundle.store import Bundle
 from sprig_server.inference.encoder import Encoder
@@ -49,7 +49,7 @@ class TorchEncoder:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self._checkpoint = checkpoint
         self._model = load_model(checkpoint, "search")
-        self._tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+        self._tokenizer = load_tokenizer(checkpoint)
 
     def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
         """Vectors of functions."""
@@ -83,7 +83,7 @@ class TorchSummarizer:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self._model: PreTrainedModel = load_summarizer(checkpoint.folder)
-        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
+        self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(checkpoint)
 
     def summarize(self, functions: Sequence[Documented], like: Bundle | None, tick: Tick) -> list[str]:
         """Sentences, decoded as the bundle `like` decodes; without one, as an export would have it decode."""

@@ -87,15 +87,14 @@ def _bundle_work(folder: Path, task: Task) -> Work:
 
 def _torch_work(folder: Path, task: Task) -> Work:
     import torch
-    from transformers import AutoTokenizer
 
     from sprig_export.evaluate.search import encode_with_torch
     from sprig_export.evaluate.summaries import summarize_with_torch
-    from sprig_export.pruning.checkpoint import load_model
+    from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 
     torch.set_num_threads(default_threads())
     checkpoint = open_checkpoint(str(folder))
-    model, tokenizer = load_model(checkpoint, task), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = load_model(checkpoint, task), load_tokenizer(checkpoint)
     if task == "search":
         settings = checkpoint.pooling, checkpoint.max_tokens
         return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))

@@ -24,6 +24,7 @@ from sprig_server.errors import InvalidInput
 TRIAL_STEPS = 60
 """Of the short recovery that a plan is tried with."""
 _MOST_TRIED = 4
+_DIRECTED = 300  # pairs that the principal directions of vectors are found on
 _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 """Functions that speed is measured on, and those that plans and precisions are scored on."""
@@ -31,11 +32,13 @@ SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The plan, all that were looked at, and why it is this one."""
+    """The plan, all that were looked at, why it is this one, and the functions or tokens a second of the whole model in
+    32 bits."""
 
     recipe: Recipe
     considered: tuple[Considered, ...]
     why: str
+    whole: float = 0.0
 
 
 def choose_plan(
@@ -68,15 +71,17 @@ def choose_plan(
     notes = Notes(folder / "measured.json")
     sample = calibration.trials[:SPEED_SAMPLE]
     plans = {describe_plan(plan, model): plan for plan in list_plans(replace(recipe, start=""), model)}
-    proposed = follow_proposal(replace(recipe, start=""), proposal) if proposal is not None else None
+    proposed = follow_proposal(replace(recipe, start=""), proposal, model) if proposal is not None else None
     if proposed is not None:
         plans[describe_plan(proposed, model) + _PROPOSED] = proposed
     if small is not None:
         plans[f"{Path(recipe.start).name}, distilled before"] = recipe
+    with run.stage("measure the whole model") as facts:
+        whole = notes.take("whole", lambda: measure_whole(recipe, base, sample, folder / "whole"))
+        facts[f"{'functions' if recipe.task == 'search' else 'tokens'} a second"] = round(whole, 1)
     considered = []
     for number, (name, plan) in enumerate(plans.items(), 1):
         with run.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
-            whole = notes.take("whole", lambda: [measure_whole(recipe, base, sample, folder / "whole")])[0]
 
             def measure(plan: Recipe = plan) -> list[float]:
                 start = small if plan.start else None
@@ -89,21 +94,22 @@ def choose_plan(
     if not fitting:
         raise InvalidInput(_too_much(target, considered))
     examples = calibration.trials[: SCORED[recipe.task]]
-    unpruned = notes.take("score", lambda: [score_checkpoint(trimmed, recipe, examples)])[0]
+    unpruned = notes.take("score", lambda: score_checkpoint(trimmed, recipe, examples))
 
     def try_plan(found: Considered) -> Considered:
-        def score() -> list[float]:
+        def score() -> dict[str, float]:
             short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / f"trial of {found.name}"
             place.mkdir(exist_ok=True)
             start = small if short.start else None
             cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {}, start=start)
             try:
-                return [score_checkpoint(cut, recipe, examples)]
+                return score_checkpoint(cut, recipe, examples)
             finally:
                 shutil.rmtree(place)
 
         with run.stage(f"try {found.name}") as facts:
-            kept = notes.take(f"try {found.name}", score)[0] / unpruned if unpruned else 1.0
+            left = notes.take(f"try {found.name}", score)
+            kept = min(left[name] / before if before else 1.0 for name, before in unpruned.items())
             facts["kept"] = round(kept, 4)
         return replace(found, kept=kept)
 
@@ -125,9 +131,10 @@ def choose_plan(
     plan = chosen.recipe
     if recipe.task == "search":
         with run.stage("choose output dimensions") as facts:
-            plan = replace(plan, dimensions=choose_dimensions(base, calibration.trials))
+            texts = [text for pair in calibration.pairs[:_DIRECTED] for text in pair]
+            plan = replace(plan, dimensions=choose_dimensions(base, texts, calibration.trials))
             facts["dimensions"] = plan.dimensions
-    return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why)
+    return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why, whole)
 
 
 Try = Callable[[Considered], Considered]
@@ -137,10 +144,10 @@ Found = tuple[Sequence[Considered], Considered, str]
 def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> Found:
     """Of the plans that meet the target, the slowest have the most left; the best of a few of them is taken."""
     most = sorted(fitting, key=lambda found: found.speed)[:_MOST_TRIED]
-    tried = [try_plan(found) for found in most] if len(most) > 1 else most
+    tried = [try_plan(found) for found in most]
     best = max(tried, key=lambda found: found.kept or 0.0)
-    kept = f" and keeps the most after {TRIAL_STEPS} steps: {best.kept:.1%}" if best.kept is not None else ""
-    return tried, best, f"it is {target} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast){kept}"
+    kept = f"keeps {'the most ' if len(tried) > 1 else ''}after {TRIAL_STEPS} steps: {best.kept or 0.0:.1%}"
+    return tried, best, f"it is {target} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast) and {kept}"
 
 
 def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
@@ -167,17 +174,24 @@ def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Fo
         found = tried[order[middle].name] = try_plan(order[middle])
         low, high = (low, middle) if _passes(found, max_loss) else (middle + 1, high)
     best = tried.get(order[low].name, order[low])
-    left = f": {best.kept:.1%} are kept after {TRIAL_STEPS} steps" if best.kept is not None else ""
-    why = f"it is the fastest that loses at most {max_loss:g} % when tried{left}"
-    return list(tried.values()), best, f"{why} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
+    costs = f"({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
+    if best.kept is None:
+        return list(tried.values()), best, f"it is the slowest, and faster ones lose more than {max_loss:g} % {costs}"
+    left = f"{best.kept:.1%} are kept after {TRIAL_STEPS} steps"
+    why = f"it is the fastest that loses at most {max_loss:g} % when tried: {left} {costs}"
+    return list(tried.values()), best, why
 
 
-def slower_plans(choice: Choice, target: Target) -> list[Considered]:
-    """What to fall back on where the chosen plan loses too much: the next slower one, then the slowest, which has most
-    left."""
+def slower_plans(choice: Choice) -> list[Considered]:
+    """What to fall back on where the chosen plan loses too much: the next slower one that did not lose too much when it
+    was tried, then the slowest, which has most left."""
     own = next(found for found in choice.considered if found.recipe == replace(choice.recipe, dimensions=0))
-    slower = [found for found in choice.considered if found.speed < own.speed and found.meets(target)]
-    order = sorted(slower, key=lambda found: -found.speed)
+    slower = [
+        found
+        for found in choice.considered
+        if found.speed < own.speed and (found.kept is None or _passes(found, choice.recipe.max_loss))
+    ]
+    order = sorted((found for found in slower if not found.name.endswith(_PROPOSED)), key=lambda found: -found.speed)
     return [order[0], order[-1]] if len(order) > 1 else order
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sprig_export.checkpoints import Checkpoint
-from sprig_export.evaluate.export_quality import vectors_of_examples
+from sprig_export.evaluate.export_quality import questions_of, vectors_of_texts
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.projection import principal_directions
 from sprig_export.samples import Example
@@ -19,17 +19,23 @@ _LOSS = 0.002
 """The share of the MRR that fewer dimensions may cost."""
 
 
-def choose_dimensions(base: Checkpoint, sample: Sequence[Example]) -> int:
-    """The fewest dimensions that keep the base's MRR on a sample, but for a fifth of a per cent; 0 for all of them."""
-    code, queries = vectors_of_examples(base, sample)
+def choose_dimensions(base: Checkpoint, texts: Sequence[str], sample: Sequence[Example]) -> int:
+    """The fewest dimensions that keep the base's MRR on a sample, but for a fifth of a per cent; 0 for all of them.
+
+    Args:
+        texts: code and prose that the directions are found on, none of it of the sample.
+    """
+    known, code = vectors_of_texts(base, texts), vectors_of_texts(base, [example.code for example in sample])
+    asked = [vectors_of_texts(base, queries) for queries in questions_of(sample).values()]
     width, own = int(code.shape[1]), range(len(sample))
-    whole = float(reciprocal_ranks(queries, code, own).mean())
+    whole = np.mean([reciprocal_ranks(queries, code, own) for queries in asked])
     for share in _SHARES:
         kept = round(width * share / _MULTIPLE) * _MULTIPLE
         if not 0 < kept < width:
             continue
-        turn = principal_directions(np.concatenate([code, queries]), kept).numpy().T
-        if reciprocal_ranks(_unit(queries @ turn), _unit(code @ turn), own).mean() >= (1 - _LOSS) * whole:
+        turn = principal_directions(known, kept).numpy().T
+        turned = _unit(code @ turn)
+        if np.mean([reciprocal_ranks(_unit(queries @ turn), turned, own) for queries in asked]) >= (1 - _LOSS) * whole:
             return kept
     return 0
 

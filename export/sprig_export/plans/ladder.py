@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from sprig_export.analysis.proposal import Proposal
 from sprig_export.blocks import Part, can_lose_heads, is_known, read_stacks
 from sprig_export.recipe import Recipe
+from sprig_server.errors import InvalidInput
 
 _DEPTHS = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 6, 0.0)
 _WIDTHS = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5))
@@ -27,9 +28,19 @@ def list_plans(recipe: Recipe, model: PreTrainedModel) -> list[Recipe]:
     return list(_shapes(recipe, model)) if is_known(model) else [recipe]
 
 
-def follow_proposal(recipe: Recipe, proposal: Proposal) -> Recipe:
+def follow_proposal(recipe: Recipe, proposal: Proposal, model: PreTrainedModel) -> Recipe:
     """The plan that leaves out what an analysis of the encoder proposes: the layers above those that a probe needs, and
-    the mean share of units that say what others say."""
+    the mean share of units that say what others say.
+
+    Raises:
+        InvalidInput: the analysis is of a model with another number of layers.
+    """
+    layers = len(read_stacks(model).get("encoder", ()))
+    if proposal.of_layers != layers:
+        raise InvalidInput(
+            f"the analysis is of a model whose encoder has {proposal.of_layers} layers, this one has {layers}: give "
+            "the report of this model"
+        )
     redundant = [layer.units for layer in proposal.redundancy if layer.units is not None]
     units = 1 - sum(redundant) / len(redundant) if redundant else 1.0
     return replace(recipe, layers=max(1, proposal.layers[0].layers), units=round(units, 3))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from sprig_export.analysis.proposal import read_proposal
-from sprig_export.bundle_writer import check_output, work_folder
+from sprig_export.bundle_writer import check_output, was_left, work_folder
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
-from sprig_export.pipeline import LostTooMuch, export
+from sprig_export.pipeline import LostTooMuch, export, shaping_of
 from sprig_export.plans.choice import TRIAL_STEPS, Choice, choose_plan, slower_plans
 from sprig_export.plans.target import Target
 from sprig_export.plans.vocabulary import choose_vocabulary
@@ -24,6 +23,7 @@ from sprig_server.bundle.manifest import Manifest
 from sprig_server.errors import InvalidInput
 
 RECOVERY_STEPS = 300
+_ENOUGH = 50  # functions to measure on
 
 
 def export_to_target(
@@ -51,21 +51,26 @@ def export_to_target(
         InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
         ValidationFailed: all plans that were expected to pass the gate lose too much.
     """
-    check_output(output)  # now, not after the search
+    output = check_output(output)  # now, not after the search
     proposal = read_proposal(analysis) if analysis is not None else None
     base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
-    shaping = json.dumps([asdict(recipe), asdict(target), base.sha256, str(code.resolve()), str(proposal)])
+    # Another gate chooses among the same measurements.
+    shaping = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, shaping, resume, "plans") as folder:
         run = Run(announce, say)
         with run.stage("read the code"):
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
+        if (few := min(len(calibration.trials), len(calibration.examples))) < _ENOUGH:
+            say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
-        say(f"About {_minutes_left(run)} minutes to go")
-        fallbacks = [] if target.named else slower_plans(choice, target)
-        choices = [choice, *(replace(choice, recipe=c.recipe, why="faster ones lost too much") for c in fallbacks)]
-        refused = folder / "refused.json"
+        if minutes := _minutes_left(run):
+            say(f"About {minutes} minutes to go")
+        fallbacks = [] if target.named else slower_plans(choice)
+        slower = [replace(found.recipe, dimensions=choice.recipe.dimensions) for found in fallbacks]
+        choices = [choice, *(replace(choice, recipe=plan, why="faster ones lost too much") for plan in slower)]
+        refused = folder / f"refused at {recipe.max_loss:g}.json"
         return export_first_good(choices, target, output, code, announce, say, resume, refused)
 
 
@@ -80,27 +85,29 @@ def export_first_good(
     refused: Path,
 ) -> Manifest:
     """Export the first plan that passes the gate; how many were refused is noted, so that they are not made again."""
-    work = output.with_name(f".{output.name}.work")
     first = json.loads(refused.read_text(encoding="utf-8")) if refused.is_file() else 0
     for number in range(first, len(choices)):
         choice = choices[number]
         say(_sentence(choice))
+        again = resume and was_left(output, shaping_of(choice.recipe, open_checkpoint(choice.recipe.model), code))
         try:
-            return export(choice.recipe, output, None, code, announce, resume and work.is_dir(), say, choice, target)
+            return export(choice.recipe, output, None, code, announce, again, say, choice, target)
         except LostTooMuch as error:
             if number == len(choices) - 1:
                 raise
             say(str(error))
             refused.write_text(str(number + 1), encoding="utf-8")
-            shutil.rmtree(work)
     raise AssertionError("the last plan is exported or raises")
 
 
-def _minutes_left(run: Run) -> int:
-    """How long the whole recovery and what follows will take, by the trials and measurements so far."""
+def _minutes_left(run: Run) -> int | None:
+    """How long the whole recovery and what follows will take, by the trials and measurements so far; None where those
+    were made by an earlier run."""
     tries = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("try ")]
     costs = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("measure plan")]
     recovery = max(tries, default=0.0) * RECOVERY_STEPS / TRIAL_STEPS
+    if not recovery:
+        return None
     return round((recovery + 8 * max(costs, default=0.0)) / 60) + 1
 
 

@@ -26,6 +26,8 @@ _VARIANTS: tuple[tuple[Precision, Precision], ...] = (
 )
 _LOSS = 0.01
 """The share of the score that fewer bits may cost beside 32."""
+_LEAST_COSINE, _LEAST_AGREEMENT = 0.9, 0.8
+"""Of 4-bit products with 32 bits: below, something else is wrong."""
 _ALIKE = 0.95
 """Variants of at least this share of the best speed count as equally fast: the smallest of them is taken."""
 
@@ -64,17 +66,33 @@ def measure_variants(
     return found
 
 
-def choose_variant(variants: Sequence[Variant], target: Target) -> Variant:
-    """The fastest variant that is as good as 32 bits, or nearly, and small enough; of equally fast ones the smallest.
+def choose_variant(variants: Sequence[Variant], target: Target, whole: float) -> Variant:
+    """The fastest variant that is as good as 32 bits, or nearly, and small and fast enough; of equally fast ones the
+    smallest. Where those that are fast enough are all worse, the best of them is taken.
+
+    Args:
+        whole: the rate of the whole model in 32 bits, which a speed is asked in multiples of.
 
     Raises:
         InvalidInput: none is small enough.
     """
-    whole = variants[0].score
+    exact = variants[0].score
     small = [v for v in variants if target.megabytes is None or v.megabytes <= target.megabytes]
     if not small:
         least = min(v.megabytes for v in variants)
         raise InvalidInput(f"the plan needs {least:.1f} MB in the fewest bits, {target} was asked for: allow more")
-    good = [v for v in small if v.score >= (1 - _LOSS) * whole] or [max(small, key=lambda v: v.score)]
+    asked = _ALIKE * (target.speed or 0.0) * whole
+    quick = [v for v in small if v.rate >= asked] or [max(small, key=lambda v: v.rate)]
+    good = [v for v in quick if v.score >= (1 - _LOSS) * exact] or [max(quick, key=lambda v: v.score)]
     fastest = max(v.rate for v in good)
     return min((v for v in good if v.rate >= _ALIKE * fastest), key=lambda v: v.megabytes)
+
+
+def with_precision(recipe: Recipe, variant: Variant) -> Recipe:
+    """The recipe with a variant's bits. Four turn vectors and change tokens more than the gates for eight allow: that
+    the bundle is good all the same, the variant's score has shown."""
+    cosine, agreement = recipe.min_cosine, recipe.min_agreement
+    if variant.products == "int4":
+        cosine, agreement = min(cosine, _LEAST_COSINE), min(agreement, _LEAST_AGREEMENT)
+    chosen = replace(recipe, products=variant.products, tables=variant.tables)
+    return replace(chosen, min_cosine=cosine, min_agreement=agreement)

@@ -7,11 +7,10 @@ from bisect import bisect_left
 from collections import Counter
 
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint
-from sprig_export.pruning.checkpoint import count_calibration
+from sprig_export.pruning.checkpoint import count_calibration, load_tokenizer
 from sprig_export.pruning.vocabulary import TRIMMED, trim_vocabulary
 
 _COVERED = 0.98
@@ -21,7 +20,7 @@ _STEP = 512
 
 def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
     """The number of entries, in steps of 512, that the calibration's text needs; 0 where the vocabulary stays whole."""
-    tokenizer = AutoTokenizer.from_pretrained(base.folder).backend_tokenizer
+    tokenizer = load_tokenizer(base).backend_tokenizer
     if json.loads(tokenizer.to_str())["model"]["type"] not in TRIMMED:
         return 0
     counts = count_calibration(tokenizer.to_str(), calibration)

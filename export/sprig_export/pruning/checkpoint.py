@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import load_summarizer
 from sprig_export.blocks import note_removed_heads, restore_conv1d
@@ -23,6 +23,7 @@ from sprig_export.failures import readable
 from sprig_export.projection import (
     attach_projection,
     make_projection,
+    output_width,
     principal_directions,
     projection_of,
     read_projection,
@@ -35,6 +36,7 @@ from sprig_export.pruning.statistics import Feed
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
 from sprig_export.recipe import Recipe
 from sprig_export.train.loop import autocast
+from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _FILES = ("1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -60,6 +62,17 @@ def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None)
     return model.eval()
 
 
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """A checkpoint's fast tokenizer.
+
+    Raises:
+        InvalidInput: its files are damaged.
+    """
+    with readable(checkpoint.folder):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
+    return tokenizer
+
+
 def trim_checkpoint(
     checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration, output: Path, facts: dict[str, Any]
 ) -> Checkpoint:
@@ -71,7 +84,7 @@ def trim_checkpoint(
     if output.is_dir():
         facts["taken_over"] = True
         return _open(output, checkpoint)
-    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
+    tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
     counts = count_calibration(tokenizer.to_str(), calibration)
     trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary)
     facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
@@ -98,7 +111,7 @@ def cut_checkpoint(
     output: Path,
     state: Path,
     facts: dict[str, Any],
-    choice: Choice = "fluctuation",
+    choice: Choice | None = None,
     start: Checkpoint | None = None,
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
@@ -110,22 +123,24 @@ def cut_checkpoint(
         calibration: what decides what goes, and what is learnt from.
         state: holds the recovery's checkpoints.
         facts: takes up the parameters before and after.
-        choice: by what units and heads are chosen.
+        choice: by what units and heads are chosen, where it is not as the recipe says.
         start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
 
     Raises:
-        InvalidInput: a family that cannot be pruned.
+        InvalidInput: a family that cannot be pruned, or a start that does not go with the model.
     """
     if output.is_dir():
         facts["taken_over"] = True
         return _open(output, checkpoint)
     teacher = load_model(checkpoint, recipe.task, _TRAINED)
+    tokenizer = load_tokenizer(checkpoint)
     student = copy.deepcopy(teacher) if start is None else load_model(start, recipe.task, _TRAINED)
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    if start is not None:
+        _check_alike(start, student, teacher, tokenizer)
     feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
     shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
     with autocast(student):
-        removed = cut(student, shape, feeds[:_OBSERVED], choice)
+        removed = cut(student, shape, feeds[:_OBSERVED], choice or recipe.scores)
     if removed:
         note_removed_heads(student, removed)
     if recipe.dimensions:
@@ -135,6 +150,26 @@ def cut_checkpoint(
         schedule = Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed)
         recover(student, teacher, feeds, schedule, state, checkpoint.pooling)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
+
+
+def _check_alike(
+    start: Checkpoint, student: PreTrainedModel, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Refuse to teach a model what another one reads or says in other terms.
+
+    Raises:
+        InvalidInput: another vocabulary, or vectors of another length.
+    """
+    if load_tokenizer(start).get_vocab() != tokenizer.get_vocab():
+        raise InvalidInput(
+            f'the smaller model "{start.name}" has another vocabulary than the model: distil it from that'
+        )
+    widths = output_width(student), output_width(teacher)
+    if widths[0] != widths[1]:
+        raise InvalidInput(
+            f'the smaller model "{start.name}" has states of {widths[0]} numbers, the model of {widths[1]}: distil it '
+            "from that model, and without dimensions"
+        )
 
 
 def pairs_for(recipe: Recipe) -> int:

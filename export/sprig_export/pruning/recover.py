@@ -28,6 +28,7 @@ from sprig_server.types import Vectors
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
 _WARM_UP = 20  # steps
 _SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
+_SAME = 0.999  # the cosine from which two vectors are of the same text
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +143,12 @@ def vectors_of(model: PreTrainedModel, feeds: Sequence[Feed], pooling: str) -> V
 
 def vector_loss(given: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
     """How far unit vectors [n, d] are from those they should be, and how differently they rank these and others that
-    were seen before, [seen, d]: a scalar."""
+    were seen before, [seen, d]: a scalar. Zero rows stand for nothing, and nothing is ranked against itself."""
     apart = 1.0 - (given * wanted).sum(dim=-1).mean()
     known = torch.cat([wanted, seen])
-    own = torch.eye(len(given), len(known), dtype=torch.bool, device=given.device)
-    ranked = [(vectors @ known.T / _TEMPERATURE).masked_fill(own, -1e4) for vectors in (given, wanted)]
+    scores = [vectors @ known.T / _TEMPERATURE for vectors in (given, wanted)]  # [n, n + seen]
+    left_out = (scores[1] * _TEMPERATURE > _SAME) | (known == 0).all(dim=-1)
+    ranked = [score.masked_fill(left_out, -1e4) for score in scores]
     return apart + token_loss(ranked[0], ranked[1])
 
 

@@ -52,6 +52,8 @@ def cut(
     Raises:
         InvalidInput: a family that cannot be pruned, or a shape that it cannot have.
     """
+    if shape == Shape():
+        return {}  # of any family
     for part, layers in read_stacks(model).items():
         kept = shape.encoder_layers if part == "encoder" else shape.decoder_layers
         if kept is not None and kept < len(layers):

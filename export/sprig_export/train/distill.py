@@ -8,10 +8,12 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sprig_export.calibration import Calibration, read_calibration, read_rows
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.graphs import prompt_for
 from sprig_export.pruning.checkpoint import cut_checkpoint, halve_checkpoint, pairs_for
 from sprig_export.recipe import Recipe
 from sprig_export.train.checkpoint import replace_folder
@@ -41,24 +43,28 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
     """
     if not recipe.cuts:
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
-    base = open_checkpoint(recipe.model)
-    pairs = _draw(recipe, corpora, questions)
+    if questions and recipe.task == "summarize":
+        raise InvalidInput("only search is taught by questions: leave --questions out")
+    base, start = open_checkpoint(recipe.model), open_checkpoint(recipe.start) if recipe.start else None
+    pairs = _draw(recipe, base, corpora, questions)
     output.mkdir(parents=True, exist_ok=True)
     read = [str(path.resolve()) for path in (*corpora, *questions)]
-    stamp, made_by = output / "made-by.txt", f"{recipe} {base.sha256} {read}"
+    stamp, made_by = output / "made-by.txt", f"{recipe} {base.sha256} {start and start.sha256} {read}"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
         raise InvalidInput(f'"{output}" holds a model of another recipe: give another folder, or delete it')
     stamp.write_text(made_by, encoding="utf-8")
     mixed = Calibration("all languages", tuple(pairs), ())
-    start = open_checkpoint(recipe.start) if recipe.start else None
     cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {}, start=start)
     with replace_folder(output / "model") as folder:
         halve_checkpoint(cut, recipe.task, folder)
-    shutil.copy(output / "state" / "log.jsonl", output / "model" / "training.jsonl")
+    if (log := output / "state" / "log.jsonl").is_file():  # nothing was taught without recovery_steps
+        shutil.copy(log, output / "model" / "training.jsonl")
     return output / "model"
 
 
-def _draw(recipe: Recipe, corpora: Sequence[Path], questions: Sequence[Path]) -> list[tuple[str, str]]:
+def _draw(
+    recipe: Recipe, base: Checkpoint, corpora: Sequence[Path], questions: Sequence[Path]
+) -> list[tuple[str, str]]:
     """As many pairs of code and prose as can be seen, from all corpora alike, and those of the further files."""
     draw, share = random.Random(recipe.seed), -(-pairs_for(recipe) // len(corpora))
     pairs: list[tuple[str, str]] = []
@@ -67,7 +73,8 @@ def _draw(recipe: Recipe, corpora: Sequence[Path], questions: Sequence[Path]) ->
             drawn = draw_pairs(read_rows(corpus, corpus.stem), _STYLES, _HIDDEN_NAMES, share, draw)
             pairs += [(code, query) for query, code, _ in drawn]
         else:
-            pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed).pairs[:share]
+            prompt = prompt_for(base, replace(recipe, language=corpus.stem))
+            pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed, prompt).pairs[:share]
     pairs += [(code, query) for path in questions for query, code, _ in query_pairs(path)]
     draw.shuffle(pairs)
     return pairs

@@ -185,9 +185,10 @@ def query_pairs(path: Path) -> Iterator[Pair]:
     """
     for record in read_jsonl(path):
         query = record.get("query") or record.get("docstring")
-        if not isinstance(query, str) or not isinstance(code := record.get("code"), str):
-            raise InvalidInput(f'{path} needs "query" or "docstring", and "code", in every record.')
-        yield query, search_input(code), str(record["language"])
+        code, language = record.get("code"), record.get("language")
+        if not isinstance(query, str) or not isinstance(code, str) or not isinstance(language, str):
+            raise InvalidInput(f'{path} needs "query" or "docstring", "code" and "language" in every record.')
+        yield query, search_input(code), language
 
 
 def _held_out(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, list[dict[str, str]]]]:
