@@ -76,10 +76,10 @@ class Recipe:
 
     @property
     def cuts(self) -> bool:
-        """Whether more than vocabulary is taken out, or the model is to recover from a smaller vocabulary."""
+        """Whether more than vocabulary is taken out, here or by whoever made `start`, or the model is to recover."""
         layers = self.layers < 0 and self.decoder_layers < 0
         whole = layers and self.units == 1.0 and self.heads == 1.0 and self.dimensions == 0
-        return not whole or self.recovery_steps > 0
+        return not whole or self.recovery_steps > 0 or self.start != ""
 
     @property
     def quantization(self) -> str:

@@ -46,10 +46,11 @@ def test_a_distilled_model_is_a_checkpoint_in_half_precision(small: Path) -> Non
     assert json.loads((small / "training.jsonl").read_text().splitlines()[0])["step"] == 2
 
 
+@pytest.mark.parametrize("smaller", [{}, {"dimensions": 16, "recovery_steps": 2}])
 def test_an_export_begins_with_it_and_is_compared_with_the_whole(
-    bert: Path, small: Path, repository: Path, tmp_path: Path
+    bert: Path, small: Path, repository: Path, tmp_path: Path, smaller: dict[str, int]
 ) -> None:
-    recipe = Recipe("search", str(bert), "python", start=str(small), dimensions=16, vocabulary=200, recovery_steps=2)
+    recipe = Recipe("search", str(bert), "python", start=str(small), vocabulary=200, **smaller)  # type: ignore[arg-type]
     manifest = export(replace(recipe, max_loss=100.0, sample=8), tmp_path / "bundle", calibrated_on=repository)
     report = json.loads((tmp_path / "bundle" / "report.json").read_text())
     assert [layer["units"] for layer in report["layers"]] == [32]
@@ -58,7 +59,10 @@ def test_an_export_begins_with_it_and_is_compared_with_the_whole(
     assert manifest.base.sha256 == open_checkpoint(str(bert)).sha256
     assert report["recipe"]["start"] == "model", "by its name, not by where it lies"
     assert str(tmp_path) not in (tmp_path / "bundle" / "recipe.toml").read_text()
-    assert Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def f(): pass"]).shape == (1, 16)
+    assert Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def f(): pass"]).shape == (
+        1,
+        smaller.get("dimensions", 32),
+    )
 
 
 def test_a_recipe_that_takes_nothing_out_is_refused(bert: Path, corpora: list[Path], tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
         InvalidInput: the model or a corpus cannot be used, the recipe takes nothing out, or `output` holds what another
             recipe made.
     """
-    if not recipe.cuts:
+    if not replace(recipe, start="").cuts:
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
     if questions and recipe.task == "summarize":
         raise InvalidInput("only search is taught by questions: leave --questions out")
