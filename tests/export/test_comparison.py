@@ -57,6 +57,7 @@ def corpora(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -
     for shift, language in enumerate(LANGUAGES):
         rows = [
             {
+                "name": example.code.split("(")[0].removeprefix("def "),
                 "code": example.code,
                 "language": language,
                 "documentation": example.text,

@@ -4,11 +4,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sprig_server.code.languages import find_language
 
 CHUNKER_VERSION = 1
 """Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a model reads for a function, and where in its code each character of that stands: int64 [len(text)], -1 for
+    what is not code."""
+
+    text: str
+    origins: NDArray[np.int64]
+
+
+def search_passage(code: str, documentation: str = "", name: str = "") -> Passage:
+    """`search_input` with the places of its characters."""
+    text = search_input(code, documentation, name)
+    return Passage(text, np.maximum(np.arange(len(text)) - (len(text) - len(code)), -1))
+
+
+def summary_passage(code: str, language: str) -> Passage:
+    """`summary_input` with the places of its characters."""
+    text, origins, place = summary_input(code, language), list[int](), 0
+    for line in code.splitlines(keepends=True):
+        if stripped := line.strip():
+            begin = place + line.index(stripped)
+            origins += [*range(begin, begin + len(stripped)), begin + len(stripped)]
+        place += len(line)
+    tag = len(text) - max(0, len(origins) - 1)
+    return Passage(text, np.array([-1] * tag + origins[:-1], dtype=np.int64))
 
 
 def search_input(code: str, documentation: str = "", name: str = "") -> str:

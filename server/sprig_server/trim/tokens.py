@@ -1,0 +1,85 @@
+"""A function as trimmers see it: the model's own sub-tokens, each in its statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_server.code.statements import CLASSES
+from sprig_server.code.text import Passage
+from sprig_server.types import Statement
+
+Indices = NDArray[np.int64]
+"""Places of tokens that stay, in rising order, int64 [kept]."""
+
+_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The n sub-tokens of a function's code, without a model's special ones and without what stands before the code.
+
+    `ids` are those of the model's tokenizer, `places` where each stands among all that the model reads; `starts` and
+    `ends` say which characters of `code` it stands for; `statements` numbers the statement that holds it, from 0, and
+    `classes` is the place of that statement's class in `code.statements.CLASSES`. All int64 [n].
+    """
+
+    code: str
+    ids: NDArray[np.int64]
+    places: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    statements: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def pieces(self) -> list[str]:
+        """The characters of each token."""
+        return [self.code[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+
+def place_tokens(
+    code: str,
+    passage: Passage,
+    ids: Sequence[int],
+    offsets: Sequence[tuple[int, int]],
+    statements: Sequence[Statement],
+) -> Tokens:
+    """The tokens of a function's code, each in its statement.
+
+    Args:
+        code: the function.
+        passage: what the model reads for it.
+        ids: the sub-tokens of the passage; special ones may be among them.
+        offsets: the characters [start, end) of the passage that each stands for, (0, 0) for special ones.
+        statements: the code's, of `code.statements.split_statements`; what stands before the first counts to it.
+    """
+    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    # A token may begin with the blank before its first letter: what it ends in decides.
+    lasts = np.append(passage.origins, -1)[spans[:, 1] - 1]
+    places = np.flatnonzero((lasts >= 0) & (spans[:, 1] > spans[:, 0]))
+    ends = lasts[places] + 1
+    begins = np.array([statement.span.start for statement in statements], dtype=np.int64)
+    owner = np.maximum(np.searchsorted(begins, ends - 1, side="right") - 1, 0)
+    names = [_NUMBERS[statement.category] for statement in statements] or [_NUMBERS["none"]]
+    starts = np.maximum(passage.origins[spans[places, 0]], 0)
+    classes = np.array(names, dtype=np.int64)[owner]
+    return Tokens(code, np.array(ids, dtype=np.int64)[places], places, starts, ends, owner, classes)
+
+
+def kept_count(n: int, ratio: float) -> int:
+    """How many of n tokens stay where the share `ratio` of them is removed: rounded down, one at least of any.
+
+    Thirty tokens without a share of .3 are 21, whatever 30 x .7 is in binary digits.
+
+    Raises:
+        ValueError: the ratio is not in [0, 1).
+    """
+    if not 0.0 <= ratio < 1.0:
+        raise ValueError(f"{ratio} is no share of tokens to remove: it has to be at least 0 and below 1")
+    return max(min(n, 1), int(n * (1.0 - ratio) + 1e-9))
