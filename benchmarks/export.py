@@ -199,7 +199,8 @@ def analysis_table(analyses: Sequence[dict[str, Any]], front: dict[str, Any] | N
     for found in analyses:
         proposal, subject, base = found["proposal"], found["subject"], found["baselines"]
         layers = proposal["layers"][0]["layers"]
-        of_front = front is not None and subject["name"] == front["model"] and found["data"]["language"] == front["language"]
+        measured = (front["model"], front["language"]) if front is not None else None
+        of_front = (subject["name"], found["data"]["language"]) == measured
         followed = kept.get(f"{layers} of {subject['layers']} layers") if of_front else None
         confirmed = [ablation["label"] for ablation in found["ablations"] if ablation["confirmed"]]
         features = (subject["layers"] + 1) * subject["width"]
