@@ -176,7 +176,8 @@ def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Fo
     best = tried.get(order[low].name, order[low])
     costs = f"({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
     if best.kept is None:
-        return list(tried.values()), best, f"it is the slowest, and faster ones lose more than {max_loss:g} % {costs}"
+        others = f"the slowest, and faster ones lose more than {max_loss:g} %" if tried else "the only one"
+        return list(tried.values()), best, f"it is {others} {costs}"
     left = f"{best.kept:.1%} are kept after {TRIAL_STEPS} steps"
     why = f"it is the fastest that loses at most {max_loss:g} % when tried: {left} {costs}"
     return list(tried.values()), best, why
