@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet
@@ -13,7 +14,7 @@ from sprig_export.corpus.build import build
 from sprig_export.corpus.declarations import definition_key, documented_declarations
 from sprig_export.corpus.deduplicate import excluded, never_train
 from sprig_export.corpus.markup import plain_documentation
-from sprig_export.corpus.packages import SUFFIXES, fetch, read_sources
+from sprig_export.corpus.packages import SUFFIXES, Fetched, fetch, read_sources
 from sprig_export.corpus.pairs import first_sentence
 from sprig_server.code.functions import parse_functions
 from sprig_server.errors import InvalidInput
@@ -175,3 +176,18 @@ def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     sources.write_text('language = "javascript"\nregistry = "npm"\npackages = ["@scope/name==1.0.0"]\n')
     with pytest.raises(InvalidInput, match="fetched with npm, which this machine does not have"):
         fetch(sources, tmp_path / "out")
+
+
+def test_releases_are_fetched_into_a_folder_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "twigs-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("twigs/leaf.py", "def grow(): pass\n")
+        wheel.writestr("twigs-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: twigs\nVersion: 1.0\n")
+        wheel.writestr("twigs-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("twigs-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    sources = tmp_path / "sources.toml"
+    sources.write_text('language = "python"\nregistry = "pypi"\npackages = ["twigs==1.0", "gone==2.0"]\n')
+    assert fetch(sources, Path("out")) == Fetched(1, ("gone-2.0",))
+    assert (tmp_path / "out" / "twigs-1.0" / "twigs" / "leaf.py").read_text() == "def grow(): pass\n"

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from torch.func import functional_call
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
 from sprig_export.onnx import quantize as quantize_module
@@ -24,7 +25,13 @@ from sprig_export.onnx.validate import teacher_forced_logits
 from sprig_export.pipeline import export
 from sprig_export.recipe import BLOCK, Recipe
 from sprig_export.samples import Example
-from sprig_export.train.fake_quantization import round_weights, rounded_parameters
+from sprig_export.train.fake_quantization import (
+    round_activations,
+    round_rows,
+    round_weights,
+    rounded_activations,
+    rounded_parameters,
+)
 from sprig_server.bundle.manifest import SHARED
 from sprig_server.bundle.store import open_bundle
 from sprig_server.inference.summarizer import Summarizer
@@ -46,6 +53,32 @@ def test_training_rounds_as_the_exporter_packs(seed: int, rows: int, blocks: int
     largest = np.abs(weights.reshape(rows, blocks, BLOCK)).max(axis=2)
     error = np.abs(unpacked - weights).reshape(rows, blocks, BLOCK).max(axis=2)
     assert (error <= largest / 8 + 1e-6).all()  # half a step, or a whole one for the end that has 7 steps only
+
+
+def test_training_rounds_as_int8_products_do(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(64, 48)
+    states = torch.randn(1, 20, 64, generator=draw) + 0.5
+    full, small = tmp_path / "full.onnx", tmp_path / "small.onnx"
+    torch.onnx.export(layer, (states,), str(full), input_names=["states"], dynamo=False)
+    quantize(full, small)
+    found = ort.InferenceSession(str(small)).run(None, {"states": states.numpy()})[0]
+    with torch.no_grad(), rounded_activations(layer):
+        expected = functional_call(layer, rounded_parameters(layer, "int8"), (states,)).numpy()
+    with torch.no_grad():
+        exact = layer(states).numpy()
+    assert np.abs(found - expected).mean() < 0.1 * np.abs(exact - expected).mean()
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), shift=st.floats(-3, 3), zero=st.booleans())
+def test_int8_rounding_is_off_by_half_a_step_at_most(seed: int, shift: float, zero: bool) -> None:
+    numbers = torch.randn(4, 16, generator=torch.Generator().manual_seed(seed)) + shift
+    if zero:
+        numbers[:] = 0
+    step = (numbers.clamp(min=0).max() - numbers.clamp(max=0).min()) / 255
+    assert (round_activations(numbers) - numbers).abs().max() <= step * 1.01 + 1e-7  # zero is a level of its own
+    assert (round_rows(numbers) - numbers).abs().max() <= numbers.abs().max() / 128 + 1e-6
 
 
 def test_look_ups_read_the_packed_rows(monkeypatch: pytest.MonkeyPatch) -> None:

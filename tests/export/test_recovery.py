@@ -109,7 +109,7 @@ def test_recovery_brings_a_cut_model_back_and_resumes(family: str, tmp_path: Pat
     cut(student, Shape(encoder_layers=2, units=0.67), feeds)
     interrupted = copy.deepcopy(student)
     before = _apart(student, teacher, family)
-    schedule = Schedule(60, 3e-3)
+    schedule = Schedule(60, 3e-3, products="int8")
     recover(student, teacher, feeds, schedule, tmp_path / "whole")
     assert _apart(student, teacher, family) < 0.8 * before
     stopped = copy.deepcopy(interrupted)

@@ -93,7 +93,7 @@ def fetch(sources: Path, output: Path) -> Fetched:
     Raises:
         InvalidInput: the sources file cannot be read, or the registry's tool is missing.
     """
-    named = read_sources(sources)
+    named, output = read_sources(sources), output.resolve()  # the registries' tools run in folders of their own
     output.mkdir(parents=True, exist_ok=True)
     require_tool(named.registry)
     if named.registry == "debian":

@@ -3,12 +3,13 @@
 Search: vectors are to point where the unpruned model's point, and to rank what it saw lately as its do (a queue as in
 SEED, Fang et al. 2021: many more neighbours than a batch holds); the states that they are pooled of are to point where
 its do. Summaries: the decoder is to expect the tokens that the unpruned one does. Targets need no labels, so that any
-code will do.
+code will do. The second half is learnt with weights and activations rounded as the bundle will round them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,28 +17,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from sprig_export.projection import projection_of
 from sprig_export.pruning.statistics import Feed
+from sprig_export.recipe import Precision
 from sprig_export.train.encoding import pool
+from sprig_export.train.fake_quantization import rounded_activations, rounded_parameters
 from sprig_export.train.loop import Pace, Run, autocast
 from sprig_server.types import Vectors
 
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
 _WARM_UP = 20  # steps
 _SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
+_ROUNDED = 0.5  # the share of the steps from which weights and activations are rounded
 _SAME = 0.999  # the cosine from which two vectors are of the same text
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero."""
+    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; and for which
+    bits of matrix products."""
 
     steps: int
     rate: float
     seed: int = 0
+    products: Precision = "float32"
 
 
 def recover(
@@ -115,7 +122,7 @@ class _Recovery(Run[Feed]):
     def loss(self, batch: Feed) -> Tensor:
         with torch.no_grad():
             wanted = batch.run(self.teacher)
-        given = batch.run(self.student)
+        given = self._answer(batch)
         if not hasattr(given, "logits"):
             states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
             mine, others = (pool(each, batch.mask, self.pooling).float() for each in states)
@@ -125,6 +132,16 @@ class _Recovery(Run[Feed]):
         own = batch.mask if batch.targets is None else batch.target_mask
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
+
+    def _answer(self, batch: Feed) -> object:
+        products = self.schedule.products
+        if products == "float32" or self.step < self.schedule.steps * _ROUNDED:
+            return batch.run(self.student)
+        weights = rounded_parameters(self.student, products)
+        # 4-bit products round activations too, but finely: a factor for each block.
+        rounding = rounded_activations(self.student) if products == "int8" else nullcontext()
+        with rounding:
+            return batch.run(lambda **inputs: functional_call(self.student, weights, (), inputs))
 
     def validate(self) -> tuple[Mapping[str, float], float]:
         return {}, 0.0

@@ -1,4 +1,4 @@
-"""Training for 4-bit weights: the forward pass sees the weights rounded as the exporter will round them.
+"""Training for fewer bits: the forward pass sees weights and activations rounded as the bundle will round them.
 
 Gradients pass the rounding unchanged (straight-through; Bengio et al. 2013), so the weights settle where rounding
 does little harm.
@@ -6,23 +6,32 @@ does little harm.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from sprig_export.recipe import BLOCK
+from sprig_export.recipe import BLOCK, Precision
 
 _HIGHEST = 7  # symmetric: -8 goes unused but for the one number that sets the factor
+_LEVELS = 64  # of int8 weights on either side of zero: products have 7 bits, see onnx/quantize.py
 
 
-def rounded_parameters(model: nn.Module) -> dict[str, Tensor]:
-    """The matrices of `model` by name as 4-bit weights see them, each connected to its parameter for gradients.
+def rounded_parameters(model: nn.Module, products: Precision = "int4") -> dict[str, Tensor]:
+    """The matrices of `model` by name as weights of fewer bits see them, each connected to its parameter for gradients.
 
-    Embeddings of positions stay as they are; so does what is no matrix, or whose rows are no multiple of the block.
+    Embeddings of positions stay as they are; so does what is no matrix, or, for 4 bits, whose rows are no multiple of
+    the block.
     """
     found: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        if parameter.ndim == 2 and parameter.shape[1] % BLOCK == 0 and "position" not in name:
-            found[name] = parameter + (round_weights(parameter.detach()) - parameter.detach())
+        fits = products == "int8" or parameter.shape[-1] % BLOCK == 0
+        if parameter.ndim == 2 and fits and "position" not in name:
+            weights = parameter.detach()
+            rounded = round_rows(weights) if products == "int8" else round_weights(weights)
+            found[name] = parameter + (rounded - weights)
     return found
 
 
@@ -33,3 +42,35 @@ def round_weights(weights: Tensor) -> Tensor:
     factors = largest / -8  # the number of the largest magnitude becomes -8, so that all 16 levels are used
     safe = torch.where(factors == 0, torch.ones_like(factors), factors)
     return (torch.clamp(torch.round(blocks / safe), -8, _HIGHEST) * factors).reshape(weights.shape)
+
+
+def round_rows(weights: Tensor) -> Tensor:
+    """Weights [outputs, inputs] rounded as int8 products have them, one factor for each output."""
+    factors = weights.abs().amax(dim=1, keepdim=True) / _LEVELS
+    safe = torch.where(factors == 0, torch.ones_like(factors), factors)
+    return torch.round(weights / safe) * factors
+
+
+def round_activations(states: Tensor) -> Tensor:
+    """States of any shape rounded as int8 products see them: 256 levels from the least to the largest, zero one of
+    them."""
+    low, high = states.amin().clamp(max=0.0).float(), states.amax().clamp(min=0.0).float()
+    factor = ((high - low) / 255).clamp(min=1e-12)
+    zero = torch.round(-low / factor)
+    return ((torch.clamp(torch.round(states / factor) + zero, 0, 255) - zero) * factor).to(states.dtype)
+
+
+@contextmanager
+def rounded_activations(model: nn.Module) -> Iterator[None]:
+    """Let the linear layers of `model` read rounded states."""
+
+    def round_inputs(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        states = inputs[0]
+        return states + (round_activations(states.detach()) - states.detach()), *inputs[1:]
+
+    hooks = [layer.register_forward_pre_hook(round_inputs) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
