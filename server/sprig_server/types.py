@@ -50,14 +50,6 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """A piece of a function with its class, one of `code.statements.CLASSES`."""
-
-    category: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer of a search: a function of the workspace, lines 1-based and inclusive."""
 

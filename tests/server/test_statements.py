@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprig_server.code.languages import NAMES
+from sprig_server.code.lines import Lines
 from sprig_server.code.statements import CLASSES, split_statements
 from sprig_server.errors import InvalidInput
 
@@ -214,20 +215,30 @@ def rows(table):
 
 
 def classes_of(text, language):
-    return [statement.category for statement in split_statements(text, language)]
+    return split_statements(text, language).categories()
+
+
+def spans_of(text, language):
+    found = split_statements(text, language)
+    return list(zip(found.starts.tolist(), found.ends.tolist(), strict=True))
 
 
 def texts_of(text, language):
-    return [text[s.span.start : s.span.end] for s in split_statements(text, language)]
+    return [text[start:end] for start, end in spans_of(text, language)]
+
+
+def lines_of(text, language):
+    lines = Lines(text)
+    return [(lines.line_of(start), lines.line_of(end - 1)) for start, end in spans_of(text, language)]
 
 
 def check(language, table):
     lines = list(rows(table))
     text = "\n".join(code for _, code in lines) + "\n"
     found = [[] for _ in lines]
-    for statement in split_statements(text, language):
-        assert statement.span.start_line == statement.span.end_line
-        found[statement.span.start_line].append(statement.category)
+    for category, (first, last) in zip(classes_of(text, language), lines_of(text, language), strict=True):
+        assert first == last
+        found[first].append(category)
     assert [(*f, code) for f, (_, code) in zip(found, lines, strict=True)] == [(*c, code) for c, code in lines]
 
 
@@ -276,7 +287,7 @@ def test_there_are_tables_for_all_languages_and_21_classes_and_none():
 def test_classes_come_from_syntax_and_not_from_prefixes(language, statement, category):
     text = f"class A {{ void f() {{ {statement} }} }}" if language == "java" else statement
     text = f"void f() {{ {statement} }}" if language == "cpp" else text
-    found = {text[s.span.start : s.span.end]: s.category for s in split_statements(text, language)}
+    found = dict(zip(texts_of(text, language), classes_of(text, language), strict=True))
     assert found[statement] == category
 
 
@@ -295,8 +306,8 @@ def test_classes_come_from_syntax_and_not_from_prefixes(language, statement, cat
 def test_a_statement_without_a_class_is_not_taken_for_the_header_of_its_function(language, function, statement):
     text = function.format(statement)
     start = text.rindex(statement)
-    found = [s.category for s in split_statements(text, language) if s.span.start <= start < s.span.end]
-    assert found == ["none"]
+    found = zip(classes_of(text, language), spans_of(text, language), strict=True)
+    assert [category for category, (first, end) in found if first <= start < end] == ["none"]
 
 
 def test_preprocessor_lines_in_a_body_are_not_taken_for_the_header_of_their_function():
@@ -313,8 +324,8 @@ def test_the_header_of_a_loop_is_one_statement():
 
 def test_a_statement_may_span_lines():
     text = "def f(a,\n      b):\n    return call(a,\n                b)\n"
-    spans = [(s.category, s.span.start_line, s.span.end_line) for s in split_statements(text, "python")]
-    assert spans == [("method", 0, 1), ("return", 2, 3)]
+    assert classes_of(text, "python") == ["method", "return"]
+    assert lines_of(text, "python") == [(0, 1), (2, 3)]
 
 
 def test_a_function_inside_of_a_statement_has_its_own_statements():
@@ -330,7 +341,7 @@ def test_a_function_inside_of_a_statement_has_its_own_statements():
 
 @pytest.mark.parametrize("text", ["", " ", "\n\r\n\t"])
 def test_blank_text_has_no_statements(text):
-    assert split_statements(text, "python") == ()
+    assert len(split_statements(text, "python")) == 0
 
 
 def test_an_unknown_language_is_refused():
@@ -353,11 +364,10 @@ def test_every_character_that_is_not_blank_is_in_exactly_one_statement(data):
 
 def check_coverage(text, statements):
     position = 0
-    for statement in statements:
-        start, end = statement.span.start, statement.span.end
+    for start, end in zip(statements.starts.tolist(), statements.ends.tolist(), strict=True):
         assert position <= start < end
         assert not text[position:start].strip()
         assert text[start:end] == text[start:end].strip()
-        assert statement.category in CLASSES
         position = end
     assert not text[position:].strip()
+    assert len(statements.categories()) == len(statements)

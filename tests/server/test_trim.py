@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprig_server.bundle.importance import parse_importance, render_importance
-from sprig_server.code.statements import CLASSES, split_statements
+from sprig_server.code.statements import CLASSES, Statements, split_statements
 from sprig_server.code.text import search_passage, summary_passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.trim.baselines import trim_random, trim_tail
@@ -23,13 +22,12 @@ from sprig_server.trim.importance import Importance
 from sprig_server.trim.leancode import drop_lowest, trim_lean
 from sprig_server.trim.slimcode import trim_slim
 from sprig_server.trim.tokens import Tokens, kept_count, place_tokens
-from sprig_server.types import Span, Statement
 
 SLIM = "int add ( int a , int b ) { if ( a > b ) { return foo ( a ) ; } return b ; }"
 SLIM_NEXT = ["return", "return", "if", "foo", "b", "a", "b", "a", "b", "int", "a", "int", "add", "int"]
 
 
-def words_of(text: str, statements: Sequence[Statement]) -> Tokens:
+def words_of(text: str, statements: Statements) -> Tokens:
     """A text in words, each a token with a number of its own."""
     found = list(re.finditer(r"\S+", text))
     numbers: dict[str, int] = {}
@@ -72,7 +70,8 @@ def test_lean_golden(ratio: float, left: str) -> None:
     text = "public int add ( int a ) { return a + b ; }"
     ends = {"method": text.index("{") + 1, "return": text.index(";") + 1, "none": len(text)}
     begins = [0, *ends.values()]
-    statements = [Statement(name, Span(begins[place], end, 0, 0)) for place, (name, end) in enumerate(ends.items())]
+    columns = begins[:-1], list(ends.values()), [CLASSES.index(name) for name in ends]
+    statements = Statements(*(np.array(column) for column in columns))
     tokens = words_of(text, statements)
     weights = {
         "method": {"public": 0.5, "int": 0.1, "add": 0.9, "(": 0.02, ")": 0.02, "{": 0.01},

@@ -7,14 +7,14 @@ is the header of a compound statement, or a whole simple one; a closing brace is
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from tree_sitter import Node
 
 from sprig_server.code.languages import find_language
-from sprig_server.code.lines import Lines
 from sprig_server.code.syntax import SyntaxTree
-from sprig_server.types import Span, Statement
 
 CLASSES: tuple[str, ...] = (
     "try", "catch", "finally", "break", "continue", "return", "throw", "annotation", "while", "for", "if",
@@ -23,6 +23,8 @@ CLASSES: tuple[str, ...] = (
 )  # fmt: skip
 """The 21 classes of LeanCode, and "none"."""
 
+_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
+_NONE = _NUMBERS["none"]
 _BLOCKS = frozenset(
     {
         "block",
@@ -44,8 +46,27 @@ _SETTER = re.compile(r"(?:^|\.|->|::)set[A-Z_]\w*$|(?:\.|->|::)set$")
 _GETTER = re.compile(r"(?:^|\.|->|::)get(?:[A-Z_]\w*)?$")
 
 
-def split_statements(text: str, language: str) -> tuple[Statement, ...]:
-    """The statements of a piece of code, in order; between them there is nothing but white space.
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The s statements of a text, in order; between them there is nothing but white space.
+
+    Each is the characters [start, end), and of the class with that place in `CLASSES`; all int64 [s].
+    """
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def categories(self) -> list[str]:
+        """The names of the classes."""
+        return [CLASSES[number] for number in self.classes.tolist()]
+
+
+def split_statements(text: str, language: str) -> Statements:
+    """The statements of a piece of code.
 
     Args:
         text: the source of a function, or any piece of code.
@@ -55,47 +76,58 @@ def split_statements(text: str, language: str) -> tuple[Statement, ...]:
         InvalidInput: unknown language.
     """
     tree = SyntaxTree(text, find_language(language))
-    categories = ["none"]
-    owner = np.zeros(len(text), dtype=np.int64)  # for each character, the innermost statement that holds it
-    for node in tree.nodes(_BLOCKS.union(tree.language.statements)):
-        if node.type in tree.language.statements:
-            if _in_header(tree, node):
+    known = tree.language.statements
+    pieces: list[tuple[int, int, int]] = []  # first and last byte, class; what lies inside of another comes behind it
+    for node in tree.nodes(_BLOCKS.union(known)):
+        kind = node.type
+        if kind in known:
+            category = known[kind]
+            if category in ("variable", "expression") and _in_header(tree, node):
                 continue
-            categories.append(_category(tree, node))
-            owner[tree.start(node) : tree.end(node)] = len(categories) - 1
+            number = _NUMBERS[_category(tree, node) if category == "expression" else category]
+            pieces.append((node.start_byte, node.end_byte, number))
             continue
         for child in node.children:  # what has no class of its own is "none", not a part of the header around it
-            if child.type != "{" and child.type not in tree.language.statements:
-                categories.append("none")
-                owner[tree.start(child) : tree.end(child)] = len(categories) - 1
-    lines = Lines(text)
-    edges = (np.flatnonzero(np.diff(owner)) + 1).tolist()
-    statements: list[Statement] = []
-    for start, end in zip([0, *edges], [*edges, len(text)], strict=True):
+            kind = child.type
+            if kind != "{" and kind not in known:
+                pieces.append((child.start_byte, child.end_byte, _NONE))
+    owner = np.full(len(text), -1, dtype=np.int64)  # for each character, the innermost statement that holds it
+    if not pieces or not text:
+        return _merge(text, owner, np.array([_NONE]))
+    spans = np.array(pieces, dtype=np.int64)
+    bounds = tree.characters(spans[:, :2]).tolist()
+    for number, (start, end) in enumerate(bounds):
+        owner[start:end] = number
+    return _merge(text, owner, np.append(spans[:, 2], _NONE))
+
+
+def _merge(text: str, owner: NDArray[np.int64], classes: NDArray[np.int64]) -> Statements:
+    """Runs of characters with one owner, int64 [characters], without white space around them; owner -1 has the last
+    of the classes."""
+    edges = np.flatnonzero(np.diff(owner)) + 1
+    found: list[tuple[int, int, int]] = []
+    for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(text)], strict=True):
         piece = text[start:end]
-        if piece.strip():
-            category = categories[owner[start]]
-            start += len(piece) - len(piece.lstrip())
-            end -= len(piece) - len(piece.rstrip())
-            statements.append(Statement(category, Span(start, end, lines.line_of(start), lines.line_of(end - 1))))
-    return tuple(statements)
+        stripped = piece.lstrip()
+        if stripped:
+            start = end - len(stripped)
+            found.append((start, start + len(stripped.rstrip()), int(classes[owner[start]])))
+    starts, ends, kinds = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    return Statements(starts, ends, kinds)
 
 
 def _in_header(tree: SyntaxTree, node: Node) -> bool:
-    """Whether the node is part of a loop's header, as the declaration in `for (int i = 0; ...)` is."""
+    """Whether a declaration or an expression is part of a loop's header, as that in `for (int i = 0; ...)` is."""
     parent = node.parent
     return (
         parent is not None
         and tree.language.statements.get(parent.type) == "for"
-        and tree.language.statements[node.type] in ("variable", "expression")
         and parent.child_by_field_name("body") != node
     )
 
 
 def _category(tree: SyntaxTree, node: Node) -> str:
-    category = tree.language.statements[node.type]
-    if category != "expression":
-        return category
+    """The class of a statement that is an expression."""
     inner = node.named_children[0] if node.named_children else None
     while inner is not None and inner.type in _UNWRAPPED and inner.named_children:
         inner = inner.named_children[0]

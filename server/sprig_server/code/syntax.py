@@ -41,6 +41,10 @@ class SyntaxTree:
         """Offset in characters just past `node`."""
         return self._character(node.end_byte)
 
+    def characters(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Offsets in characters for offsets in bytes, of any shape."""
+        return places if self._characters is None else self._characters[places]
+
     def text_of(self, node: Node) -> str:
         """The source text of `node`."""
         return self.text[self.start(node) : self.end(node)]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sprig_server.code.statements import CLASSES
+from sprig_server.code.statements import Statements
 from sprig_server.code.text import Passage
-from sprig_server.types import Statement
 
 Indices = NDArray[np.int64]
 """Places of tokens that stay, in rising order, int64 [kept]."""
-
-_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def place_tokens(
     passage: Passage,
     ids: Sequence[int],
     offsets: Sequence[tuple[int, int]],
-    statements: Sequence[Statement],
+    statements: Statements,
 ) -> Tokens:
     """The tokens of a function's code, each in its statement.
 
@@ -57,19 +55,16 @@ def place_tokens(
         passage: what the model reads for it.
         ids: the sub-tokens of the passage; special ones may be among them.
         offsets: the characters [start, end) of the passage that each stands for, (0, 0) for special ones.
-        statements: the code's, of `code.statements.split_statements`; what stands before the first counts to it.
+        statements: the code's; what stands before the first counts to it.
     """
-    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    spans = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets)).reshape(-1, 2)
     # A token may begin with the blank before its first letter: what it ends in decides.
     lasts = np.append(passage.origins, -1)[spans[:, 1] - 1]
     places = np.flatnonzero((lasts >= 0) & (spans[:, 1] > spans[:, 0]))
     ends = lasts[places] + 1
-    begins = np.array([statement.span.start for statement in statements], dtype=np.int64)
-    owner = np.maximum(np.searchsorted(begins, ends - 1, side="right") - 1, 0)
-    names = [_NUMBERS[statement.category] for statement in statements] or [_NUMBERS["none"]]
+    owner = np.maximum(np.searchsorted(statements.starts, ends - 1, side="right") - 1, 0)
     starts = np.maximum(passage.origins[spans[places, 0]], 0)
-    classes = np.array(names, dtype=np.int64)[owner]
-    return Tokens(code, np.array(ids, dtype=np.int64)[places], places, starts, ends, owner, classes)
+    return Tokens(code, np.array(ids, dtype=np.int64)[places], places, starts, ends, owner, statements.classes[owner])
 
 
 def kept_count(n: int, ratio: float) -> int:
