@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Kind = Literal["function", "method", "constructor", "class", "module"]
 Task = Literal["search", "summarize"]
+TrimMethod = Literal["none", "tail", "random", "slim", "diet", "lean", "novelty"]
+"""How tokens are left out before a model reads them, see `trim`."""
 
 Vectors = NDArray[np.float32]
 """L2-normalised embeddings, float32 [n, d]."""

@@ -92,10 +92,11 @@ def check(text, language):
         assert function == function_at_line([function], function.span.end_line)
         assert "\n" not in function.signature
     position = 0
-    for statement in split_statements(text, language):
-        assert position <= statement.span.start < statement.span.end
-        assert not text[position : statement.span.start].strip()
-        position = statement.span.end
+    statements = split_statements(text, language)
+    for start, end in zip(statements.starts.tolist(), statements.ends.tolist(), strict=True):
+        assert position <= start < end
+        assert not text[position:start].strip()
+        position = end
     assert not text[position:].strip()
     for offset in (0, len(text) // 2, len(text)):
         name = called_name(text, language, offset)

@@ -136,7 +136,7 @@ def test_equal_code_is_kept_and_encoded_once(store):
     assert len(clamps) == 1
     missing = [content for content, _ in store.missing_vectors("bundle", "python")]
     assert len(missing) == len(set(missing)) == 4
-    assert [text.split("\n")[0] for text in store.texts(list(clamps))] == ["clamp"]
+    assert [passage.text.split("\n")[0] for passage in store.passages(list(clamps), "python")] == ["clamp"]
 
 
 def test_a_digest_depends_on_every_byte():
@@ -148,10 +148,11 @@ def test_a_digest_depends_on_every_byte():
 def test_texts_come_back_in_the_order_of_their_digests(store):
     store.put_files([item("a.py", SHAPES), item("b.py", MAIL)])
     contents = [e.content for path in ("a.py", "b.py") for e in store.in_file(path)]
-    texts = store.texts(contents)
-    assert [digest_of(text.encode()) for text in texts] == contents
-    assert store.texts(contents[::-1]) == texts[::-1]
-    assert store.texts([]) == []
+    found = store.passages(contents, "python")
+    assert [digest_of(passage.text.encode()) for passage in found] == contents
+    assert [passage.text for passage in store.passages(contents[::-1], "python")] == [p.text for p in found[::-1]]
+    assert all(passage.code.startswith(("def", "class")) and passage.language == "python" for passage in found)
+    assert store.passages([], "python") == []
 
 
 def test_vectors_come_back_as_they_went_in(store):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,30 +13,33 @@ from hypothesis import strategies as st
 
 from sprig_server.bundle.importance import parse_importance, render_importance
 from sprig_server.code.statements import CLASSES, Statements, split_statements
-from sprig_server.code.text import search_passage, summary_passage
+from sprig_server.code.text import search_input, search_passage, summary_passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.trim.baselines import trim_random, trim_tail
 from sprig_server.trim.collect import Collector, cls_attention, cross_attention
 from sprig_server.trim.dietcode import fill_knapsack, trim_diet
 from sprig_server.trim.importance import Importance
 from sprig_server.trim.leancode import drop_lowest, trim_lean
+from sprig_server.trim.methods import WITHOUT_TABLE, make_trimmer
+from sprig_server.trim.novelty import novelty_table, occurrences, trim_novel
 from sprig_server.trim.slimcode import trim_slim
 from sprig_server.trim.tokens import Tokens, kept_count, place_tokens
+from sprig_server.types import TrimMethod
 
 SLIM = "int add ( int a , int b ) { if ( a > b ) { return foo ( a ) ; } return b ; }"
 SLIM_NEXT = ["return", "return", "if", "foo", "b", "a", "b", "a", "b", "int", "a", "int", "add", "int"]
 
 
-def words_of(text: str, statements: Statements) -> Tokens:
+def words_of(text: str, statements: Statements, language: str = "java") -> Tokens:
     """A text in words, each a token with a number of its own."""
     found = list(re.finditer(r"\S+", text))
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(match[0], len(numbers)) for match in found]
-    return place_tokens(text, search_passage(text), ids, [match.span() for match in found], statements)
+    return place_tokens(search_passage(text, 0, language), ids, [match.span() for match in found], statements)
 
 
 def parsed(text: str, language: str) -> Tokens:
-    return words_of(text, split_statements(text, language))
+    return words_of(text, split_statements(text, language), language)
 
 
 def table_of(tokens: Tokens, weights: dict[str, dict[str, float]]) -> Importance:
@@ -91,7 +94,7 @@ def test_diet_golden() -> None:
     owner = np.repeat(np.arange(4), lengths)
     classes = np.array([CLASSES.index(name) for name in names])[owner]
     places = np.arange(len(owner))
-    tokens = Tokens("x" * len(owner), places, places, places, places + 1, owner, classes)
+    tokens = Tokens("x" * len(owner), "java", places, places, places, places + 1, owner, classes)
     means = np.ones(len(owner))
     means[[1, 12, 13, 16]] = [0.4, 0.1, 0.2, 0.3]
     kept = trim_diet(tokens, 8, means, dict(zip(names, values, strict=True)))
@@ -103,18 +106,18 @@ def test_slim_golden(removed: int) -> None:
     """Symbols first, then by level, each from the end backwards; the signature last."""
     tokens = parsed(SLIM, "java")
     words = ["int", "add", "int", "a", "int", "b", "if", "a", "b", "return", "foo", "a", "return", "b"]
-    left = joined(tokens, trim_slim(tokens, 14 - removed, "java")).split()
+    left = joined(tokens, trim_slim(tokens, 14 - removed)).split()
     assert sorted(left + SLIM_NEXT[:removed]) == sorted(words)
 
 
 TRIMMERS = {
     "lean": lambda tokens, count: trim_lean(tokens, count, np.random.default_rng(0).random((len(CLASSES), 99))),
     "diet": lambda tokens, count: trim_diet(tokens, count, np.random.default_rng(0).random(99)),
-    "slim": partial(trim_slim, language="java"),
+    "slim": trim_slim,
+    "novelty": lambda tokens, count: trim_novel(tokens, count, np.random.default_rng(0).random((len(CLASSES), 99))),
     "tail": trim_tail,
     "random": trim_random,
 }
-NAMES = st.sampled_from(list(TRIMMERS))
 LINES = [
     "int a = f(b, 1);",
     "if (a > b) {",
@@ -144,7 +147,10 @@ def test_what_stays_is_a_part_in_its_order(lines: list[str], ratio: float, name:
     assert kept.tolist() == TRIMMERS[name](tokens, count).tolist(), "the same again"
 
 
-@given(lines=st.lists(st.sampled_from(LINES), max_size=12), name=st.sampled_from(["lean", "slim", "tail", "random"]))
+@given(
+    lines=st.lists(st.sampled_from(LINES), max_size=12),
+    name=st.sampled_from(["lean", "slim", "tail", "random", "novelty"]),
+)
 def test_less_is_a_part_of_more(lines: list[str], name: str) -> None:
     tokens = parsed("\n".join(lines), "java")
     kept = [set(TRIMMERS[name](tokens, kept_count(len(tokens), ratio)).tolist()) for ratio in (0.0, 0.1, 0.3, 0.5, 0.9)]
@@ -161,6 +167,32 @@ def test_something_always_stays() -> None:
     assert [kept_count(n, 0.99) for n in (0, 1, 5)] == [0, 1, 1]
     with pytest.raises(ValueError, match="no share of tokens"):
         kept_count(5, 1.0)
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_occurrences_are_counted(ids: list[int]) -> None:
+    expected = [ids[:place].count(number) for place, number in enumerate(ids)]
+    assert occurrences(np.array(ids, dtype=np.int64)).tolist() == expected
+
+
+def test_novelty_drops_repetitions_symbols_and_what_comes_late() -> None:
+    tokens = parsed("total = start + step\nreturn total", "python")  # total = start + step return total
+    table = novelty_table(np.ones((len(CLASSES), 6)), ["total", "=", "start", "+", "step", "return"])
+    left = [joined(tokens, trim_novel(tokens, count, table)) for count in (6, 5, 4, 3)]
+    assert left == ["total = start step return total", "total start step return total", "total start step return",
+                    "total start step"]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", get_args(TrimMethod))
+def test_every_method_has_a_trimmer(method: TrimMethod) -> None:
+    tokens = parsed("x = 1\nreturn x", "python")
+    collector = Collector(9)
+    collector.add(tokens, np.arange(5.0))
+    kept = make_trimmer(method, collector.finish(), [""] * 9)(tokens, 3)
+    assert len(kept) == (5 if method == "none" else 3)
+    if method not in (*WITHOUT_TABLE, "none"):
+        with pytest.raises(ValueError, match="needs a table"):
+            make_trimmer(method, None, ())
 
 
 @given(st.lists(st.integers(0, 3), max_size=20), st.floats(0.01, 1.0), st.integers(0, 20))
@@ -225,7 +257,8 @@ def test_tables_come_back_as_they_were_and_damage_is_named() -> None:
 @given(lines=st.lists(st.sampled_from(["", "  ", "\tdef f(x):", "    return  x ", "é = 1\r"]), max_size=8))
 def test_what_a_model_reads_knows_where_it_stands_in_the_code(lines: list[str]) -> None:
     code = "\n".join(lines)
-    for passage in (search_passage(code, "Says it.", "a.f"), summary_passage(code, "python")):
+    text = search_input(code, "Says it.", "a.f")
+    for passage in (search_passage(text, len(text) - len(code), "python"), summary_passage(code, "python")):
         assert len(passage.text) == len(passage.origins)
         pairs = [(mine, code[place]) for mine, place in zip(passage.text, passage.origins, strict=True) if place >= 0]
         assert all(mine == there or (mine == "\n" and there.isspace()) for mine, there in pairs)
@@ -237,7 +270,7 @@ def test_special_tokens_and_what_stands_before_the_code_are_no_tokens_of_it() ->
     passage = summary_passage(code, "python")
     found = list(re.finditer(r"\S+", passage.text))
     spans = [(0, 0), *(match.span() for match in found), (0, 0)]
-    tokens = place_tokens(code, passage, list(range(len(spans))), spans, split_statements(code, "python"))
+    tokens = place_tokens(passage, list(range(len(spans))), spans, split_statements(code, "python"))
     assert tokens.pieces() == ["x", "=", "1", "return", "x"]
     assert tokens.places.tolist() == [2, 3, 4, 5, 6], "behind the special token and the language's tag"
     assert [CLASSES[number] for number in tokens.classes] == ["variable"] * 3 + ["return"] * 2

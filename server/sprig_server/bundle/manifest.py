@@ -15,7 +15,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from sprig_server.errors import InvalidBundle
-from sprig_server.types import Task
+from sprig_server.types import Task, TrimMethod
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
@@ -34,9 +34,10 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """How the exporter trimmed what the model was fed: the method's name and the share of tokens removed."""
+    """What is left out of a function before the model reads it: the share `ratio` of its tokens, those that `method`
+    gives up first."""
 
-    method: Literal["none"] = "none"
+    method: TrimMethod = "none"
     ratio: float = 0.0
 
 

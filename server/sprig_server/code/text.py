@@ -21,13 +21,14 @@ class Passage:
     what is not code."""
 
     text: str
+    code: str
+    language: str
     origins: NDArray[np.int64]
 
 
-def search_passage(code: str, documentation: str = "", name: str = "") -> Passage:
-    """`search_input` with the places of its characters."""
-    text = search_input(code, documentation, name)
-    return Passage(text, np.maximum(np.arange(len(text)) - (len(text) - len(code)), -1))
+def search_passage(text: str, code_start: int, language: str) -> Passage:
+    """What `search_input` made, of which the code begins at the character `code_start`."""
+    return Passage(text, text[code_start:], language, np.maximum(np.arange(len(text)) - code_start, -1))
 
 
 def summary_passage(code: str, language: str) -> Passage:
@@ -39,7 +40,7 @@ def summary_passage(code: str, language: str) -> Passage:
             origins += [*range(begin, begin + len(stripped)), begin + len(stripped)]
         place += len(line)
     tag = len(text) - max(0, len(origins) - 1)
-    return Passage(text, np.array([-1] * tag + origins[:-1], dtype=np.int64))
+    return Passage(text, code, language, np.array([-1] * tag + origins[:-1], dtype=np.int64))
 
 
 def search_input(code: str, documentation: str = "", name: str = "") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import decode
 from sprig_server.code.outline import parse_outline
-from sprig_server.code.text import CHUNKER_VERSION, search_input
+from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled
 from sprig_server.index.files import is_indexable, list_sources
 from sprig_server.index.store import Entry, FileState, Store, digest_of
@@ -23,8 +23,8 @@ _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
 
 
-def parse_file(path: str, data: bytes) -> list[tuple[Entry, str]]:
-    """What a file defines, each with the text that is encoded for it; empty for a file of an unknown language."""
+def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
+    """What a file defines, each with the passage that is encoded for it; empty for a file of an unknown language."""
     language = language_of_path(path)
     if language is None:
         return []
@@ -37,7 +37,7 @@ def parse_file(path: str, data: bytes) -> list[tuple[Entry, str]]:
         start, end = d.span.start_line + 1, d.span.end_line + 1
         documented = bool(d.documentation)
         entry = Entry(path, d.name, d.qualified_name, d.kind, d.language, start, end, digest, documented)
-        entries.append((entry, content))
+        entries.append((entry, search_passage(content, len(content) - len(d.code), d.language)))
     return entries
 
 
@@ -64,7 +64,7 @@ def update_files(
     unreadable: list[str] = []
     store.delete_files(sorted(known.keys() - set(paths)))
 
-    def changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, str]]]]:
+    def changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, Passage]]]]:
         for done, path in enumerate(paths):
             if stop():
                 raise Cancelled
@@ -137,7 +137,7 @@ def encode_missing(store: Store, models: Models, first: Iterable[str], report: R
 def _encode(store: Store, models: Models, language: str, contents: Sequence[str], stop: Callable[[], bool]) -> None:
     bundle = models.search_bundle(language)
     if bundle is not None:
-        vectors = models.encoder(bundle).encode(store.texts(contents), stop)
+        vectors = models.encoder(bundle).encode(store.passages(contents, language), stop)
         store.put_vectors(bundle.manifest.digest, contents, vectors)
 
 

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from sprig_server.code.text import CHUNKER_VERSION
+from sprig_server.code.text import CHUNKER_VERSION, Passage, search_passage
 from sprig_server.code.words import split_words
 from sprig_server.errors import DamagedIndex, SprigError
 from sprig_server.types import Vectors
 
-SCHEMA = 1
+SCHEMA = 2
 _BUSY_SECONDS = 30
 
 _TABLES = """
@@ -41,7 +41,9 @@ CREATE TABLE definitions (
 CREATE INDEX definitions_by_path ON definitions (path);
 CREATE INDEX definitions_by_name ON definitions (name);
 CREATE INDEX definitions_by_content ON definitions (content);
-CREATE TABLE contents (content TEXT PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE contents (
+  content TEXT PRIMARY KEY, text BLOB NOT NULL, code_start INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE VIRTUAL TABLE lexical USING fts5 (name, path, text, tokenize = 'porter unicode61');
 CREATE TABLE vectors (
   content TEXT NOT NULL, bundle TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (content, bundle)
@@ -167,7 +169,7 @@ class Store:
         rows = self._read("SELECT path, digest, size, mtime, chunker FROM files")
         return {str(path): FileState(*state) for path, *state in rows}
 
-    def put_files(self, files: Iterable[tuple[str, FileState, Sequence[tuple[Entry, str]]]]) -> None:
+    def put_files(self, files: Iterable[tuple[str, FileState, Sequence[tuple[Entry, Passage]]]]) -> None:
         """Replace files and what they define; each entry comes with the text whose digest is its `content`."""
         with self._transaction() as connection:
             for path, state, entries in files:
@@ -177,7 +179,7 @@ class Store:
                     (path, state.digest, state.size, state.mtime, state.chunker),
                 )
                 path_words = " ".join(split_words(path))
-                for e, text in entries:
+                for e, passage in entries:
                     row = connection.execute(
                         "INSERT INTO definitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (
@@ -198,12 +200,16 @@ class Store:
                             row,
                             " ".join(split_words(e.qualified_name)),
                             path_words,
-                            " ".join(split_words(text)),
+                            " ".join(split_words(passage.text)),
                         ),
                     )
                     connection.execute(
-                        "INSERT OR IGNORE INTO contents VALUES (?, ?)",
-                        (e.content, zlib.compress(text.encode("utf-8", errors="replace"), 1)),
+                        "INSERT OR IGNORE INTO contents VALUES (?, ?, ?)",
+                        (
+                            e.content,
+                            zlib.compress(passage.text.encode("utf-8", errors="replace"), 1),
+                            len(passage.text) - len(passage.code),
+                        ),
                     )
 
     def touch_files(self, states: Iterable[tuple[str, FileState]]) -> None:
@@ -235,13 +241,12 @@ class Store:
         )
         return [(str(content), str(path)) for content, path in rows]
 
-    def texts(self, contents: Sequence[str]) -> list[str]:
-        """The texts with these digests."""
+    def passages(self, contents: Sequence[str], language: str) -> list[Passage]:
+        """What is encoded for these digests, of code in a language."""
         marks = ",".join("?" * len(contents))
-        rows: dict[str, bytes] = dict(
-            self._read(f"SELECT content, text FROM contents WHERE content IN ({marks})", contents)
-        )
-        return [zlib.decompress(rows[content]).decode("utf-8") for content in contents]
+        rows = self._read(f"SELECT content, text, code_start FROM contents WHERE content IN ({marks})", contents)
+        found = {content: (zlib.decompress(text).decode("utf-8"), int(start)) for content, text, start in rows}
+        return [search_passage(*found[content], language) for content in contents]
 
     def languages(self) -> list[str]:
         """The languages that occur."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from sprig_server.bundle.manifest import Decoding
 from sprig_server.bundle.store import Bundle
-from sprig_server.code.text import prompt_ids, summary_input
+from sprig_server.code.text import prompt_ids, summary_passage
 from sprig_server.inference.beam import Step
+from sprig_server.inference.reader import Reader
 from sprig_server.inference.session import open_session, open_tokenizer
 
 Feeds = dict[str, NDArray[np.generic]]
@@ -50,7 +51,7 @@ class EncoderDecoder:
 
     def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
         self._start = decoding.start_token
-        self._tokenizer = open_tokenizer(bundle)
+        self._reader = Reader(bundle)
         self._encoder = open_session(bundle, "encoder.onnx", threads)
         session = open_session(bundle, "decoder.onnx", threads)
         self._empty = _empty_cache(decoding, "{layer}.decoder.{part}")
@@ -59,7 +60,7 @@ class EncoderDecoder:
 
     def begin(self, code: str, language: str) -> tuple[int, Step]:
         """The token that the search begins with, and its steps."""
-        ids = np.array([self._tokenizer.encode(summary_input(code, language)).ids], dtype=np.int64)  # [1, t]
+        ids = np.array(self._reader.read([summary_passage(code, language)]), dtype=np.int64)  # [1, t]
         mask = np.ones_like(ids)
         names = [node.name for node in self._encoder.get_outputs()]
         outputs = self._encoder.run(names, {"input_ids": ids, "attention_mask": mask})
@@ -68,7 +69,7 @@ class EncoderDecoder:
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
-        return str(self._tokenizer.decode(tokens))
+        return str(self._reader.tokenizer.decode(tokens))
 
 
 class DecoderOnly:
@@ -78,7 +79,6 @@ class DecoderOnly:
         self._prompt = decoding.prompt or ""
         self._window = bundle.manifest.max_tokens
         self._tokenizer = open_tokenizer(bundle)
-        self._tokenizer.no_truncation()  # what is cut off is the function's end, not the prompt's
         session = open_session(bundle, "decoder.onnx", threads)
         self._inputs = frozenset(node.name for node in session.get_inputs())
         self._empty = _empty_cache(decoding, "{layer}.{part}")

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig_server.bundle.store import Bundle
+from sprig_server.code.text import Passage
 from sprig_server.errors import Cancelled, InvalidBundle
-from sprig_server.inference.session import open_session, open_tokenizer
+from sprig_server.inference.reader import Reader
+from sprig_server.inference.session import open_session
 from sprig_server.types import Vectors
 
 # Measured: int8 throughput falls again beyond this, and texts of equal length waste no padding.
@@ -29,12 +31,12 @@ class Encoder:
             raise InvalidBundle(f'"{bundle.folder}" is a bundle for {bundle.manifest.task}: give one for search')
         self.bundle = bundle
         self.dimensions = bundle.manifest.dimensions
-        self._tokenizer = open_tokenizer(bundle)
+        self._reader = Reader(bundle)
         self._session = open_session(bundle, "encoder.onnx", threads)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
 
-    def encode(self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Vectors:
-        """One vector for each text: float32 [n, dimensions], L2-normalised.
+    def encode(self, texts: Sequence[str | Passage], stop: Callable[[], bool] = lambda: False) -> Vectors:
+        """One vector for each text: float32 [n, dimensions], L2-normalised. Functions, which are passages, are trimmed.
 
         Raises:
             Cancelled: `stop` returned True between two batches.
@@ -45,20 +47,20 @@ class Encoder:
         return vectors
 
     def encode_batches(
-        self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False
+        self, texts: Sequence[str | Passage], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[list[int], Vectors]]:
         """The same in batches of like length, each with the indices of its texts; the longest texts come last.
 
         Raises:
             Cancelled: `stop` returned True between two batches.
         """
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
-        by_length = sorted(range(len(texts)), key=lambda index: len(encodings[index].ids))
+        read = self._reader.read(texts)
+        by_length = sorted(range(len(texts)), key=lambda index: len(read[index]))
         for start in range(0, len(by_length), BATCH):
             if stop():
                 raise Cancelled
             rows = by_length[start : start + BATCH]
-            yield rows, self._run([encodings[row].ids for row in rows])
+            yield rows, self._run([read[row] for row in rows])
 
     def _run(self, sequences: Sequence[list[int]]) -> Vectors:
         b, t = len(sequences), max(1, max(map(len, sequences)))

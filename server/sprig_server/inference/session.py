@@ -51,7 +51,7 @@ def open_session(bundle: Bundle, name: str, threads: int) -> ort.InferenceSessio
 
 
 def open_tokenizer(bundle: Bundle) -> Tokenizer:
-    """The tokenizer of a bundle, cutting at the bundle's token budget and never padding.
+    """The tokenizer of a bundle; it neither cuts nor pads.
 
     Raises:
         InvalidBundle: the file is missing, damaged, or not a tokenizer.
@@ -64,5 +64,5 @@ def open_tokenizer(bundle: Bundle) -> Tokenizer:
             f'"{bundle.folder / "tokenizer.json"}" is not a tokenizer ({error}): export the bundle again'
         ) from None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(bundle.manifest.max_tokens)
+    tokenizer.no_truncation()
     return tokenizer

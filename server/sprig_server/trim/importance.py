@@ -53,6 +53,12 @@ class Importance:
         rare = np.where(np.isnan(by_token), of_class, by_token)
         return _mean(sums, counts, rare, _LEAST)
 
+    def token_means(self) -> Weights:
+        """The mean attention of each token over all classes, float64 [vocabulary]; 0 where it was never seen."""
+        tokens = self.keys % self.vocabulary
+        weighted = np.bincount(tokens, self.means.astype(np.float64) * self.counts, self.vocabulary)
+        return weighted / np.maximum(np.bincount(tokens, self.counts, self.vocabulary), 1)
+
     def class_means(self) -> Weights:
         """The mean attention of each class over all its tokens, float64 [classes]; NaN where there were none."""
         classes = self.keys // self.vocabulary

@@ -35,21 +35,20 @@ _NAMES = frozenset(
 )
 
 
-def trim_slim(tokens: Tokens, count: int, language: str) -> Indices:
+def trim_slim(tokens: Tokens, count: int) -> Indices:
     """What stays of a function.
 
     Args:
         tokens: the function.
         count: how many tokens stay, at most all.
-        language: what it is written in.
     """
-    order = np.lexsort((-np.arange(len(tokens)), -levels(tokens, language)))  # by level, then from the end backwards
+    order = np.lexsort((-np.arange(len(tokens)), -levels(tokens)))  # by level, then from the end backwards
     return np.sort(order[len(order) - count :])
 
 
-def levels(tokens: Tokens, language: str) -> NDArray[np.int64]:
+def levels(tokens: Tokens) -> NDArray[np.int64]:
     """The level of each token, int64 [n]."""
-    found = _kinds(SyntaxTree(tokens.code, find_language(language)))[np.maximum(tokens.ends - 1, 0)]
+    found = _kinds(SyntaxTree(tokens.code, find_language(tokens.language)))[np.maximum(tokens.ends - 1, 0)]
     inside = np.isin(tokens.classes, list(_STRUCTURES))
     found = np.where(inside & np.isin(found, (NAME, IN_CALL)), IN_STRUCTURE, found)
     found = np.where(inside & np.isin(found, (OTHER, OF_CALL)), OF_STRUCTURE, found)

@@ -20,12 +20,14 @@ Indices = NDArray[np.int64]
 class Tokens:
     """The n sub-tokens of a function's code, without a model's special ones and without what stands before the code.
 
-    `ids` are those of the model's tokenizer, `places` where each stands among all that the model reads; `starts` and
-    `ends` say which characters of `code` it stands for; `statements` numbers the statement that holds it, from 0, and
-    `classes` is the place of that statement's class in `code.statements.CLASSES`. All int64 [n].
+    `code` is written in `language`. `ids` are those of the model's tokenizer, `places` where each stands among all that
+    the model reads; `starts` and `ends` say which characters of `code` it stands for; `statements` numbers the
+    statement that holds it, from 0, and `classes` is the place of that statement's class in `code.statements.CLASSES`.
+    All int64 [n].
     """
 
     code: str
+    language: str
     ids: NDArray[np.int64]
     places: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -42,17 +44,12 @@ class Tokens:
 
 
 def place_tokens(
-    code: str,
-    passage: Passage,
-    ids: Sequence[int],
-    offsets: Sequence[tuple[int, int]],
-    statements: Statements,
+    passage: Passage, ids: Sequence[int], offsets: Sequence[tuple[int, int]], statements: Statements
 ) -> Tokens:
     """The tokens of a function's code, each in its statement.
 
     Args:
-        code: the function.
-        passage: what the model reads for it.
+        passage: what the model reads for the function.
         ids: the sub-tokens of the passage; special ones may be among them.
         offsets: the characters [start, end) of the passage that each stands for, (0, 0) for special ones.
         statements: the code's; what stands before the first counts to it.
@@ -64,7 +61,8 @@ def place_tokens(
     ends = lasts[places] + 1
     owner = np.maximum(np.searchsorted(statements.starts, ends - 1, side="right") - 1, 0)
     starts = np.maximum(passage.origins[spans[places, 0]], 0)
-    return Tokens(code, np.array(ids, dtype=np.int64)[places], places, starts, ends, owner, statements.classes[owner])
+    own, classes = np.array(ids, dtype=np.int64)[places], statements.classes[owner]
+    return Tokens(passage.code, passage.language, own, places, starts, ends, owner, classes)
 
 
 def kept_count(n: int, ratio: float) -> int:
