@@ -17,6 +17,7 @@ from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
 _MOST_TRIALS = 300
+_MOST_FUNCTIONS = 1000
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language
@@ -33,6 +34,8 @@ class Calibration:
     examples: tuple[Example, ...]
     trials: tuple[Example, ...] = ()
     """Of the packages of `pairs`, though not among them: to choose by, so that the examples stay unseen."""
+    functions: tuple[Example, ...] = ()
+    """Some of `pairs` as they stand in their files: to see which of their tokens a model attends to."""
 
     def texts(self) -> Iterator[str]:
         """Everything to count tokens in; prose three times, since queries and summaries are made of its words."""
@@ -70,11 +73,12 @@ def read_calibration(
     tried, counted = drawn[:reserved], drawn[reserved:]
     chosen = draw.sample(held_out, min(count, len(held_out)))
     pairs = tuple(_pair(row, task, prompt, draw) for row in counted)
-    examples, trials = (
-        tuple(Example(row["language"], row["code"], row["summary"]) for row in rows) for rows in (chosen, tried)
+    examples, trials, functions = (
+        tuple(Example(row["language"], row["code"], row["summary"]) for row in rows)
+        for rows in (chosen, tried, counted[:_MOST_FUNCTIONS])
     )
     kind = "files" if path.is_dir() else "packages"
-    return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials)
+    return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials, functions)
 
 
 def read_rows(path: Path, language: str) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from sprig_export.analysis.attention import collect_importance
 from sprig_export.blocks import is_known, read_blocks
 from sprig_export.bundle_writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
@@ -22,11 +23,14 @@ from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.plans.choice import SCORED, SPEED_SAMPLE, Choice
 from sprig_export.plans.precision import Variant, choose_variant, measure_variants, with_precision
 from sprig_export.plans.target import Target
+from sprig_export.plans.trimming import choose_trim
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe, render_recipe, whole_recipe
 from sprig_export.samples import Example, standard_library_examples
 from sprig_export.stage import Run, Say, say_nothing
-from sprig_server.bundle.manifest import FILE_NAME, Manifest, render_manifest
+from sprig_server.bundle.importance import FILE_NAME as IMPORTANCE
+from sprig_server.bundle.importance import render_importance
+from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
 
 
@@ -87,6 +91,9 @@ def export(
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
         manifest = describe_bundle(recipe, base, output.name, interface, staging)
+        if calibration is not None and recipe.trim != "none" and not checkpoint.decoder_only:
+            manifest = _trim(recipe, checkpoint, calibration, manifest, staging, run)
+            recipe = replace(recipe, trim_ratio=manifest.trim.ratio)
         with run.stage("evaluate") as facts:
             if recipe.task == "search":
                 quality = measure_search(base, checkpoint, staging, manifest, sample)
@@ -119,7 +126,7 @@ def export(
 
 def shaping_of(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
     """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
-    gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
+    gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample", "trim", "trim_ratio"}
     shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
     code = str(calibrated_on.resolve()) if calibrated_on else ""
     weights = [base.sha256, open_checkpoint(recipe.start).sha256 if recipe.start else ""]
@@ -168,6 +175,23 @@ def _prune(
             checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, start=start)
             facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
     return checkpoint
+
+
+def _trim(
+    recipe: Recipe, checkpoint: Checkpoint, calibration: Calibration, manifest: Manifest, staging: Path, run: Run
+) -> Manifest:
+    """The manifest of a bundle that leaves out what it can do without, by the importances that are written to
+    `staging`."""
+    with run.stage("learn what may be left out") as facts:
+        found = collect_importance(checkpoint, recipe.task, calibration.functions, manifest.max_tokens)
+        (staging / IMPORTANCE).write_bytes(render_importance(found))
+        files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
+        manifest = replace(manifest, files=files)
+        sample = calibration.trials[: SCORED[recipe.task]]
+        trim, scores = choose_trim(recipe, staging, manifest, sample)
+        facts["entries"], facts["left_out"] = len(found.keys), trim.ratio
+        facts |= {f"score without {ratio:.0%}": round(score, 4) for ratio, score in scores.items()}
+    return replace(manifest, trim=trim)
 
 
 def _gate(recipe: Recipe, quality: Quality, data: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sprig_export.toml import fill, read_toml
-from sprig_server.types import Task
+from sprig_server.types import Task, TrimMethod
 
 Precision = Literal["float32", "int8", "int4"]
 Scores = Literal["fluctuation", "wanda"]
@@ -50,6 +50,10 @@ class Recipe:
     """The bits of matrix products."""
     tables: Precision = "int8"
     """The bits of look-ups."""
+    trim: TrimMethod = "novelty"
+    """What chooses the tokens that the model is not to read ("none": it reads all); decoder-only models read all."""
+    trim_ratio: float = -1.0
+    """The share of a function's tokens that is left out (-1: as much as costs nearly nothing)."""
     summary_tokens: int = 256
     prompt: str = ""
     """What a decoder-only model goes on with, the function where `{code}` stands ("": see `prompts.py`)."""

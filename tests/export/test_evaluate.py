@@ -139,10 +139,11 @@ def test_the_neighbour_gives_its_sentence_and_a_pool_is_read_once():
 
         name, sha256 = "letters", "0"
 
-        def encode_code(self, texts, tick):
-            return np.array([[text.count("a"), text.count("b")] for text in texts], dtype=np.float32)
+        def encode_code(self, functions, tick):
+            return self.encode_queries([function.text for function in functions], tick)
 
-        encode_queries = encode_code
+        def encode_queries(self, texts, tick):
+            return np.array([[text.count("a"), text.count("b")] for text in texts], dtype=np.float32)
 
     pool = [Documented("p", "python", "f", code, f"Sentence of {code}.") for code in ("a", "b")]
     functions = tuple(Documented("", "python", "g", code, "") for code in ("bb", "aa", "b"))

@@ -13,8 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from torch.func import functional_call
-from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx import share as share_module
@@ -31,6 +36,7 @@ from sprig_export.train.fake_quantization import (
     round_weights,
     rounded_activations,
     rounded_parameters,
+    used_parameters,
 )
 from sprig_server.bundle.manifest import SHARED
 from sprig_server.bundle.store import open_bundle
@@ -63,11 +69,24 @@ def test_training_rounds_as_int8_products_do(tmp_path: Path) -> None:
     torch.onnx.export(layer, (states,), str(full), input_names=["states"], dynamo=False)
     quantize(full, small)
     found = ort.InferenceSession(str(small)).run(None, {"states": states.numpy()})[0]
-    with torch.no_grad(), rounded_activations(layer):
-        expected = functional_call(layer, rounded_parameters(layer, "int8"), (states,)).numpy()
+    with torch.no_grad(), rounded_activations(layer), used_parameters(layer, rounded_parameters(layer, "int8")):
+        expected = layer(states).numpy()
     with torch.no_grad():
         exact = layer(states).numpy()
     assert np.abs(found - expected).mean() < 0.1 * np.abs(exact - expected).mean()
+
+
+def test_parameters_that_have_several_names_come_back() -> None:
+    sizes = {"d_model": 16, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=9, decoder_start_token_id=0, **sizes))
+    before = dict(model.named_parameters())
+    ids = torch.ones(1, 3, dtype=torch.int64)
+    with used_parameters(model, rounded_parameters(model, "int8")):
+        model(input_ids=ids, decoder_input_ids=ids).logits.sum().backward()
+    after = dict(model.named_parameters())
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+    assert all(parameter.grad is not None for parameter in after.values())
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,6 +20,7 @@ from sprig_export.samples import Example
 from sprig_export.train.queries import keywords
 from sprig_server.bundle.manifest import Manifest
 from sprig_server.bundle.store import Bundle
+from sprig_server.code.text import Passage, search_passage
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.session import default_threads
 from sprig_server.inference.summarizer import Summarizer
@@ -88,7 +89,7 @@ def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> f
     """A bundle's mean MRR over both kinds of question, or greedy BLEU-4, on a sample, as the server runs it."""
     if recipe.task == "search":
         encoder = Encoder(bundle, default_threads())
-        code, asked = encoder.encode([e.code for e in sample]), questions_of(sample).values()
+        code, asked = encoder.encode(_passages(sample)), questions_of(sample).values()
         ranks = [reciprocal_ranks(encoder.encode(texts), code, range(len(sample))) for texts in asked]
         return float(np.mean(ranks))
     summarizer = Summarizer(bundle, default_threads())
@@ -104,8 +105,9 @@ def measure_search(
     changed."""
     encoder, own = Encoder(Bundle(folder, manifest), default_threads()), range(len(sample))
     functions = [example.code for example in sample]
-    base_code, code = vectors_of_texts(base, functions), encoder.encode(functions)
+    base_code, code = vectors_of_texts(base, functions), encoder.encode(_passages(sample))
     exact = base_code if pruned == base else vectors_of_texts(pruned, functions)
+    read_whole = code if manifest.trim.method == "none" else encoder.encode(functions)
     ranks = {
         name: (
             reciprocal_ranks(vectors_of_texts(base, texts), base_code, own),
@@ -119,7 +121,7 @@ def measure_search(
         "mrr": scores["MRR"][1],
         "base_keyword_mrr": scores["keyword MRR"][0],
         "keyword_mrr": scores["keyword MRR"][1],
-        "cosine": float((code * exact).sum(axis=1).mean()),
+        "cosine": float((read_whole * exact).sum(axis=1).mean()),
     }
     before, after = ranks["MRR"]
     worst = np.argsort(after - before, kind="stable")[:_FORGOTTEN]
@@ -149,6 +151,10 @@ def measure_summaries(
     worst = np.argsort(change, kind="stable")[:_FORGOTTEN]
     forgotten = tuple(Loss(references[i], _first_line(sample[i]), before[i], after[i]) for i in worst if change[i] < 0)
     return Quality({"BLEU-4": (figures["base_greedy_bleu"], figures["greedy_bleu"])}, figures, forgotten)
+
+
+def _passages(sample: Sequence[Example]) -> list[Passage]:
+    return [search_passage(example.code, 0, example.language) for example in sample]
 
 
 def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str]) -> Vectors:

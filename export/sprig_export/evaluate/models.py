@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_server.bundle.store import Bundle
+from sprig_server.code.text import Passage
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.models import Models
 from sprig_server.inference.summarizer import Summarizer
@@ -27,6 +28,7 @@ from sprig_server.types import Summary, Vectors
 
 _AT_A_TIME = 64  # as many as the server's index encodes at once
 _BASES = ("search", "summary")
+_Text = TypeVar("_Text", str, Passage)
 
 
 class SearchModel(Protocol):
@@ -35,7 +37,7 @@ class SearchModel(Protocol):
     name: str
     sha256: str
 
-    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+    def encode_code(self, functions: Sequence[Passage], tick: Tick) -> Vectors:
         """Vectors of functions."""
 
     def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
@@ -51,14 +53,16 @@ class TorchEncoder:
         self._model = load_model(checkpoint, "search")
         self._tokenizer = load_tokenizer(checkpoint)
 
-    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+    def encode_code(self, functions: Sequence[Passage], tick: Tick) -> Vectors:
         """Vectors of functions."""
+        return self.encode_queries([function.text for function in functions], tick)
+
+    def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
+        """Vectors of questions."""
         pooling, window = self._checkpoint.pooling, self._checkpoint.max_tokens
         return _in_parts(
             lambda part: encode_with_torch(self._model, self._tokenizer, part, pooling, window), texts, _AT_A_TIME, tick
         )
-
-    encode_queries = encode_code
 
 
 class ServedEncoder:
@@ -68,9 +72,9 @@ class ServedEncoder:
         self.name, self.sha256 = encoder.bundle.manifest.name, encoder.bundle.manifest.digest
         self._encoder = encoder
 
-    def encode_code(self, texts: Sequence[str], tick: Tick) -> Vectors:
+    def encode_code(self, functions: Sequence[Passage], tick: Tick) -> Vectors:
         """Vectors of functions."""
-        return _in_parts(self._encoder.encode, texts, _AT_A_TIME, tick)
+        return _in_parts(self._encoder.encode, functions, _AT_A_TIME, tick)
 
     def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
         """Vectors of questions."""
@@ -182,7 +186,7 @@ def _speaks(bundle: Bundle | None, language: str) -> TypeGuard[Bundle]:
     return bundle is not None and language in bundle.manifest.languages
 
 
-def _in_parts(encode: Callable[[Sequence[str]], Vectors], texts: Sequence[str], size: int, tick: Tick) -> Vectors:
+def _in_parts(encode: Callable[[Sequence[_Text]], Vectors], texts: Sequence[_Text], size: int, tick: Tick) -> Vectors:
     parts: list[Vectors] = []
     for start in range(0, len(texts), size):
         parts.append(encode(texts[start : start + size]))

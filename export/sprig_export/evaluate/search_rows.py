@@ -13,7 +13,7 @@ from sprig_export.evaluate.models import SearchModel
 from sprig_export.evaluate.progress import Announce, stage
 from sprig_export.evaluate.report import BASE, BASELINE, BM25, BUNDLE, Comparison, SearchFigure
 from sprig_export.evaluate.search import bootstrap_interval, ranks
-from sprig_server.code.text import search_input
+from sprig_server.code.text import search_passage
 
 _TOP = 10
 
@@ -22,8 +22,8 @@ def measure_search(
     data: SearchSet, columns: Mapping[str, SearchModel | None], seed: int, announce: Announce
 ) -> tuple[list[SearchFigure], list[Comparison]]:
     """Full text and every model there is on one set: vectors alone, bodies alone, the whole pool."""
-    code = [search_input(candidate) for candidate in data.candidates]
-    places = {BM25: ranks(bm25(data.queries, code), data.relevant)}
+    code = [search_passage(candidate, 0, data.language) for candidate in data.candidates]
+    places = {BM25: ranks(bm25(data.queries, data.candidates), data.relevant)}
     for column, model in columns.items():
         if model is not None:
             tick = stage(announce, f"{data.name}: {column} reads queries", len(data.queries))

@@ -23,7 +23,7 @@ from sprig_export.evaluate.report import (
 )
 from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.text_metrics import rouge_l
-from sprig_server.code.text import search_input
+from sprig_server.code.text import search_passage
 from sprig_server.types import MIN_CONFIDENCE, Summary, Vectors
 
 BASE_SUMMARIES = 25
@@ -53,8 +53,8 @@ class Neighbours:
         return [pool[row].summary for row in found]
 
     def _encode(self, name: str, functions: Sequence[Documented]) -> Vectors:
-        texts = [search_input(function.code) for function in functions]
-        return self.model.encode_code(texts, stage(self.announce, name, len(texts)))
+        passages = [search_passage(function.code, 0, function.language) for function in functions]
+        return self.model.encode_code(passages, stage(self.announce, name, len(passages)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sprig_export.checkpoints import open_checkpoint
 from sprig_export.samples import Example
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle
+from sprig_server.code.text import search_passage
 from sprig_server.errors import InvalidBundle, SprigError
 from sprig_server.inference.beam import beam_search
 from sprig_server.inference.decoders import open_decoder
@@ -70,7 +71,7 @@ def _bundle_work(folder: Path, task: Task) -> Work:
     bundle, threads = open_bundle(folder), default_threads()
     if task == "search":
         encoder = Encoder(bundle, threads)
-        return lambda pairs: len(encoder.encode([code for code, _ in pairs]))
+        return lambda pairs: len(encoder.encode([search_passage(code, 0, language) for code, language in pairs]))
     decoding = bundle.manifest.decoding
     if decoding is None:
         raise InvalidBundle(f'"{folder}" does not say how it decodes: export it again')

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 from transformers import PreTrainedModel
 
@@ -25,7 +24,7 @@ from sprig_export.projection import projection_of
 from sprig_export.pruning.statistics import Feed
 from sprig_export.recipe import Precision
 from sprig_export.train.encoding import pool
-from sprig_export.train.fake_quantization import rounded_activations, rounded_parameters
+from sprig_export.train.fake_quantization import rounded_activations, rounded_parameters, used_parameters
 from sprig_export.train.loop import Pace, Run, autocast
 from sprig_server.types import Vectors
 
@@ -140,8 +139,8 @@ class _Recovery(Run[Feed]):
         weights = rounded_parameters(self.student, products)
         # 4-bit products round activations too, but finely: a factor for each block.
         rounding = rounded_activations(self.student) if products == "int8" else nullcontext()
-        with rounding:
-            return batch.run(lambda **inputs: functional_call(self.student, weights, (), inputs))
+        with rounding, used_parameters(self.student, weights):
+            return batch.run(self.student)
 
     def validate(self) -> tuple[Mapping[str, float], float]:
         return {}, 0.0

@@ -27,8 +27,8 @@ class Feed:
     targets: Tensor | None = None
     target_mask: Tensor | None = None
 
-    def run(self, model: Callable[..., object]) -> object:
-        """A model's outputs on this batch."""
+    def run(self, model: PreTrainedModel) -> object:
+        """The model's outputs on this batch."""
         if self.targets is None:
             return model(input_ids=self.ids, attention_mask=self.mask)
         return model(input_ids=self.ids, attention_mask=self.mask, decoder_input_ids=self.targets, use_cache=False)

@@ -6,7 +6,7 @@ does little harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,28 @@ def rounded_parameters(model: nn.Module, products: Precision = "int4") -> dict[s
             rounded = round_rows(weights) if products == "int8" else round_weights(weights)
             found[name] = parameter + (rounded - weights)
     return found
+
+
+@contextmanager
+def used_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let a model compute with other tensors than its parameters of these names, wherever these are tied to.
+
+    `torch.func.functional_call` does not find its way back where one module has several names, as T5's embedding has.
+    """
+    by_parameter = {id(parameter): tensors[name] for name, parameter in model.named_parameters() if name in tensors}
+    places = [
+        (module._parameters, name, parameter)
+        for module in model.modules()
+        for name, parameter in module._parameters.items()
+        if id(parameter) in by_parameter
+    ]
+    try:
+        for parameters, name, parameter in places:
+            parameters[name] = by_parameter[id(parameter)]  # type: ignore[assignment]
+        yield
+    finally:
+        for parameters, name, parameter in places:
+            parameters[name] = parameter
 
 
 def round_weights(weights: Tensor) -> Tensor:

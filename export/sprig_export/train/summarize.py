@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 from transformers import BartForConditionalGeneration
 
 from sprig_export.train.checkpoint import fingerprint, write_model
-from sprig_export.train.fake_quantization import rounded_parameters
+from sprig_export.train.fake_quantization import rounded_parameters, used_parameters
 from sprig_export.train.loop import Pace, Run, autocast
 from sprig_export.train.recipe import Stage, SummaryRecipe
 from sprig_export.train.summary_data import Examples, plan_batches, read_examples
@@ -150,7 +149,8 @@ class _SummaryRun(Run[Batch]):
         if stage.weight_bits == 0:
             logits: Tensor = self.forward(batch, stage.train_encoder)
         else:
-            logits = functional_call(self.forward, rounded_parameters(self.forward), (batch, stage.train_encoder))
+            with used_parameters(self.forward, rounded_parameters(self.forward)):
+                logits = self.forward(batch, stage.train_encoder)
         return logits
 
     def _optimizer(self) -> torch.optim.AdamW:

@@ -11,6 +11,8 @@ from sprig_server.code.statements import CLASSES
 from sprig_server.errors import InvalidBundle
 from sprig_server.trim.importance import Importance
 
+FILE_NAME = "importance.npz"
+
 
 def render_importance(importance: Importance) -> bytes:
     """The bytes of `importance.npz`."""

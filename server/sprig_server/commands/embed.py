@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sprig_server.code.languages import find_language
-from sprig_server.code.text import search_input
+from sprig_server.code.text import Passage, search_passage
 from sprig_server.commands.terminal import messages, progress, read_json_lines
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
@@ -18,13 +18,13 @@ from sprig_server.types import Vectors
 
 def run(arguments: Namespace) -> int:
     """Write float32 [n, d], L2-normalised, one row for each record in their order."""
-    texts: list[str] = []
+    texts: list[str | Passage] = []
     languages: list[str] = []
     for record in read_json_lines(arguments.jsonl):
         code, query = record.get("code"), record.get("query")
         if isinstance(code, str):
             languages.append(find_language(str(record.get("language"))).name)
-            texts.append(search_input(code))
+            texts.append(search_passage(code, 0, languages[-1]))
         elif isinstance(query, str):
             texts.append(query)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from sprig_server.bundle.importance import parse_importance
+from sprig_server.bundle.importance import FILE_NAME, parse_importance
 from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.statements import split_statements
@@ -16,8 +16,6 @@ from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
 from sprig_server.trim.methods import WITHOUT_TABLE, Trimmer, make_trimmer
 from sprig_server.trim.tokens import Indices, Tokens, kept_count, place_tokens
-
-IMPORTANCE = "importance.npz"
 
 
 class Reader:
@@ -81,13 +79,13 @@ def _open_trimmer(bundle: Bundle, trim: Trim, tokenizer: Tokenizer) -> Trimmer |
         return None
     if trim.method in WITHOUT_TABLE:
         return make_trimmer(trim.method, None, ())
-    if IMPORTANCE not in bundle.manifest.files:
-        raise InvalidBundle(f'"{bundle.folder}" trims by importance and has no {IMPORTANCE}: export the bundle again')
-    importance = parse_importance(bundle.load(IMPORTANCE))
+    if FILE_NAME not in bundle.manifest.files:
+        raise InvalidBundle(f'"{bundle.folder}" trims by importance and has no {FILE_NAME}: export the bundle again')
+    importance = parse_importance(bundle.load(FILE_NAME))
     size = tokenizer.get_vocab_size()
     if importance.vocabulary != size:
         raise InvalidBundle(
-            f"{IMPORTANCE} is of {importance.vocabulary} tokens, the tokenizer has {size}: export the bundle again"
+            f"{FILE_NAME} is of {importance.vocabulary} tokens, the tokenizer has {size}: export the bundle again"
         )
     return make_trimmer(trim.method, importance, [tokenizer.id_to_token(number) or "" for number in range(size)])
 

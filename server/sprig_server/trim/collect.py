@@ -41,6 +41,13 @@ def cls_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
     return received
 
 
+def mean_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What all t tokens of a search model attend to, for one that pools by the mean: heads [h, t, t] to [t], heads and
+    rows averaged, times t."""
+    received: NDArray[np.float64] = attention.mean(axis=(0, 1)) * attention.shape[-1]
+    return received
+
+
 def cross_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
     """What a decoder attends to while it writes: [h, targets, sources] to [sources], heads averaged, then the maximum
     over targets (LeanCode, summaries)."""
