@@ -68,6 +68,13 @@ def _threads(text: str) -> int:
     return count
 
 
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not 0.0 <= ratio < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is no share of tokens: give at least 0 and less than 1")
+    return ratio
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sprig",
@@ -112,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     summarize.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a source file")
     summarize.add_argument("--line", type=int, metavar="N", help="only the function that covers this line")
     summarize.add_argument("--jsonl", type=Path, metavar="FILE", help='JSON lines with "id", "language", "code"')
+
+    trim = commands.add_parser("trim", parents=[shared, as_json], help="show what a model is given of a function")
+    trim.add_argument("file", type=Path, metavar="FILE", help="a source file")
+    trim.add_argument("--line", type=int, required=True, metavar="N", help="a line of the function")
+    trim.add_argument("--task", choices=("search", "summarize"), default="search", help="for which model")
+    trim.add_argument("--ratio", type=_ratio, metavar="R", help="the share to leave out (default: as the bundle does)")
+    trim.add_argument("--method", metavar="METHOD", help="what chooses: novelty, lean, diet, slim, tail, random")
+    trim.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
 
     embed = commands.add_parser("embed", parents=[shared], help="write vectors of functions and questions")
     embed.add_argument("--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"')

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 
 from sprig_server.code.languages import find_language
 from sprig_server.code.text import Passage, search_passage
-from sprig_server.commands.terminal import messages, progress, read_json_lines
+from sprig_server.commands.terminal import messages, progress, read_json_lines, write_whole
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
-from sprig_server.types import Vectors
 
 
 def run(arguments: Namespace) -> int:
@@ -41,16 +39,8 @@ def run(arguments: Namespace) -> int:
             vectors[rows] = batch
             done += len(rows)
             report("encoding", done, len(texts))
-    _save(vectors, arguments.output)
+    stream = BytesIO()
+    np.save(stream, vectors)
+    write_whole(arguments.output, stream.getvalue())
     messages().print(f"{len(texts)} vectors of {encoder.dimensions} dimensions in {arguments.output}", markup=False)
     return 0
-
-
-def _save(vectors: Vectors, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as stream:
-            np.save(stream, vectors)
-        os.replace(part, path)
-    except OSError as error:
-        raise InvalidInput(f'cannot write "{path}" ({error.strerror}): give another path') from None

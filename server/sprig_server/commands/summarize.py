@@ -7,9 +7,8 @@ from argparse import Namespace
 
 from rich.text import Text
 
-from sprig_server.code.functions import function_at_line, parse_functions
-from sprig_server.code.languages import find_language, language_of_path
-from sprig_server.code.lines import decode
+from sprig_server.code.languages import find_language
+from sprig_server.commands.source import read_functions
 from sprig_server.commands.terminal import output, read_json_lines, write_json
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
@@ -45,20 +44,7 @@ def _summarize_records(models: Models, arguments: Namespace) -> None:
 
 
 def _summarize_file(models: Models, arguments: Namespace) -> None:
-    language = language_of_path(str(arguments.file))
-    if language is None:
-        raise InvalidInput(f'"{arguments.file}" is not of a language that Sprig knows (judged by its extension)')
-    try:
-        text = decode(arguments.file.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f'cannot read "{arguments.file}" ({error.strerror}): give a source file') from None
-    functions = parse_functions(text, (*language.aliases, language.name)[0])
-    if arguments.line is not None:
-        chosen = function_at_line(functions, arguments.line - 1)
-        if chosen is None:
-            raise InvalidInput(f'no function covers line {arguments.line} of "{arguments.file}"')
-        functions = (chosen,)
-    for function in functions:
+    for function in read_functions(arguments.file, arguments.line):
         summary = _summarize(models, function.code, function.language)
         if arguments.json:
             write_json(

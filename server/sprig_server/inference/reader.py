@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from sprig_server.bundle.importance import FILE_NAME, parse_importance
@@ -14,8 +16,34 @@ from sprig_server.code.statements import split_statements
 from sprig_server.code.text import Passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
+from sprig_server.trim.importance import Importance
 from sprig_server.trim.methods import WITHOUT_TABLE, Trimmer, make_trimmer
 from sprig_server.trim.tokens import Indices, Tokens, kept_count, place_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What trimming does to a function of n tokens: which of them stay, bool [n], and how much the bundle's model
+    attends to each where it stands, beside the one that it attends to most, float64 [n] of 0 to 1."""
+
+    tokens: Tokens
+    kept: NDArray[np.bool_]
+    importance: NDArray[np.float64]
+
+    def pieces(self) -> Iterator[tuple[str, bool | None, float]]:
+        """The code in pieces: a token, whether it stays, its importance; or what stands between tokens, and None."""
+        code, place = self.tokens.code, 0
+        columns = self.tokens.starts, self.tokens.ends, self.kept, self.importance
+        for start, end, kept, importance in zip(*(column.tolist() for column in columns), strict=True):
+            token = code[start:end].lstrip()  # the blank before a word may be a part of its token
+            start = max(place, end - len(token))
+            if place < start:
+                yield code[place:start], None, 0.0
+            if start < end:
+                yield code[start:end], kept, importance
+                place = end
+        if place < len(code):
+            yield code[place:], None, 0.0
 
 
 class Reader:
@@ -32,9 +60,10 @@ class Reader:
         """
         self.trim = bundle.manifest.trim if trim is None else trim
         self.tokenizer = open_tokenizer(bundle)
-        self.window = bundle.manifest.max_tokens
-        self._head, self._tail = _special_tokens(self.tokenizer)
-        self._trimmer = _open_trimmer(bundle, self.trim, self.tokenizer)
+        self.name, self.window = bundle.manifest.name, bundle.manifest.max_tokens
+        self._behind = _special_tokens_behind(self.tokenizer)
+        self._importance = _open_importance(bundle, self.tokenizer.get_vocab_size())
+        self._trimmer = _open_trimmer(bundle, self.trim, self._importance, self.tokenizer)
 
     def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
         """The token ids of each text, cut at the window; functions, which are passages, are trimmed before."""
@@ -47,7 +76,17 @@ class Reader:
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
-    def place(self, passage: Passage, encoding: Encoding) -> tuple[Tokens, Indices]:
+    def explain(self, passage: Passage) -> Explanation:
+        """What trimming does to a function."""
+        tokens, stay = self._trim(passage, self.tokenizer.encode(passage.text))
+        kept = np.zeros(len(tokens), dtype=bool)
+        kept[stay] = True
+        if self._importance is None or not len(tokens):
+            return Explanation(tokens, kept, np.ones(len(tokens)))
+        attention = self._importance.backed_off()[tokens.classes, tokens.ids]
+        return Explanation(tokens, kept, attention / max(float(attention.max()), 1e-12))
+
+    def _trim(self, passage: Passage, encoding: Encoding) -> tuple[Tokens, Indices]:
         """The tokens of a function's code, and which of them stay.
 
         What stands before the code stays, so that the window may have less room for it than the ratio leaves.
@@ -60,7 +99,7 @@ class Reader:
         return tokens, trimmer(tokens, count)
 
     def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
-        tokens, kept = self.place(passage, encoding)
+        tokens, kept = self._trim(passage, encoding)
         stays = np.ones(len(encoding.ids), dtype=bool)
         stays[tokens.places] = False
         stays[tokens.places[kept]] = True
@@ -71,29 +110,34 @@ class Reader:
         """A text's tokens without those that the window has no room for; special ones stay around them."""
         if len(ids) <= self.window:
             return ids
-        return ids[: self.window - self._tail] + ids[len(ids) - self._tail :]
+        return ids[: self.window - self._behind] + ids[len(ids) - self._behind :]
 
 
-def _open_trimmer(bundle: Bundle, trim: Trim, tokenizer: Tokenizer) -> Trimmer | None:
-    if trim.method == "none":
-        return None
-    if trim.method in WITHOUT_TABLE:
-        return make_trimmer(trim.method, None, ())
+def _open_importance(bundle: Bundle, size: int) -> Importance | None:
+    """The importances of a bundle for a tokenizer of so many entries; None where it has none."""
     if FILE_NAME not in bundle.manifest.files:
-        raise InvalidBundle(f'"{bundle.folder}" trims by importance and has no {FILE_NAME}: export the bundle again')
+        return None
     importance = parse_importance(bundle.load(FILE_NAME))
-    size = tokenizer.get_vocab_size()
     if importance.vocabulary != size:
         raise InvalidBundle(
             f"{FILE_NAME} is of {importance.vocabulary} tokens, the tokenizer has {size}: export the bundle again"
         )
-    return make_trimmer(trim.method, importance, [tokenizer.id_to_token(number) or "" for number in range(size)])
+    return importance
 
 
-def _special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
-    """How many special tokens stand before and behind any text."""
-    special = tokenizer.encode("a").special_tokens_mask
-    inside = [place for place, flag in enumerate(special) if not flag]
-    if not inside:
-        return len(special), 0
-    return inside[0], len(special) - 1 - inside[-1]
+def _open_trimmer(bundle: Bundle, trim: Trim, importance: Importance | None, tokenizer: Tokenizer) -> Trimmer | None:
+    if trim.method == "none":
+        return None
+    if importance is None and trim.method not in WITHOUT_TABLE:
+        raise InvalidBundle(
+            f'"{bundle.folder}" has no {FILE_NAME}, which trimming by {trim.method} needs: export the bundle again'
+        )
+    vocabulary = [tokenizer.id_to_token(number) or "" for number in range(tokenizer.get_vocab_size())]
+    return make_trimmer(trim.method, importance, vocabulary)
+
+
+def _special_tokens_behind(tokenizer: Tokenizer) -> int:
+    """How many special tokens stand behind any text."""
+    return next(
+        number for number, special in enumerate([*tokenizer.encode("a").special_tokens_mask[::-1], 0]) if not special
+    )

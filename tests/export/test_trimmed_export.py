@@ -1,0 +1,195 @@
+"""Bundles that trim: what the exporter learns and chooses, what the server leaves out, and what `sprig trim` shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sprig_export.analysis.attention import collect_importance
+from sprig_export.calibration import read_calibration
+from sprig_export.checkpoints import open_checkpoint
+from sprig_export.pipeline import export
+from sprig_export.recipe import Recipe, read_recipe
+from sprig_export.samples import Example
+from sprig_server.bundle.importance import parse_importance
+from sprig_server.bundle.manifest import FILE_NAME, Trim, parse_manifest, render_manifest
+from sprig_server.bundle.store import Bundle, open_bundle
+from sprig_server.cli import main
+from sprig_server.code.statements import CLASSES
+from sprig_server.code.text import search_passage, summary_passage
+from sprig_server.errors import InvalidBundle
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.reader import Reader
+from sprig_server.inference.summarizer import Summarizer
+
+CODE = "def send_list(table):\n    # merge it\n    result = table.send(list)\n    return result"
+LOOSE = {"sample": 8, "max_loss": 1000.0, "min_cosine": -1.0, "min_agreement": 0.0}
+
+
+@pytest.fixture(scope="module")
+def trimming(bert: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search bundle that leaves out 40 % of a function."""
+    output = tmp_path_factory.mktemp("trimming") / "tiny"
+    export(Recipe("search", str(bert), "python", trim_ratio=0.4, **LOOSE), output, calibrated_on=repository)  # type: ignore[arg-type]
+    return output
+
+
+def opened(folder: Path, **changes: object) -> Bundle:
+    bundle = open_bundle(folder)
+    return Bundle(folder, replace(bundle.manifest, **changes))
+
+
+def test_importance_is_learnt_from_the_language(bert: Path, bart: Path, repository: Path) -> None:
+    functions = read_calibration(repository, "search", "python", 8, 0).functions
+    assert len(functions) > 20
+    assert all(function.code.startswith("def ") for function in functions)
+    search = collect_importance(open_checkpoint(str(bert)), "search", functions, 64)
+    classes = {CLASSES[number] for number in (search.keys // search.vocabulary).tolist()}
+    assert {"method", "variable", "return"} <= classes
+    shares = search.means.astype(np.float64) * search.counts
+    assert shares.sum() / search.counts.sum() == pytest.approx(1.0, abs=0.15), (
+        "an even share is 1, special tokens apart"
+    )
+    summaries = collect_importance(open_checkpoint(str(bart)), "summarize", functions, 64)
+    assert 0 < summaries.means.min() <= summaries.means.max() <= 1.0, "shares of what one token attends to"
+
+
+def test_a_model_without_layers_attends_to_all_alike(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", layers=0, trim_ratio=0.5, **LOOSE)  # type: ignore[arg-type]
+    export(recipe, tmp_path / "table", calibrated_on=repository)
+    assert set(parse_importance(open_bundle(tmp_path / "table").load("importance.npz")).means.tolist()) == {1.0}
+
+
+def test_a_bundle_says_how_it_trims(trimming: Path) -> None:
+    manifest = open_bundle(trimming).manifest
+    assert manifest.trim == Trim("novelty", 0.4)
+    assert "importance.npz" in manifest.files
+    assert read_recipe(trimming / "recipe.toml").trim_ratio == 0.4
+    stages = [stage["stage"] for stage in json.loads((trimming / "report.json").read_text())["stages"]]
+    assert "learn what may be left out" in stages
+    other = replace(manifest, trim=Trim("novelty", 0.3))
+    assert other.digest != manifest.digest, "vectors of differently trimmed functions are not mixed"
+
+
+def test_the_share_is_the_largest_that_costs_nearly_nothing(bert: Path, repository: Path, tmp_path: Path) -> None:
+    export(Recipe("search", str(bert), "python", **LOOSE), tmp_path / "chosen", calibrated_on=repository)  # type: ignore[arg-type]
+    report = json.loads((tmp_path / "chosen" / "report.json").read_text())
+    (stage,) = [stage for stage in report["stages"] if stage["stage"] == "learn what may be left out"]
+    scores = {float(name.split()[-1].rstrip("%")) / 100: value for name, value in stage.items() if "score" in name}
+    chosen = open_bundle(tmp_path / "chosen").manifest.trim.ratio
+    assert chosen == stage["left_out"]
+    assert read_recipe(tmp_path / "chosen" / "recipe.toml").trim_ratio == chosen, "so that it makes the same again"
+    assert all(score >= 0.99 * scores[0.0] - 1e-4 for ratio, score in scores.items() if ratio <= chosen)
+    assert chosen == 0.5 or scores[round(chosen + 0.1, 1)] < 0.99 * scores[0.0] + 1e-4
+
+
+def test_functions_are_trimmed_and_questions_are_not(trimming: Path) -> None:
+    bundle = open_bundle(trimming)
+    reader, whole = Reader(bundle), Reader(bundle, Trim())
+    passage = search_passage(CODE, 0, "python")
+    (trimmed,), (all_of_it,) = reader.read([passage]), whole.read([passage])
+    assert (trimmed[0], trimmed[-1]) == (all_of_it[0], all_of_it[-1]) == (2, 3), "[CLS] and [SEP] stay"
+    assert len(trimmed) - 2 == int(0.6 * (len(all_of_it) - 2) + 1e-9)
+    rest = iter(all_of_it)
+    assert all(token in rest for token in trimmed), "in the order of the text"
+    assert reader.read([CODE]) == whole.read([CODE]) == [all_of_it], "a text is no function"
+    assert reader.read(["merge it", passage]) == [whole.read(["merge it"])[0], trimmed]
+    vectors = Encoder(bundle, 1).encode([CODE, passage])
+    assert not np.allclose(vectors[0], vectors[1])
+
+
+def test_name_and_documentation_stay(trimming: Path) -> None:
+    reader = Reader(open_bundle(trimming))
+    text = "send_list\nMerge the table of a number.\n" + CODE
+    (trimmed,), (head,) = (
+        reader.read([search_passage(text, len(text) - len(CODE), "python")]),
+        reader.read([text[: -len(CODE)]]),
+    )
+    assert trimmed[: len(head) - 1] == head[:-1]
+
+
+@pytest.mark.parametrize("window", [8, 20, 64])
+def test_what_is_left_out_makes_room_in_the_window(trimming: Path, window: int) -> None:
+    reader = Reader(opened(trimming, max_tokens=window))
+    passage = search_passage(CODE + "\n    # the last line merges" * 3, 0, "python")
+    (read,) = reader.read([passage])
+    assert len(read) <= window
+    assert read[-1] == 3
+    kept = reader.explain(passage).kept
+    assert kept.sum() == len(read) - 2
+    assert window > 20 or kept.sum() == window - 2, "the window is filled by what counts, wherever it stands"
+
+
+def test_summaries_are_written_of_trimmed_functions(bart: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("summarize", str(bart), "python", trim_ratio=0.5, **LOOSE)  # type: ignore[arg-type]
+    export(recipe, tmp_path / "writer", calibrated_on=repository)
+    bundle = open_bundle(tmp_path / "writer")
+    reader = Reader(bundle)
+    explanation = reader.explain(summary_passage(CODE, "python"))
+    assert explanation.kept.sum() == len(explanation.kept) // 2
+    assert 0 < explanation.importance.min() <= explanation.importance.max() == 1.0
+    assert Summarizer(bundle, 1).summarize(CODE, "python").confidence <= 0
+
+
+def test_pieces_are_the_code(trimming: Path) -> None:
+    pieces = list(Reader(open_bundle(trimming)).explain(search_passage(CODE, 0, "python")).pieces())
+    assert "".join(text for text, _, _ in pieces) == CODE
+    assert all((kept is None) == (not text.strip()) for text, kept, _ in pieces)
+
+
+def test_what_is_missing_is_named(trimming: Path, tmp_path: Path) -> None:
+    manifest = open_bundle(trimming).manifest
+    files = {name: file for name, file in manifest.files.items() if name != "importance.npz"}
+    with pytest.raises(InvalidBundle, match=r"no importance\.npz, which trimming by novelty needs: export the bundle"):
+        Reader(opened(trimming, files=files))
+    assert Reader(opened(trimming, files=files, trim=Trim("tail", 0.4))).read(["a"])
+    text = render_manifest(manifest).replace('"novelty"', '"magic"')
+    with pytest.raises(InvalidBundle, match="magic"):
+        parse_manifest(text, tmp_path / FILE_NAME)
+
+
+def test_trim_shows_a_function(trimming: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "lists.py"
+    source.write_text(f"import os\n\n\n{CODE}\n")
+    common = ["trim", str(source), "--line", "5", "--bundle", str(trimming)]
+    assert main(common) == 0
+    heading, *shown = capsys.readouterr().out.splitlines()
+    assert "tokens stay (5" in heading
+    assert "tiny, novelty, ratio 0.4" in heading
+    assert [line.rstrip() for line in shown] == CODE.splitlines()
+    assert main([*common, "--json", "--ratio", "0.2", "--method", "tail"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["method"], found["ratio"], found["code"]) == ("send_list", "tail", 0.2, CODE)
+    kept = [token["kept"] for token in found["tokens"]]
+    assert kept == sorted(kept, reverse=True), "the tail is cut"
+    assert CODE[found["tokens"][0]["start"] : found["tokens"][0]["end"]] == "def"
+    assert main([*common, "--html", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<s>") > 5
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--line", "1"], "no function covers line 1"),
+        (["--line", "5", "--method", "magic"], 'unknown method "magic": give one of none, tail'),
+        (["--line", "5", "--html", "/nowhere/page.html"], 'cannot write "/nowhere/page.html"'),
+    ],
+)
+def test_bad_input_is_named(
+    trimming: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    (tmp_path / "lists.py").write_text(f"import os\n\n\n{CODE}\n")
+    assert main(["trim", str(tmp_path / "lists.py"), "--bundle", str(trimming), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_attention_of_a_cut_function_is_of_what_was_read(bert: Path) -> None:
+    long = Example("python", CODE * 9, "Send it.")
+    found = collect_importance(open_checkpoint(str(bert)), "search", [long], 16)
+    assert found.counts.sum() == 14, "the window without [CLS] and [SEP]"
