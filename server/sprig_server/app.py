@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from logging.handlers import MemoryHandler
 
-from sprig_server.features import configuration, hover, indexing, lifecycle, search, status
+from sprig_server.features import configuration, hover, indexing, lifecycle, search, status, trim
 from sprig_server.logs import set_up_logging
 from sprig_server.server import SprigServer
 from sprig_server.stdio import claim_stdout
@@ -20,6 +20,7 @@ def create_server(log_buffer: MemoryHandler) -> SprigServer:
     hover.register(server)
     search.register(server)
     status.register(server)
+    trim.register(server)
     return server
 
 

@@ -16,6 +16,7 @@ from pygls.protocol import LanguageServerProtocol
 
 SEARCH = "sprig.search"
 STATUS = "sprig.status"
+TRIM = "sprig.trim"
 
 
 class SprigProtocol(LanguageServerProtocol):
@@ -81,6 +82,46 @@ class SearchResult:
     hits: list[SearchHit]
     complete: bool
     """False while the workspace is still being indexed: asking again may give more."""
+
+
+@attrs.define(kw_only=True)
+class TrimParams:
+    """The one argument of `sprig.trim`."""
+
+    text_document: lsp.TextDocumentIdentifier
+    position: lsp.Position
+    """In the function."""
+    task: str = "search"
+    """For which model: "search" or "summarize"."""
+    method: str | None = None
+    """How to choose what is left out, if not as the bundle does."""
+    ratio: float | None = None
+    """The share to leave out, if not the bundle's: at least 0, less than 1."""
+
+
+@attrs.define(kw_only=True)
+class TrimmedToken:
+    """One token of a function."""
+
+    range: lsp.Range
+    """In `TrimResult.code`."""
+    kept: bool
+    importance: float
+    """How much the model attends to it, beside the one it attends to most: 0 to 1."""
+
+
+@attrs.define(kw_only=True)
+class TrimResult:
+    """The result of `sprig.trim`."""
+
+    name: str
+    """Qualified name of the function."""
+    language: str
+    code: str
+    """The function without its documentation, as models read it."""
+    method: str
+    ratio: float
+    tokens: list[TrimmedToken]
 
 
 @attrs.define(kw_only=True)

@@ -91,6 +91,23 @@ async def test_it_presents_itself(client: LanguageClient):
     assert found.folders[0].files == 2
 
 
+async def test_it_shows_what_a_model_is_given(client: LanguageClient, project: Path):
+    uri = open_document(client, project / "shapes.py")
+    asked = {"textDocument": {"uri": uri}, "position": position(SHAPES, "if value < low", 3)}
+    found = await execute(client, "sprig.trim", {**asked, "method": "tail", "ratio": 0.5})
+    assert (found.name, found.language, found.method, found.ratio) == ("clamp_number", "python", "tail", 0.5)
+    assert found.code.startswith("def clamp_number(value, low, high):")
+    lines = found.code.split("\n")
+    words = [lines[t.range.start.line][t.range.start.character : t.range.end.character] for t in found.tokens]
+    assert "".join(words) == "".join(found.code.split())
+    kept = [token.kept for token in found.tokens]
+    assert kept == [True] * (len(kept) // 2) + [False] * (len(kept) - len(kept) // 2)
+    outside = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 0}}
+    assert await client.workspace_execute_command_async(lsp.ExecuteCommandParams("sprig.trim", [outside])) is None
+    for_hovers = await execute(client, "sprig.trim", {**asked, "task": "summarize"})
+    assert all(token.kept for token in for_hovers.tokens if for_hovers.method == "none")
+
+
 async def test_a_functions_own_documentation_wins(client: LanguageClient, project: Path):
     uri = open_document(client, project / "shapes.py")
     found = await hover(client, uri, SHAPES, "circle_area", 3)

@@ -128,6 +128,9 @@ def test_a_cancelled_request_is_answered_as_cancelled(start, project: Path):
     assert client.leave() == 0
 
 
+PLACE = {"textDocument": {"uri": "file:///shapes.py"}, "position": position(SHAPES, "if value < low")}
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "says"),
     [
@@ -135,12 +138,17 @@ def test_a_cancelled_request_is_answered_as_cancelled(start, project: Path):
         ("sprig.search", [{"query": "x", "limit": 0}], "the limit 0 is out of range"),
         ("sprig.search", [{"query": "x", "language": "cobol"}], 'unknown language "cobol"'),
         ("sprig.search", [], ""),
+        ("sprig.trim", [{**PLACE, "task": "play"}], 'unknown task "play": give one of search, summarize'),
+        ("sprig.trim", [{**PLACE, "method": "magic"}], 'unknown method "magic": give one of none, '),
+        ("sprig.trim", [{**PLACE, "method": "tail", "ratio": 1.0}], "the ratio 1 is no share of tokens"),
+        ("sprig.trim", [{"position": {"line": 0, "character": 0}}], ""),
     ],
 )
 def test_bad_arguments_are_invalid_params(start, project: Path, command, arguments, says):
     client = start()
     client.initialize(project.as_uri())
     wait_until_indexed(client)
+    open_document(client, PLACE["textDocument"]["uri"], SHAPES)
     reply = client.wait(client.request("workspace/executeCommand", {"command": command, "arguments": arguments}))
     assert reply["error"]["code"] == -32602
     assert says in reply["error"]["message"]

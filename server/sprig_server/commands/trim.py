@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import get_args
 
 from rich.text import Text
 
-from sprig_server.bundle.manifest import Trim
-from sprig_server.code.text import Passage, search_passage, summary_passage
 from sprig_server.commands.source import read_functions
 from sprig_server.commands.terminal import messages, output, write_json, write_whole
 from sprig_server.commands.trim_page import render_trim
-from sprig_server.errors import InvalidInput
+from sprig_server.explanation import explain, open_reader
 from sprig_server.inference.models import Models
 from sprig_server.inference.reader import Explanation, Reader
-from sprig_server.types import Definition, TrimMethod
 
 _DARKEST = 120  # of 255: the background of the most important token, on which light text is read well
 
@@ -23,8 +19,9 @@ _DARKEST = 120  # of 255: the background of the most important token, on which l
 def run(arguments: Namespace) -> int:
     """Show one function in the terminal, or as a page."""
     (function,) = read_functions(arguments.file, arguments.line)
-    reader = _open_reader(arguments, function.language)
-    explanation = reader.explain(_passage(arguments.task, function))
+    chosen = arguments.task, function.language, arguments.method, arguments.ratio
+    reader = open_reader(Models(arguments.bundle, arguments.threads), *chosen)
+    explanation = explain(reader, function)
     if arguments.html is not None:
         page = render_trim(explanation, function.qualified_name, _heading(reader, explanation))
         write_whole(arguments.html, page.encode("utf-8"))
@@ -48,28 +45,6 @@ def run(arguments: Namespace) -> int:
         output().print(Text(_heading(reader, explanation), style="dim"))
         output().print(_heat(explanation))
     return 0
-
-
-def _open_reader(arguments: Namespace, language: str) -> Reader:
-    """The reader of the bundle that serves a language, trimming as the arguments say or else as the bundle does."""
-    models = Models(arguments.bundle, 1)
-    bundle = models.search_bundle(language) if arguments.task == "search" else models.summary_bundle(language)
-    if bundle is None:
-        raise InvalidInput(f"no bundle for {arguments.task} in {language} is installed: name one with --bundle")
-    decoding = bundle.manifest.decoding
-    if decoding is not None and decoding.prompt is not None:
-        raise InvalidInput(f'the bundle "{bundle.manifest.name}" goes on with a prompt and reads functions whole')
-    own = bundle.manifest.trim
-    method = arguments.method or (own.method if own.method != "none" or arguments.ratio is None else "novelty")
-    if method not in get_args(TrimMethod):
-        raise InvalidInput(f'unknown method "{method}": give one of {", ".join(get_args(TrimMethod))}')
-    return Reader(bundle, Trim(method, own.ratio if arguments.ratio is None else arguments.ratio))
-
-
-def _passage(task: str, function: Definition) -> Passage:
-    if task == "search":
-        return search_passage(function.code, 0, function.language)
-    return summary_passage(function.code, function.language)
 
 
 def _heading(reader: Reader, explanation: Explanation) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lsprotocol import types as lsp
-from pygls import uris
 from pygls.exceptions import JsonRpcInternalError
 
 from sprig_server.code.functions import parse_functions
 from sprig_server.code.languages import find_language, language_of_path
-from sprig_server.code.lines import Lines, PositionEncoding, decode
+from sprig_server.code.lines import Lines, decode
 from sprig_server.concurrency import Stop
 from sprig_server.description import Description, function_at, summarize
-from sprig_server.errors import Cancelled, InvalidInput, SprigError
+from sprig_server.errors import Cancelled, SprigError
+from sprig_server.features.snapshot import Snapshot, take_snapshot
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import SprigServer
 from sprig_server.types import Definition, Summary
@@ -25,23 +24,12 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
 _LONGEST_DOCUMENTATION = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """A document as it was when the request came, safe to use on another thread."""
-
-    text: str
-    language: str
-    line: int
-    character: int
-    encoding: PositionEncoding
-
-
 def register(server: SprigServer) -> None:
     """Register hover."""
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     async def hover(ls: SprigServer, params: lsp.HoverParams) -> lsp.Hover | None:
-        snapshot = _take_snapshot(ls, params)
+        snapshot = take_snapshot(ls, params.text_document.uri, params.position)
         if snapshot is None or not ls.settings.hover.enabled:
             return None
         found = ls.folder_of(params.text_document.uri)
@@ -54,23 +42,7 @@ def register(server: SprigServer) -> None:
             raise JsonRpcInternalError(str(error)) from None
 
 
-def _take_snapshot(server: SprigServer, params: lsp.HoverParams) -> _Snapshot | None:
-    uri = params.text_document.uri
-    document = server.workspace.get_text_document(uri)
-    language = language_of_path(uris.to_fs_path(uri) or "")
-    name = document.language_id if document.language_id else language.name if language else None
-    if language is not None and language.extensions == (".tsx",):
-        name = "tsx"
-    try:
-        find_language(name or "")
-        text = document.source
-    except (InvalidInput, OSError, UnicodeDecodeError):
-        return None
-    encoding = str(getattr(server.workspace.position_encoding, "value", server.workspace.position_encoding))
-    return _Snapshot(text, name or "", params.position.line, params.position.character, encoding)  # type: ignore[arg-type]
-
-
-def _answer(server: SprigServer, at: _Snapshot, workspace: Workspace | None, stop: Stop) -> lsp.Hover | None:
+def _answer(server: SprigServer, at: Snapshot, workspace: Workspace | None, stop: Stop) -> lsp.Hover | None:
     lines = Lines(at.text)
     offset = lines.offset(at.line, at.character, at.encoding)
     found = function_at(at.text, at.language, offset, lambda name: _definitions(workspace, name, at.language))

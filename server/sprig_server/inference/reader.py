@@ -60,7 +60,7 @@ class Reader:
         """
         self.trim = bundle.manifest.trim if trim is None else trim
         self.tokenizer = open_tokenizer(bundle)
-        self.name, self.window = bundle.manifest.name, bundle.manifest.max_tokens
+        self.name, self.task, self.window = bundle.manifest.name, bundle.manifest.task, bundle.manifest.max_tokens
         self._behind = _special_tokens_behind(self.tokenizer)
         self._importance = _open_importance(bundle, self.tokenizer.get_vocab_size())
         self._trimmer = _open_trimmer(bundle, self.trim, self._importance, self.tokenizer)

@@ -1,0 +1,47 @@
+"""What a model is given of a function, for whoever wants to see it: the command `sprig trim` and the one of editors."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from sprig_server.bundle.manifest import Trim
+from sprig_server.code.text import search_passage, summary_passage
+from sprig_server.errors import InvalidInput
+from sprig_server.inference.models import Models
+from sprig_server.inference.reader import Explanation, Reader
+from sprig_server.types import Definition, Task, TrimMethod
+
+
+def open_reader(models: Models, task: Task, language: str, method: str | None, ratio: float | None) -> Reader:
+    """The reader of the bundle that serves a language.
+
+    Args:
+        method: how to trim; None for the bundle's own way, or Sprig's where a ratio is given and the bundle trims
+            nothing.
+        ratio: the share to leave out, None for the bundle's own.
+
+    Raises:
+        InvalidInput: no bundle serves the language, or it cannot trim like that.
+        InvalidBundle: the bundle cannot be loaded.
+    """
+    bundle = models.search_bundle(language) if task == "search" else models.summary_bundle(language)
+    if bundle is None:
+        raise InvalidInput(f"no bundle for {task} in {language} is installed: name one with --bundle")
+    if bundle.manifest.decoding is not None and bundle.manifest.decoding.prompt is not None:
+        raise InvalidInput(f'the bundle "{bundle.manifest.name}" goes on with a prompt and reads functions whole')
+    own = bundle.manifest.trim
+    share = own.ratio if ratio is None else ratio
+    if not 0.0 <= share < 1.0:
+        raise InvalidInput(f"the ratio {share:g} is no share of tokens: give at least 0 and less than 1")
+    chosen = method or ("novelty" if own.method == "none" and ratio is not None else own.method)
+    for known in get_args(TrimMethod):
+        if known == chosen:
+            return Reader(bundle, Trim(known, share))
+    raise InvalidInput(f'unknown method "{chosen}": give one of {", ".join(get_args(TrimMethod))}')
+
+
+def explain(reader: Reader, function: Definition) -> Explanation:
+    """What trimming does to a function, without its name and documentation."""
+    if reader.task == "search":
+        return reader.explain(search_passage(function.code, 0, function.language))
+    return reader.explain(summary_passage(function.code, function.language))
