@@ -12,12 +12,12 @@ from tokenizers import Encoding, Tokenizer
 from sprig_server.bundle.importance import FILE_NAME, parse_importance
 from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
-from sprig_server.code.statements import split_statements
+from sprig_server.code.statements import Statements, split_statements
 from sprig_server.code.text import Passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
 from sprig_server.trim.importance import Importance
-from sprig_server.trim.methods import WITHOUT_TABLE, Trimmer, make_trimmer
+from sprig_server.trim.methods import WITHOUT_STATEMENTS, WITHOUT_TABLE, Trimmer, make_trimmer
 from sprig_server.trim.tokens import Indices, Tokens, kept_count, place_tokens
 
 
@@ -63,7 +63,7 @@ class Reader:
         self.name, self.task, self.window = bundle.manifest.name, bundle.manifest.task, bundle.manifest.max_tokens
         self._behind = _special_tokens_behind(self.tokenizer)
         self._importance = _open_importance(bundle, self.tokenizer.get_vocab_size())
-        self._trimmer = _open_trimmer(bundle, self.trim, self._importance, self.tokenizer)
+        self._trimmer = _open_trimmer(bundle, self.trim, self._importance)
 
     def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
         """The token ids of each text, cut at the window; functions, which are passages, are trimmed before."""
@@ -78,7 +78,8 @@ class Reader:
 
     def explain(self, passage: Passage) -> Explanation:
         """What trimming does to a function."""
-        tokens, stay = self._trim(passage, self.tokenizer.encode(passage.text))
+        statements = split_statements(passage.code, passage.language)
+        tokens, stay = self._trim(passage, self.tokenizer.encode(passage.text), statements)
         kept = np.zeros(len(tokens), dtype=bool)
         kept[stay] = True
         if self._importance is None or not len(tokens):
@@ -86,12 +87,11 @@ class Reader:
         attention = self._importance.backed_off()[tokens.classes, tokens.ids]
         return Explanation(tokens, kept, attention / max(float(attention.max()), 1e-12))
 
-    def _trim(self, passage: Passage, encoding: Encoding) -> tuple[Tokens, Indices]:
+    def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
         """The tokens of a function's code, and which of them stay.
 
         What stands before the code stays, so that the window may have less room for it than the ratio leaves.
         """
-        statements = split_statements(passage.code, passage.language)
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
         n, room = len(tokens), self.window - (len(encoding.ids) - len(tokens))
         count = max(0, min(kept_count(n, self.trim.ratio), room))
@@ -99,7 +99,9 @@ class Reader:
         return tokens, trimmer(tokens, count)
 
     def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
-        tokens, kept = self._trim(passage, encoding)
+        parsed = self.trim.method not in WITHOUT_STATEMENTS
+        statements = split_statements(passage.code, passage.language) if parsed else None
+        tokens, kept = self._trim(passage, encoding, statements)
         stays = np.ones(len(encoding.ids), dtype=bool)
         stays[tokens.places] = False
         stays[tokens.places[kept]] = True
@@ -125,15 +127,14 @@ def _open_importance(bundle: Bundle, size: int) -> Importance | None:
     return importance
 
 
-def _open_trimmer(bundle: Bundle, trim: Trim, importance: Importance | None, tokenizer: Tokenizer) -> Trimmer | None:
+def _open_trimmer(bundle: Bundle, trim: Trim, importance: Importance | None) -> Trimmer | None:
     if trim.method == "none":
         return None
     if importance is None and trim.method not in WITHOUT_TABLE:
         raise InvalidBundle(
             f'"{bundle.folder}" has no {FILE_NAME}, which trimming by {trim.method} needs: export the bundle again'
         )
-    vocabulary = [tokenizer.id_to_token(number) or "" for number in range(tokenizer.get_vocab_size())]
-    return make_trimmer(trim.method, importance, vocabulary)
+    return make_trimmer(trim.method, importance)
 
 
 def _special_tokens_behind(tokenizer: Tokenizer) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -21,14 +21,15 @@ Trimmer = Callable[[Tokens, int], Indices]
 
 WITHOUT_TABLE: tuple[TrimMethod, ...] = ("tail", "random", "slim")
 """The methods that need no importance."""
+WITHOUT_STATEMENTS: tuple[TrimMethod, ...] = ("none", "tail", "random", "novelty")
+"""The methods that need not know in which statement a token stands."""
 
 
-def make_trimmer(method: TrimMethod, importance: Importance | None, vocabulary: Sequence[str]) -> Trimmer:
+def make_trimmer(method: TrimMethod, importance: Importance | None) -> Trimmer:
     """The trimmer with that name.
 
     Args:
         importance: the bundle's; not needed `WITHOUT_TABLE`.
-        vocabulary: the text of each token of the bundle's tokenizer.
 
     Raises:
         ValueError: the method needs importance, and there is none.
@@ -47,4 +48,4 @@ def make_trimmer(method: TrimMethod, importance: Importance | None, vocabulary: 
         return partial(trim_diet, token_means=importance.token_means())
     if method == "lean":
         return partial(trim_lean, table=importance.faithful())
-    return partial(trim_novel, table=novelty_table(importance.backed_off(), vocabulary))
+    return partial(trim_novel, table=novelty_table(importance.token_means()))

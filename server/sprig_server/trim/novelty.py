@@ -1,14 +1,12 @@
 """Sprig's own trimmer: attention, and what it cannot know of: whether a word is new, and how far on it stands.
 
-A table by statement class and token is blind for repetitions, though a word that stands there already is the cheapest
-to leave out; and what a function is for is mostly said early. So attention is multiplied with a share that falls with
-every earlier occurrence of the token, and with one that falls along the function; symbols count for less than words.
+A word that stands there already is the cheapest to leave out, and what a function is for is mostly said early. So what
+attention a token gets in the language is multiplied with a share that falls with every earlier occurrence, and with one
+that falls along the function. The class of its statement does not count: a table by class was no better when both were
+tried, and needs a syntax tree.
 """
 
 from __future__ import annotations
-
-import re
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +17,22 @@ from sprig_server.trim.tokens import Indices, Tokens
 
 ATTENTION = 0.5
 """The power of attention: how much it counts beside the rest."""
-REPETITION = 1.0
+REPETITION = 2.0
 """The n-th occurrence of a token has 1 / n to this power."""
-FADING = 256.0
-"""Tokens over which the share of a place falls to 1 / e."""
-SYMBOL = 0.3
-"""The share of what holds no letter and no digit."""
-
-_WORD = re.compile(r"\w")
+FADING = 2.0
+"""The last token of a function has e to the power of minus this."""
 
 
-def novelty_table(attention: Weights, vocabulary: Sequence[str]) -> Weights:
-    """What a token's first occurrence weighs at a function's beginning, float64 [classes, vocabulary].
+def novelty_table(token_means: Weights) -> Weights:
+    """What a token's first occurrence weighs at a function's beginning, float64 [vocabulary].
 
     Args:
-        attention: of `Importance.backed_off`.
-        vocabulary: the text of each token.
+        token_means: of `Importance.token_means`; a token that was never seen weighs as much as one that was seen on
+            the average.
     """
-    words = np.array([_WORD.search(text) is not None for text in vocabulary])
-    weights: Weights = attention**ATTENTION * np.where(words, 1.0, SYMBOL)
+    seen = token_means > 0
+    mean = float(token_means[seen].mean()) if seen.any() else 1.0
+    weights: Weights = np.where(seen, token_means, mean) ** ATTENTION
     return weights
 
 
@@ -49,9 +44,9 @@ def trim_novel(tokens: Tokens, count: int, table: Weights) -> Indices:
         count: how many tokens stay, at most all.
         table: of `novelty_table`.
     """
-    faded = np.exp(-np.arange(len(tokens)) / FADING)
-    seen = occurrences(tokens.ids).astype(np.float64)
-    return drop_lowest(table[tokens.classes, tokens.ids] * faded / (1.0 + seen) ** REPETITION, count)
+    n = len(tokens)
+    faded = np.exp(-FADING / max(1, n) * np.arange(n))
+    return drop_lowest(table[tokens.ids] * faded / (1.0 + occurrences(tokens.ids)) ** REPETITION, count)
 
 
 def occurrences(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,11 +9,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from sprig_server.code.statements import Statements
+from sprig_server.code.statements import CLASSES, Statements
 from sprig_server.code.text import Passage
 
 Indices = NDArray[np.int64]
 """Places of tokens that stay, in rising order, int64 [kept]."""
+
+
+_NONE = CLASSES.index("none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Tokens:
 
 
 def place_tokens(
-    passage: Passage, ids: Sequence[int], offsets: Sequence[tuple[int, int]], statements: Statements
+    passage: Passage, ids: Sequence[int], offsets: Sequence[tuple[int, int]], statements: Statements | None
 ) -> Tokens:
     """The tokens of a function's code, each in its statement.
 
@@ -52,16 +55,20 @@ def place_tokens(
         passage: what the model reads for the function.
         ids: the sub-tokens of the passage; special ones may be among them.
         offsets: the characters [start, end) of the passage that each stands for, (0, 0) for special ones.
-        statements: the code's; what stands before the first counts to it.
+        statements: the code's; what stands before the first counts to it. None for one of class "none".
     """
     spans = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets)).reshape(-1, 2)
     # A token may begin with the blank before its first letter: what it ends in decides.
     lasts = np.append(passage.origins, -1)[spans[:, 1] - 1]
     places = np.flatnonzero((lasts >= 0) & (spans[:, 1] > spans[:, 0]))
     ends = lasts[places] + 1
-    owner = np.maximum(np.searchsorted(statements.starts, ends - 1, side="right") - 1, 0)
     starts = np.maximum(passage.origins[spans[places, 0]], 0)
-    own, classes = np.array(ids, dtype=np.int64)[places], statements.classes[owner]
+    own = np.array(ids, dtype=np.int64)[places]
+    if statements is None:
+        owner, classes = np.zeros_like(own), np.full_like(own, _NONE)
+    else:
+        owner = np.maximum(np.searchsorted(statements.starts, ends - 1, side="right") - 1, 0)
+        classes = statements.classes[owner]
     return Tokens(passage.code, passage.language, own, places, starts, ends, owner, classes)
 
 
