@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from tables import markdown, replace_table
 
 from sprig_export.analysis import command as analysis
 from sprig_export.analysis.words import Plan
@@ -225,24 +225,6 @@ def read(folder: Path) -> dict[str, Any] | None:
     """The report in a folder; None where there is none."""
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if (folder / "report.html").is_file() else None
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def replace_table(text: str, name: str, table: str) -> str:
-    """The text with what stands between the marks of a name replaced.
-
-    Raises:
-        SystemExit: the text has no such marks.
-    """
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    if not marks.search(text):
-        raise SystemExit(f"the document has no marks <!-- {name} --> and <!-- /{name} --> to write between")
-    return marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimming as trimming_benchmark
+from tables import replace_table
 
 from sprig_export.analysis.attention import collect_importance
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
+from sprig_export.evaluate.trimming import RATIOS, Asked, measure_search
 from sprig_export.pipeline import export
 from sprig_export.recipe import Recipe, read_recipe
 from sprig_export.samples import Example
@@ -26,6 +29,7 @@ from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.reader import Reader
 from sprig_server.inference.summarizer import Summarizer
 
+ROOT = Path(__file__).resolve().parents[2]
 CODE = "def send_list(table):\n    # merge it\n    result = table.send(list)\n    return result"
 LOOSE = {"sample": 8, "max_loss": 1000.0, "min_cosine": -1.0, "min_agreement": 0.0}
 
@@ -187,6 +191,35 @@ def test_bad_input_is_named(
     (tmp_path / "lists.py").write_text(f"import os\n\n\n{CODE}\n")
     assert main(["trim", str(tmp_path / "lists.py"), "--bundle", str(trimming), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_methods_are_measured_beside_the_whole(trimming: Path, examples: list[Example]) -> None:
+    sample = examples[:12]
+    asked = Asked([e.text for e in sample], range(12), [e.code for e in sample], "python")
+    whole, *rest = measure_search(open_bundle(trimming), asked, ("tail", "novelty"))
+    assert (whole.method, whole.ratio, whole.kept, whole.low, whole.high, whole.tokens) == ("none", 0, 1, 1, 1, 1)
+    assert [(cell.method, cell.ratio) for cell in rest] == [(m, r) for m in ("tail", "novelty") for r in RATIOS]
+    assert all(cell.low <= cell.kept <= cell.high and cell.score > 0 and cell.milliseconds > 0 for cell in rest)
+    assert all(1 - ratio <= cell.tokens < 1.0 for cell, ratio in zip(rest, [*RATIOS, *RATIOS], strict=True))
+
+
+def test_the_document_has_a_place_for_every_table() -> None:
+    text = (ROOT / "docs" / "trimming.md").read_text()
+    for kind in ("base", "bundle", "classes"):
+        for name in trimming_benchmark.NAMES.values():
+            assert "| new |" in replace_table(text, f"{name}-{kind}", "| new |")
+
+
+def test_a_table_shows_every_method_at_every_share() -> None:
+    whole = {"method": "none", "ratio": 0.0, "score": 0.8, "kept": 1.0, "low": 1.0, "high": 1.0, "tokens": 1.0}
+    cells = [whole | {"milliseconds": 2.0}]
+    cells += [whole | {"method": m, "ratio": r, "milliseconds": 1.0} for m in ("lean", "tail") for r in (0.1, 0.5)]
+    said, _, head, _, *rows = trimming_benchmark.kept_table("java", cells).splitlines()
+    assert said == "Untrimmed: 0.800, 2.0 ms a function."
+    assert head == "| java | without 10% | without 50% | tokens read at 50% | ms at 50% |"
+    assert [row.split(" | ")[0] for row in rows] == ["| lean", "| tail"]
+    table = trimming_benchmark.class_table({"java": {"method": 0.2, "return": 0.1}})
+    assert "| return | 0.50 |" in table.splitlines()
 
 
 def test_attention_of_a_cut_function_is_of_what_was_read(bert: Path) -> None:

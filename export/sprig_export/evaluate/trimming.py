@@ -1,0 +1,118 @@
+"""What trimming keeps of a bundle's answers, and what it costs: every method at every share, on the same functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_export.evaluate.search import bootstrap_interval, reciprocal_ranks
+from sprig_export.evaluate.text_metrics import sentence_bleu
+from sprig_export.samples import Example
+from sprig_server.bundle.manifest import Trim
+from sprig_server.bundle.store import Bundle
+from sprig_server.code.text import Passage, search_passage, summary_passage
+from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.reader import Reader
+from sprig_server.inference.summarizer import Summarizer
+from sprig_server.types import TrimMethod
+
+METHODS: tuple[TrimMethod, ...] = ("novelty", "lean", "slim", "diet", "tail", "random")
+RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one method keeps at one share.
+
+    Attributes:
+        method, ratio: how it was trimmed; "none" and 0 for what the others are compared with.
+        score: the mean MRR or BLEU-4.
+        kept: its share of the untrimmed score.
+        low, high: the 95 % bootstrap interval of `kept`, over what was asked.
+        tokens: the mean share of tokens that the model read.
+        milliseconds: of a function, from its text to its vector or its summary.
+    """
+
+    method: TrimMethod
+    ratio: float
+    score: float
+    kept: float
+    low: float
+    high: float
+    tokens: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Functions to find among `code`, each by a query: `relevant` says which of the functions answers it."""
+
+    queries: Sequence[str]
+    relevant: Sequence[int]
+    code: Sequence[str]
+    language: str
+
+
+Score = Callable[[Bundle], NDArray[np.float64]]
+
+
+def measure_search(
+    bundle: Bundle, asked: Asked, methods: Sequence[TrimMethod] = METHODS, seed: int = 0
+) -> list[Trimmed]:
+    """How well functions are found once they are trimmed; questions never are."""
+    passages = [search_passage(code, 0, asked.language) for code in asked.code]
+    queries = Encoder(bundle, 1).encode(asked.queries)
+    return list(
+        _measure(
+            bundle,
+            passages,
+            methods,
+            seed,
+            lambda b: reciprocal_ranks(queries, Encoder(b, 1).encode(passages), asked.relevant),
+        )
+    )
+
+
+def measure_summaries(
+    bundle: Bundle, sample: Sequence[Example], methods: Sequence[TrimMethod] = METHODS, seed: int = 0
+) -> list[Trimmed]:
+    """How close greedy summaries of trimmed functions are to what their documentation says."""
+    passages = [summary_passage(example.code, example.language) for example in sample]
+
+    def score(trimming: Bundle) -> NDArray[np.float64]:
+        summarizer = Summarizer(trimming, 1)
+        written = (summarizer.summarize(example.code, example.language, beams=1).text for example in sample)
+        return np.array([sentence_bleu(text, example.text) for text, example in zip(written, sample, strict=True)])
+
+    return list(_measure(bundle, passages, methods, seed, score))
+
+
+def _measure(
+    bundle: Bundle, passages: Sequence[Passage], methods: Sequence[TrimMethod], seed: int, score: Score
+) -> Iterator[Trimmed]:
+    whole, untrimmed = Trim(), np.zeros(0)
+    length = 0
+    for trim in (whole, *(Trim(method, ratio) for method in methods for ratio in RATIOS)):
+        trimming = replace(bundle, manifest=replace(bundle.manifest, trim=trim))
+        started = time.perf_counter()
+        scores = score(trimming)
+        seconds = time.perf_counter() - started
+        read = sum(map(len, Reader(trimming).read(passages)))
+        if trim is whole:
+            untrimmed, length = scores, read
+        mean = float(untrimmed.mean())
+        low, high = bootstrap_interval((scores - untrimmed) / mean if mean else scores - untrimmed, seed)
+        yield Trimmed(
+            trim.method,
+            trim.ratio,
+            float(scores.mean()),
+            float(scores.mean()) / mean if mean else 1.0,
+            1.0 + low,
+            1.0 + high,
+            read / max(1, length),
+            1000 * seconds / len(passages),
+        )
