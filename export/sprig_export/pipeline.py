@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from sprig_export.analysis.attention import collect_importance
+from sprig_export.analysis.attention import collect_importance, learn_trimming
 from sprig_export.blocks import is_known, read_blocks
 from sprig_export.bundle_writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
@@ -126,7 +126,7 @@ def export(
 
 def shaping_of(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
     """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
-    gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample", "trim", "trim_ratio"}
+    gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
     shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
     code = str(calibrated_on.resolve()) if calibrated_on else ""
     weights = [base.sha256, open_checkpoint(recipe.start).sha256 if recipe.start else ""]
@@ -172,7 +172,10 @@ def _prune(
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
         with run.stage("cut layers, heads and units, and recover") as facts:
             folders = work / "cut", work / "recovery"
-            checkpoint = cut_checkpoint(checkpoint, recipe, calibration, *folders, facts, start=start)
+            trimming = learn_trimming(checkpoint, recipe, calibration)
+            checkpoint = cut_checkpoint(
+                checkpoint, recipe, calibration, *folders, facts, start=start, trimming=trimming
+            )
             facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
     return checkpoint
 

@@ -126,6 +126,10 @@ def test_what_is_left_out_makes_room_in_the_window(trimming: Path, window: int) 
     kept = reader.explain(passage).kept
     assert kept.sum() == len(read) - 2
     assert window > 20 or kept.sum() == window - 2, "the window is filled by what counts, wherever it stands"
+    whole = Reader(opened(trimming, max_tokens=window), Trim())
+    cut = whole.explain(passage).kept
+    assert cut.sum() == len(whole.read([passage])[0]) - 2
+    assert (np.diff(cut.astype(int)) <= 0).all(), "without trimming the end does not fit"
 
 
 def test_summaries_are_written_of_trimmed_functions(bart: Path, repository: Path, tmp_path: Path) -> None:

@@ -17,18 +17,23 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+from sprig_export.pruning.trimmed import Trimming
+from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.train.loop import autocast
 from sprig_server.code.statements import split_statements
 from sprig_server.code.text import search_passage, summary_passage
 from sprig_server.trim.collect import Collector, cls_attention, cross_attention, mean_attention
 from sprig_server.trim.importance import Importance
+from sprig_server.trim.novelty import novelty_table
 from sprig_server.trim.tokens import place_tokens
 from sprig_server.types import Task
 
 _SENTENCE_TOKENS = 40
+_LEARNT_FROM = 300  # functions; a recovery needs no more than an idea of what counts
 
 
 def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[Example], window: int) -> Importance:
@@ -58,6 +63,20 @@ def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[E
                 attended = _attended(model, encoding.ids, said, checkpoint.pooling)
             collector.add(tokens, attended[tokens.places])
     return collector.finish()
+
+
+def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration) -> Trimming | None:
+    """What a recovery leaves out of the functions that its student reads; None where the bundle is to read them whole,
+    or no functions are at hand."""
+    served = recipe.trim == "novelty" and recipe.trim_ratio != 0 and not checkpoint.decoder_only
+    functions = calibration.functions[:_LEARNT_FROM]
+    if not (served and recipe.recovery_steps and functions):
+        return None
+    window = checkpoint.max_tokens if recipe.task == "search" else recipe.summary_tokens
+    found = collect_importance(checkpoint, recipe.task, functions, window)
+    tokenizer = load_tokenizer(checkpoint)
+    special = tuple(number for number in tokenizer.added_tokens_decoder if number != tokenizer.unk_token_id)
+    return Trimming(novelty_table(found.token_means()), special)
 
 
 def _attended(model: PreTrainedModel, ids: list[int], said: list[int], pooling: str) -> NDArray[np.float64]:

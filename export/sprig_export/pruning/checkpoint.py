@@ -33,6 +33,7 @@ from sprig_export.pruning.feeds import make_feeds
 from sprig_export.pruning.recover import Schedule, recover, vectors_of
 from sprig_export.pruning.shape import Choice, Shape, cut
 from sprig_export.pruning.statistics import Feed
+from sprig_export.pruning.trimmed import Trimming
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
 from sprig_export.recipe import Recipe
 from sprig_export.train.loop import autocast
@@ -113,6 +114,7 @@ def cut_checkpoint(
     facts: dict[str, Any],
     choice: Choice | None = None,
     start: Checkpoint | None = None,
+    trimming: Trimming | None = None,
 ) -> Checkpoint:
     """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
     `output`.
@@ -125,6 +127,7 @@ def cut_checkpoint(
         facts: takes up the parameters before and after.
         choice: by what units and heads are chosen, where it is not as the recipe says.
         start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
+        trimming: lets the student read half of the functions trimmed.
 
     Raises:
         InvalidInput: a family that cannot be pruned, or a start that does not go with the model.
@@ -148,7 +151,7 @@ def cut_checkpoint(
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
         schedule = Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed, recipe.products)
-        recover(student, teacher, feeds, schedule, state, checkpoint.pooling)
+        recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
 
 

@@ -36,7 +36,11 @@ def make_feeds(
             _tokenize(tokenizer, [pair[side] for pair in pairs], most)
             for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS))
         )
-        feeds = [Feed(*_pad(side, rows)) for side in (code, prose) for rows in _batches(side, generator)]
+        feeds = [
+            Feed(*_pad(side, rows), trimmable=side is code)
+            for side in (code, prose)
+            for rows in _batches(side, generator)
+        ]
     elif not model.config.is_encoder_decoder:
         prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], _CODE_TOKENS)
         answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
@@ -46,7 +50,9 @@ def make_feeds(
         start = model.config.decoder_start_token_id
         sources = _tokenize(tokenizer, [code for code, _ in pairs], _CODE_TOKENS)
         targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], _PROSE_TOKENS)]
-        feeds = [Feed(*_pad(sources, rows), *_pad(targets, rows)) for rows in _batches(sources, generator)]
+        feeds = [
+            Feed(*_pad(sources, rows), *_pad(targets, rows), trimmable=True) for rows in _batches(sources, generator)
+        ]
     return [feeds[index] for index in generator.permutation(len(feeds))]
 
 

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from sprig_export.projection import projection_of
 from sprig_export.pruning.statistics import Feed
+from sprig_export.pruning.trimmed import Trimming, choose_ratio, read_trimmed
 from sprig_export.recipe import Precision
 from sprig_export.train.encoding import pool
 from sprig_export.train.fake_quantization import rounded_activations, rounded_parameters, used_parameters
@@ -54,6 +55,7 @@ def recover(
     state: Path,
     pooling: str = "mean",
     stop_after: int | None = None,
+    trimming: Trimming | None = None,
 ) -> None:
     """Distil a model into a smaller one, in place.
 
@@ -66,11 +68,12 @@ def recover(
         state: a folder of checkpoints: an interrupted recovery goes on from there.
         pooling: how the vectors of an encoder are made, "mean" or "cls".
         stop_after: stop, resumable, once so many steps are done; None to go on to the end.
+        trimming: lets the student read half of the functions trimmed; None for whole ones.
 
     Raises:
         InvalidInput: `state` holds something else.
     """
-    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling).finish(stop_after)
+    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling, trimming).finish(stop_after)
     student.eval()
 
 
@@ -91,7 +94,15 @@ class _Pupil(nn.Module):
         self.seen = torch.cat([vectors, self.seen])[:_SEEN]
 
 
-class _Recovery(Run[Feed]):
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """A batch, and the share of its tokens that the student does without."""
+
+    feed: Feed
+    ratio: float
+
+
+class _Recovery(Run[_Lesson]):
     def __init__(
         self,
         student: PreTrainedModel,
@@ -100,35 +111,43 @@ class _Recovery(Run[Feed]):
         schedule: Schedule,
         state: Path,
         pooling: str,
+        trimming: Trimming | None,
     ) -> None:
-        self.pooling = pooling
+        self.pooling, self.trimming = pooling, trimming
         self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
         optimizer = torch.optim.AdamW(student.parameters(), lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
         self.pupil = _Pupil(student)
-        super().__init__(self.pupil, optimizer, pace, state, f"{schedule} {student.config.to_json_string()}")
+        made_by = f"{schedule} {student.config.to_json_string()}{' trimmed' if trimming is not None else ''}"
+        super().__init__(self.pupil, optimizer, pace, state, made_by)
 
     def rate(self, step: int) -> float:
         falling = (self.schedule.steps - step) / max(1, self.schedule.steps - _WARM_UP)
         return self.schedule.rate * min(1.0, (step + 1) / _WARM_UP, falling)
 
-    def batches(self) -> Iterator[Feed]:
+    def batches(self) -> Iterator[_Lesson]:
         generator = np.random.default_rng(self.schedule.seed)
         while True:
             order: NDArray[np.int64] = generator.permutation(len(self.feeds))
-            yield from (self.feeds[index] for index in order)
+            for index in order:
+                feed = self.feeds[index]
+                trimmed = self.trimming is not None and feed.trimmable
+                yield _Lesson(feed, choose_ratio(generator) if trimmed else 0.0)
 
-    def loss(self, batch: Feed) -> Tensor:
+    def loss(self, batch: _Lesson) -> Tensor:
+        whole = batch.feed
         with torch.no_grad():
-            wanted = batch.run(self.teacher)
-        given = self._answer(batch)
+            wanted = whole.run(self.teacher)
+        read = read_trimmed(whole, self.trimming, batch.ratio) if self.trimming is not None and batch.ratio else None
+        given = self._answer(whole if read is None else read.feed)
         if not hasattr(given, "logits"):
-            states = [output.last_hidden_state for output in (given, wanted)]  # type: ignore[attr-defined]
-            mine, others = (pool(each, batch.mask, self.pooling).float() for each in states)
-            loss = vector_loss(mine, others, self.pupil.seen) + state_loss(states[0], states[1], batch.mask)
-            self.pupil.note(others)
-            return loss
-        own = batch.mask if batch.targets is None else batch.target_mask
+            own, others = given.last_hidden_state, wanted.last_hidden_state  # type: ignore[attr-defined]
+            vectors = pool(others, whole.mask, self.pooling).float()
+            mask, there = (whole.mask, others) if read is None else (read.feed.mask, read.states_of(others))
+            loss = vector_loss(pool(own, mask, self.pooling).float(), vectors, self.pupil.seen)
+            self.pupil.note(vectors)
+            return loss + state_loss(own, there, mask)
+        own = whole.mask if whole.targets is None else whole.target_mask
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
 

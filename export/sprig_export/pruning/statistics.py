@@ -20,12 +20,13 @@ from sprig_export.blocks import Block
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
-    int64 [b, s]."""
+    int64 [b, s]. `trimmable` says whether these are functions, of which a bundle may leave tokens out."""
 
     ids: Tensor
     mask: Tensor
     targets: Tensor | None = None
     target_mask: Tensor | None = None
+    trimmable: bool = False
 
     def run(self, model: PreTrainedModel) -> object:
         """The model's outputs on this batch."""

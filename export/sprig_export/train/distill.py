@@ -9,17 +9,21 @@ import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
+from sprig_export.analysis.attention import learn_trimming
 from sprig_export.calibration import Calibration, read_calibration, read_rows
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.graphs import prompt_for
 from sprig_export.pruning.checkpoint import cut_checkpoint, halve_checkpoint, pairs_for
 from sprig_export.recipe import Recipe
+from sprig_export.samples import Example
 from sprig_export.train.checkpoint import replace_folder
 from sprig_export.train.search_data import draw_pairs, query_pairs
 from sprig_server.errors import InvalidInput
 
+_FUNCTIONS = 100  # of each language
 _STYLES, _HIDDEN_NAMES = (0.35, 0.15, 0.2, 0.3), 0.4  # as in train/recipes/search.toml
 
 
@@ -53,13 +57,25 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
     if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
         raise InvalidInput(f'"{output}" holds a model of another recipe: give another folder, or delete it')
     stamp.write_text(made_by, encoding="utf-8")
-    mixed = Calibration("all languages", tuple(pairs), ())
-    cut = cut_checkpoint(base, recipe, mixed, output / "cut", output / "state", {}, start=start)
+    mixed = Calibration("all languages", tuple(pairs), (), functions=tuple(_read_functions(recipe, corpora)))
+    folders, trimming = (output / "cut", output / "state"), learn_trimming(base, recipe, mixed)
+    cut = cut_checkpoint(base, recipe, mixed, *folders, {}, start=start, trimming=trimming)
     with replace_folder(output / "model") as folder:
         halve_checkpoint(cut, recipe.task, folder)
     if (log := output / "state" / "log.jsonl").is_file():  # nothing was taught without recovery_steps
         shutil.copy(log, output / "model" / "training.jsonl")
     return output / "model"
+
+
+def _read_functions(recipe: Recipe, corpora: Sequence[Path]) -> list[Example]:
+    """As many functions of each corpus as show which tokens count, in turn."""
+    drawn = [random.Random(recipe.seed).sample(rows, min(_FUNCTIONS, len(rows))) for rows in map(_train_rows, corpora)]
+    turns = (row for turn in zip_longest(*drawn) for row in turn if row is not None)
+    return [Example(row["language"], row["code"], row["summary"]) for row in turns]
+
+
+def _train_rows(corpus: Path) -> list[dict[str, str]]:
+    return [row for row in read_rows(corpus, corpus.stem) if row["split"] == "train"]
 
 
 def _draw(

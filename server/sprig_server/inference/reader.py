@@ -16,6 +16,7 @@ from sprig_server.code.statements import Statements, split_statements
 from sprig_server.code.text import Passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
+from sprig_server.trim.baselines import trim_tail
 from sprig_server.trim.importance import Importance
 from sprig_server.trim.methods import WITHOUT_STATEMENTS, WITHOUT_TABLE, Trimmer, make_trimmer
 from sprig_server.trim.tokens import Indices, Tokens, kept_count, place_tokens
@@ -93,10 +94,10 @@ class Reader:
         What stands before the code stays, so that the window may have less room for it than the ratio leaves.
         """
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
-        n, room = len(tokens), self.window - (len(encoding.ids) - len(tokens))
-        count = max(0, min(kept_count(n, self.trim.ratio), room))
-        trimmer: Trimmer = self._trimmer or (lambda tokens, _: np.arange(len(tokens)))
-        return tokens, trimmer(tokens, count)
+        n, room = len(tokens), max(0, self.window - (len(encoding.ids) - len(tokens)))
+        if self._trimmer is None:
+            return tokens, trim_tail(tokens, min(n, room))
+        return tokens, self._trimmer(tokens, min(kept_count(n, self.trim.ratio), room))
 
     def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
         parsed = self.trim.method not in WITHOUT_STATEMENTS

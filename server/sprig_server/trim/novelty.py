@@ -44,9 +44,14 @@ def trim_novel(tokens: Tokens, count: int, table: Weights) -> Indices:
         count: how many tokens stay, at most all.
         table: of `novelty_table`.
     """
-    n = len(tokens)
+    return keep_novel(tokens.ids, count, table)
+
+
+def keep_novel(ids: NDArray[np.int64], count: int, table: Weights) -> Indices:
+    """The places of the `count` of n tokens, given as ids int64 [n], that stay."""
+    n = len(ids)
     faded = np.exp(-FADING / max(1, n) * np.arange(n))
-    return drop_lowest(table[tokens.ids] * faded / (1.0 + occurrences(tokens.ids)) ** REPETITION, count)
+    return drop_lowest(table[ids] * faded / (1.0 + occurrences(ids)) ** REPETITION, count)
 
 
 def occurrences(ids: NDArray[np.int64]) -> NDArray[np.int64]:
