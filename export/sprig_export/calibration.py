@@ -17,7 +17,7 @@ from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
 _MOST_TRIALS = 300
-_MOST_FUNCTIONS = 1000
+_MOST_FUNCTIONS = 500
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language

@@ -30,7 +30,7 @@ from sprig_export.samples import Example, standard_library_examples
 from sprig_export.stage import Run, Say, say_nothing
 from sprig_server.bundle.importance import FILE_NAME as IMPORTANCE
 from sprig_server.bundle.importance import render_importance
-from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, render_manifest
+from sprig_server.bundle.manifest import FILE_NAME, Manifest, Trim, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
 
 
@@ -91,16 +91,21 @@ def export(
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
         manifest = describe_bundle(recipe, base, output.name, interface, staging)
+        chosen = recipe.trim_ratio < 0  # here, and not by whoever wrote the recipe
         if calibration is not None and recipe.trim != "none" and not checkpoint.decoder_only:
             manifest = _trim(recipe, checkpoint, calibration, manifest, staging, run)
+        quality = _evaluate(recipe, base, checkpoint, manifest, sample, staging, run)
+        try:
+            _gate(recipe, quality, data)
+        except LostTooMuch:
+            if not (chosen and manifest.trim.ratio):
+                raise
+            say("with whole functions it may pass: trimming is left out")
+            manifest = replace(manifest, trim=Trim())
+            quality = _evaluate(recipe, base, checkpoint, manifest, sample, staging, run)
+            _gate(recipe, quality, data)
+        if calibration is not None:
             recipe = replace(recipe, trim_ratio=manifest.trim.ratio)
-        with run.stage("evaluate") as facts:
-            if recipe.task == "search":
-                quality = measure_search(base, checkpoint, staging, manifest, sample)
-            else:
-                quality = measure_summaries(base, recipe, staging, manifest, sample)
-            facts |= quality.figures
-        _gate(recipe, quality, data)
         whole, left = load_model(base, recipe.task), load_model(checkpoint, recipe.task)
         compared = _compare(whole, left, quality, staging)
         if recipe.speed_sample:
@@ -195,6 +200,25 @@ def _trim(
         facts["entries"], facts["left_out"] = len(found.keys), trim.ratio
         facts |= {f"score without {ratio:.0%}": round(score, 4) for ratio, score in scores.items()}
     return replace(manifest, trim=trim)
+
+
+def _evaluate(
+    recipe: Recipe,
+    base: Checkpoint,
+    checkpoint: Checkpoint,
+    manifest: Manifest,
+    sample: Sequence[Example],
+    staging: Path,
+    run: Run,
+) -> Quality:
+    """The bundle in `staging` beside its base."""
+    with run.stage("evaluate") as facts:
+        if recipe.task == "search":
+            quality = measure_search(base, checkpoint, staging, manifest, sample)
+        else:
+            quality = measure_summaries(base, recipe, staging, manifest, sample)
+        facts |= quality.figures
+    return quality
 
 
 def _gate(recipe: Recipe, quality: Quality, data: str) -> None:

@@ -11,11 +11,12 @@ import pytest
 import trimming as trimming_benchmark
 from tables import replace_table
 
+from sprig_export import pipeline
 from sprig_export.analysis.attention import collect_importance
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.trimming import RATIOS, Asked, measure_search
-from sprig_export.pipeline import export
+from sprig_export.pipeline import LostTooMuch, export
 from sprig_export.recipe import Recipe, read_recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.importance import parse_importance
@@ -89,6 +90,27 @@ def test_the_share_is_the_largest_that_costs_nearly_nothing(bert: Path, reposito
     assert read_recipe(tmp_path / "chosen" / "recipe.toml").trim_ratio == chosen, "so that it makes the same again"
     assert all(score >= 0.99 * scores[0.0] - 1e-4 for ratio, score in scores.items() if ratio <= chosen)
     assert chosen == 0.5 or scores[round(chosen + 0.1, 1)] < 0.99 * scores[0.0] + 1e-4
+
+
+def test_a_bundle_that_trimming_makes_too_bad_reads_whole_functions(
+    bert: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, said = pipeline._gate, list[str]()
+
+    def fail_once(*arguments: object) -> None:
+        monkeypatch.setattr(pipeline, "_gate", gate)
+        raise LostTooMuch("too much")
+
+    monkeypatch.setattr(pipeline, "_gate", fail_once)
+    monkeypatch.setattr(pipeline, "choose_trim", lambda *_: (Trim("novelty", 0.3), {}))
+    recipe = Recipe("search", str(bert), "python", **LOOSE)  # type: ignore[arg-type]
+    manifest = export(recipe, tmp_path / "whole", calibrated_on=repository, say=said.append)
+    assert manifest.trim == Trim()
+    assert read_recipe(tmp_path / "whole" / "recipe.toml").trim_ratio == 0.0
+    assert "with whole functions it may pass: trimming is left out" in said
+    monkeypatch.setattr(pipeline, "_gate", fail_once)
+    with pytest.raises(LostTooMuch):  # what a recipe asks for is not changed
+        export(replace(recipe, trim_ratio=0.3), tmp_path / "other", calibrated_on=repository)
 
 
 def test_functions_are_trimmed_and_questions_are_not(trimming: Path) -> None:
