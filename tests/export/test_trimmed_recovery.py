@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,10 @@ def test_questions_are_read_whole(bert: Path, repository: Path) -> None:
     assert set(trimming.special) >= {0, 2, 3}
     assert 1 not in trimming.special, "an unknown word may go"
     assert trimming.table.min() > 0
-    for without in ({"trim": "none"}, {"trim": "lean"}, {"trim_ratio": 0.0}, {"recovery_steps": 0}):
+    again = learn_trimming(checkpoint, replace(recipe, trim_ratio=0.0), calibration)
+    assert again is not None, "a recipe whose share turned out to be 0 makes the same model again"
+    assert (again.table == trimming.table).all()
+    for without in ({"trim": "none"}, {"trim": "lean"}, {"recovery_steps": 0}):
         own = {"recovery_steps": 3, **without}
         assert learn_trimming(checkpoint, Recipe("search", str(bert), "python", **own), calibration) is None  # type: ignore[arg-type]
 

@@ -67,8 +67,9 @@ def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[E
 
 def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration) -> Trimming | None:
     """What a recovery leaves out of the functions that its student reads; None where the bundle is to read them whole,
-    or no functions are at hand."""
-    served = recipe.trim == "novelty" and recipe.trim_ratio != 0 and not checkpoint.decoder_only
+    or no functions are at hand. The recipe's share does not count: it is found out afterwards, and the recipe that is
+    written then has to make the same model again."""
+    served = recipe.trim == "novelty" and not checkpoint.decoder_only
     functions = calibration.functions[:_LEARNT_FROM]
     if not (served and recipe.recovery_steps and functions):
         return None
