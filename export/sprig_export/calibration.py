@@ -21,6 +21,7 @@ _MOST_FUNCTIONS = 500
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language
+_ENOUGH = 50  # functions to choose by
 _DOCUMENTATION = 0.5  # the share of search texts that are documentation as it stands
 
 
@@ -33,7 +34,8 @@ class Calibration:
     """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
     examples: tuple[Example, ...]
     trials: tuple[Example, ...] = ()
-    """Of the packages of `pairs`, though not among them: to choose by, so that the examples stay unseen."""
+    """Neither among the pairs nor among the examples: to choose by. Of held-out packages where these have enough, since a
+    model that was distilled before has seen the others."""
     functions: tuple[Example, ...] = ()
     """Some of `pairs` as they stand in their files: to see which of their tokens a model attends to."""
 
@@ -60,7 +62,7 @@ def read_calibration(
         InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
     """
     rows = read_rows(path, language)
-    draw = random.Random(seed)
+    draw, prose = random.Random(seed), random.Random(seed)  # what is asked hangs on no other draw
     train = [row for row in rows if row["split"] == "train"]
     held_out = [row for row in rows if row["split"] == "valid"]
     if len(train) < _LEAST or len(held_out) < 2:
@@ -68,11 +70,12 @@ def read_calibration(
             f"{path} holds {len(train)} documented functions to calibrate on and {len(held_out)} to measure on, and "
             f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
         )
-    reserved = min(_MOST_TRIALS, len(train) // 10)
+    unseen = draw.sample(held_out, min(count + _MOST_TRIALS, len(held_out)))
+    chosen, tried = unseen[:count], unseen[count:]
+    reserved = 0 if len(tried) >= _ENOUGH else min(_MOST_TRIALS, len(train) // 10)
     drawn = draw.sample(train, min(_MOST_COUNTED + reserved, len(train)))
-    tried, counted = drawn[:reserved], drawn[reserved:]
-    chosen = draw.sample(held_out, min(count, len(held_out)))
-    pairs = tuple(_pair(row, task, prompt, draw) for row in counted)
+    tried, counted = drawn[:reserved] or tried, drawn[reserved:]
+    pairs = tuple(_pair(row, task, prompt, prose) for row in counted)
     examples, trials, functions = (
         tuple(Example(row["language"], row["code"], row["summary"]) for row in rows)
         for rows in (chosen, tried, counted[:_MOST_FUNCTIONS])

@@ -46,6 +46,8 @@ class Recipe:
     recovery_steps: int = 0
     """Batches of the calibration from which what is left learns to do what the whole model does."""
     recovery_rate: float = 3e-4
+    learn_tables: bool = True
+    """Whether the look-ups of tokens learn in the recovery too; most of them are seen too rarely to learn in a short one."""
     products: Precision = "int8"
     """The bits of matrix products."""
     tables: Precision = "int8"
@@ -54,6 +56,8 @@ class Recipe:
     """What chooses the tokens that the model is not to read ("none": it reads all); decoder-only models read all."""
     trim_ratio: float = -1.0
     """The share of a function's tokens that is left out (-1: as much as costs nearly nothing)."""
+    trim_least: int = 32
+    """Tokens of a function that stay: a short one says nothing twice."""
     summary_tokens: int = 256
     prompt: str = ""
     """What a decoder-only model goes on with, the function where `{code}` stands ("": see `prompts.py`)."""

@@ -18,7 +18,7 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
     Args:
         method: how to trim; None for the bundle's own way, or Sprig's where a ratio is given and the bundle trims
             nothing.
-        ratio: the share to leave out, None for the bundle's own.
+        ratio: the share to leave out, of short functions too; None for the bundle's own way.
 
     Raises:
         InvalidInput: no bundle serves the language, or it cannot trim like that.
@@ -36,7 +36,7 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
     chosen = method or ("novelty" if own.method == "none" and ratio is not None else own.method)
     for known in get_args(TrimMethod):
         if known == chosen:
-            return Reader(bundle, Trim(known, share))
+            return Reader(bundle, Trim(known, share, own.least if ratio is None else 1))
     raise InvalidInput(f'unknown method "{chosen}": give one of {", ".join(get_args(TrimMethod))}')
 
 

@@ -119,6 +119,19 @@ def test_recovery_brings_a_cut_model_back_and_resumes(family: str, tmp_path: Pat
         assert torch.equal(mine, other)
 
 
+@pytest.mark.parametrize("family", ["bert", "bart"])
+def test_look_ups_may_stay_as_they_are(family: str, tmp_path: Path) -> None:
+    teacher, feeds = make_model(family), feeds_of(family, 2)
+    before = teacher.get_input_embeddings().weight.detach().clone()  # type: ignore[union-attr]
+    for learn in (True, False):
+        student = copy.deepcopy(teacher)
+        cut(student, Shape(encoder_layers=2), feeds)
+        layer = next(iter(read_blocks(student))).feed_forward.inputs[0].weight.detach().clone()
+        recover(student, teacher, feeds, Schedule(3, 1e-2, learn_tables=learn), tmp_path / str(learn))
+        assert torch.equal(student.get_input_embeddings().weight, before) == (not learn)  # type: ignore[union-attr]
+        assert not torch.equal(next(iter(read_blocks(student))).feed_forward.inputs[0].weight, layer)
+
+
 def _vectors(model: PreTrainedModel) -> Tensor:
     feed = feeds_of("bert", 1)[0]
     with torch.no_grad():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimming as trimming_benchmark
+from hypothesis import given
+from hypothesis import strategies as st
 from tables import replace_table
 
 from sprig_export import pipeline
@@ -17,6 +20,7 @@ from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.trimming import RATIOS, Asked, measure_search
 from sprig_export.pipeline import LostTooMuch, export
+from sprig_export.plans.trimming import falling
 from sprig_export.recipe import Recipe, read_recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.importance import parse_importance
@@ -25,14 +29,15 @@ from sprig_server.bundle.store import Bundle, open_bundle
 from sprig_server.cli import main
 from sprig_server.code.statements import CLASSES
 from sprig_server.code.text import search_passage, summary_passage
-from sprig_server.errors import InvalidBundle
+from sprig_server.errors import InvalidBundle, InvalidInput
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.reader import Reader
 from sprig_server.inference.summarizer import Summarizer
+from sprig_server.trim.tokens import kept_count
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "def send_list(table):\n    # merge it\n    result = table.send(list)\n    return result"
-LOOSE = {"sample": 8, "max_loss": 1000.0, "min_cosine": -1.0, "min_agreement": 0.0}
+LOOSE = {"sample": 8, "max_loss": 1000.0, "min_cosine": -1.0, "min_agreement": 0.0, "trim_least": 1}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_a_model_without_layers_attends_to_all_alike(bert: Path, repository: Pat
 
 def test_a_bundle_says_how_it_trims(trimming: Path) -> None:
     manifest = open_bundle(trimming).manifest
-    assert manifest.trim == Trim("novelty", 0.4)
+    assert manifest.trim == Trim("novelty", 0.4, 1)
     assert "importance.npz" in manifest.files
     assert read_recipe(trimming / "recipe.toml").trim_ratio == 0.4
     stages = [stage["stage"] for stage in json.loads((trimming / "report.json").read_text())["stages"]]
@@ -88,8 +93,33 @@ def test_the_share_is_the_largest_that_costs_nearly_nothing(bert: Path, reposito
     chosen = open_bundle(tmp_path / "chosen").manifest.trim.ratio
     assert chosen == stage["left_out"]
     assert read_recipe(tmp_path / "chosen" / "recipe.toml").trim_ratio == chosen, "so that it makes the same again"
-    assert all(score >= 0.99 * scores[0.0] - 1e-4 for ratio, score in scores.items() if ratio <= chosen)
-    assert chosen == 0.5 or scores[round(chosen + 0.1, 1)] < 0.99 * scores[0.0] + 1e-4
+    assert list(scores) == [0.0, *RATIOS]
+    curve = dict(zip(scores, falling(list(scores.values())), strict=True))
+    assert all((score >= 0.995 * curve[0.0]) == (ratio <= chosen) for ratio, score in curve.items())
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_a_curve_that_rises_by_chance_is_flattened(scores: list[float]) -> None:
+    curve = falling(scores)
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(curve))
+    assert sum(curve) == pytest.approx(sum(scores))
+    assert falling(curve) == pytest.approx(curve)
+    assert falling([0.8, 0.7, 0.9, 0.5]) == pytest.approx([0.8, 0.8, 0.8, 0.5])
+
+
+def test_a_share_that_leaves_nothing_is_refused(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", trim_ratio=1.5, **LOOSE)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"trim_ratio = 1\.5 leaves nothing: give a share below 1"):
+        export(recipe, tmp_path / "nothing", calibrated_on=repository)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_short_functions_stay_whole(trimming: Path) -> None:
+    passage = search_passage(CODE, 0, "python")
+    whole = Reader(opened(trimming), Trim()).read([passage])
+    assert Reader(opened(trimming, trim=Trim("novelty", 0.4, 99))).read([passage]) == whole
+    (some,) = Reader(opened(trimming, trim=Trim("novelty", 0.9, 5))).read([passage])
+    assert len(some) == 2 + 5
 
 
 def test_a_bundle_that_trimming_makes_too_bad_reads_whole_functions(
@@ -139,15 +169,14 @@ def test_name_and_documentation_stay(trimming: Path) -> None:
 
 
 @pytest.mark.parametrize("window", [8, 20, 64])
-def test_what_is_left_out_makes_room_in_the_window(trimming: Path, window: int) -> None:
+def test_long_functions_are_cut_at_the_window_and_trimmed_then(trimming: Path, window: int) -> None:
     reader = Reader(opened(trimming, max_tokens=window))
     passage = search_passage(CODE + "\n    # the last line merges" * 3, 0, "python")
     (read,) = reader.read([passage])
-    assert len(read) <= window
-    assert read[-1] == 3
     kept = reader.explain(passage).kept
-    assert kept.sum() == len(read) - 2
-    assert window > 20 or kept.sum() == window - 2, "the window is filled by what counts, wherever it stands"
+    fitting = min(window - 2, len(kept))
+    assert len(read) - 2 == kept.sum() == kept[:fitting].sum() == kept_count(fitting, 0.4)
+    assert (read[0], read[-1]) == (2, 3)
     whole = Reader(opened(trimming, max_tokens=window), Trim())
     cut = whole.explain(passage).kept
     assert cut.sum() == len(whole.read([passage])[0]) - 2

@@ -77,7 +77,7 @@ def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibrat
     found = collect_importance(checkpoint, recipe.task, functions, window)
     tokenizer = load_tokenizer(checkpoint)
     special = tuple(number for number in tokenizer.added_tokens_decoder if number != tokenizer.unk_token_id)
-    return Trimming(novelty_table(found.token_means()), special)
+    return Trimming(novelty_table(found.token_means()), special, recipe.trim_least)
 
 
 def _attended(model: PreTrainedModel, ids: list[int], said: list[int], pooling: str) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from sprig_server.errors import InvalidInput
 TRIAL_STEPS = 60
 """Of the short recovery that a plan is tried with."""
 _MOST_TRIED = 4
+_ROOM = 0.8  # the share of what the gate allows that a plan may lose when it is tried
 _DIRECTED = 300  # pairs that the principal directions of vectors are found on
 _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
@@ -159,9 +160,9 @@ def is_better(distilled: Considered, chosen: Considered, target: Target, max_los
 
 
 def _passes(tried: Considered, max_loss: float) -> bool:
-    """Whether a plan is within the gate after its trial already: on little code the whole recovery brings hardly more
-    back for functions that nothing was learnt from."""
-    return 100 * (1 - (tried.kept or 0.0)) <= max_loss
+    """Whether a plan is well within the gate after its trial already: on little code the whole recovery brings hardly
+    more back for functions that nothing was learnt from, and fewer bits cost something too."""
+    return 100 * (1 - (tried.kept or 0.0)) <= _ROOM * max_loss
 
 
 def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Found:

@@ -150,7 +150,8 @@ def cut_checkpoint(
         _reduce_dimensions(student, teacher, feeds[:_OBSERVED], recipe.dimensions, checkpoint.pooling)
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
-        schedule = Schedule(recipe.recovery_steps, recipe.recovery_rate, recipe.seed, recipe.products)
+        lasting = recipe.recovery_steps, recipe.recovery_rate
+        schedule = Schedule(*lasting, recipe.seed, recipe.products, recipe.learn_tables)
         recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
 

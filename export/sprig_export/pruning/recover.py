@@ -38,13 +38,14 @@ _SAME = 0.999  # the cosine from which two vectors are of the same text
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; and for which
-    bits of matrix products."""
+    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; for which bits
+    of matrix products; and whether the look-ups of tokens learn too."""
 
     steps: int
     rate: float
     seed: int = 0
     products: Precision = "float32"
+    learn_tables: bool = True
 
 
 def recover(
@@ -115,7 +116,9 @@ class _Recovery(Run[_Lesson]):
     ) -> None:
         self.pooling, self.trimming = pooling, trimming
         self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
-        optimizer = torch.optim.AdamW(student.parameters(), lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
+        student.get_input_embeddings().requires_grad_(schedule.learn_tables)
+        learning = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
         self.pupil = _Pupil(student)
         made_by = f"{schedule} {student.config.to_json_string()}{' trimmed' if trimming is not None else ''}"

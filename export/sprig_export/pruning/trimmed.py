@@ -21,10 +21,12 @@ RATIOS = (0.0, 0.0, 0.3, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Trimming:
-    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), and those that never go."""
+    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), those that never go, and how
+    many of a function stay at least."""
 
     table: Weights
     special: tuple[int, ...]
+    least: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def _kept(ids: NDArray[np.int64], trimming: Trimming, ratio: float) -> NDArray[n
     inner = np.flatnonzero(~np.isin(ids, trimming.special))
     stays = np.ones(len(ids), dtype=bool)
     stays[inner] = False
-    stays[inner[keep_novel(ids[inner], kept_count(len(inner), ratio), trimming.table)]] = True
+    stays[inner[keep_novel(ids[inner], kept_count(len(inner), ratio, trimming.least), trimming.table)]] = True
     return np.flatnonzero(stays)
 
 

@@ -34,11 +34,12 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """What is left out of a function before the model reads it: the share `ratio` of its tokens, those that `method`
-    gives up first."""
+    """What is left out of a function before the model reads it: of the tokens that its window has room for, the share
+    `ratio`, those that `method` gives up first; but `least` tokens stay where there are so many."""
 
     method: TrimMethod = "none"
     ratio: float = 0.0
+    least: int = 1
 
 
 @dataclass(frozen=True, slots=True)

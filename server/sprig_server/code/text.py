@@ -17,30 +17,46 @@ CHUNKER_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What a model reads for a function, and where in its code each character of that stands: int64 [len(text)], -1 for
-    what is not code."""
+    """What a model reads for a function, and where that stands in its code.
+
+    The `text` from the character `starts[i]` on is the `code` from the character `places[i]` on, up to the next of the
+    starts, which rise: both int64 [parts], one part at least. What stands before the first is not code.
+    """
 
     text: str
     code: str
     language: str
-    origins: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    def origins(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where characters of the text stand in the code, int64 [n] to int64 [n]; -1 for what is not code."""
+        part = np.searchsorted(self.starts, at, side="right") - 1
+        return np.where(part < 0, -1, self.places[part] + at - self.starts[part])
 
 
 def search_passage(text: str, code_start: int, language: str) -> Passage:
     """What `search_input` made, of which the code begins at the character `code_start`."""
-    return Passage(text, text[code_start:], language, np.maximum(np.arange(len(text)) - code_start, -1))
+    return Passage(text, text[code_start:], language, *_parts([code_start], [0]))
 
 
 def summary_passage(code: str, language: str) -> Passage:
     """`summary_input` with the places of its characters."""
-    text, origins, place = summary_input(code, language), list[int](), 0
+    text, place = summary_input(code, language), 0
+    start = text.index("> ") + 2  # behind the tag
+    starts, places = [start], [0]
     for line in code.splitlines(keepends=True):
         if stripped := line.strip():
-            begin = place + line.index(stripped)
-            origins += [*range(begin, begin + len(stripped)), begin + len(stripped)]
+            starts.append(start)
+            places.append(place + line.index(stripped))
+            start += len(stripped) + 1
         place += len(line)
-    tag = len(text) - max(0, len(origins) - 1)
-    return Passage(text, code, language, np.array([-1] * tag + origins[:-1], dtype=np.int64))
+    first = min(1, len(starts) - 1)  # the part in front is for code without any line
+    return Passage(text, code, language, *_parts(starts[first:], places[first:]))
+
+
+def _parts(starts: list[int], places: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.array(starts, dtype=np.int64), np.array(places, dtype=np.int64)
 
 
 def search_input(code: str, documentation: str = "", name: str = "") -> str:

@@ -50,7 +50,9 @@ def run(arguments: Namespace) -> int:
 def _heading(reader: Reader, explanation: Explanation) -> str:
     n, kept = len(explanation.kept), int(explanation.kept.sum())
     share = f"{kept / n:.0%}" if n else "none"
-    return f"{kept} of {n} tokens stay ({share}): {reader.name}, {reader.trim.method}, ratio {reader.trim.ratio:g}"
+    trim = reader.trim
+    least = f", at least {trim.least}" if trim.least > 1 else ""
+    return f"{kept} of {n} tokens stay ({share}): {reader.name}, {trim.method}, ratio {trim.ratio:g}{least}"
 
 
 def _heat(explanation: Explanation) -> Text:

@@ -89,15 +89,14 @@ class Reader:
         return Explanation(tokens, kept, attention / max(float(attention.max()), 1e-12))
 
     def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
-        """The tokens of a function's code, and which of them stay.
-
-        What stands before the code stays, so that the window may have less room for it than the ratio leaves.
-        """
+        """The tokens of a function's code, and which of them stay: of those that the window has room for, beside what
+        stands before the code, the share that the bundle says."""
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
-        n, room = len(tokens), max(0, self.window - (len(encoding.ids) - len(tokens)))
+        room = max(0, self.window - (len(encoding.ids) - len(tokens)))
+        fitting = tokens.first(room)
         if self._trimmer is None:
-            return tokens, trim_tail(tokens, min(n, room))
-        return tokens, self._trimmer(tokens, min(kept_count(n, self.trim.ratio), room))
+            return tokens, trim_tail(fitting, len(fitting))
+        return tokens, self._trimmer(fitting, kept_count(len(fitting), self.trim.ratio, self.trim.least))
 
     def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
         parsed = self.trim.method not in WITHOUT_STATEMENTS

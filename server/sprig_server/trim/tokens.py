@@ -41,6 +41,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def first(self, count: int) -> Tokens:
+        """The first `count` tokens, or all where there are not so many."""
+        columns = self.ids, self.places, self.starts, self.ends, self.statements, self.classes
+        return Tokens(self.code, self.language, *(column[:count] for column in columns))
+
     def pieces(self) -> list[str]:
         """The characters of each token."""
         return [self.code[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
@@ -59,10 +64,10 @@ def place_tokens(
     """
     spans = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets)).reshape(-1, 2)
     # A token may begin with the blank before its first letter: what it ends in decides.
-    lasts = np.append(passage.origins, -1)[spans[:, 1] - 1]
+    lasts = passage.origins(spans[:, 1] - 1)
     places = np.flatnonzero((lasts >= 0) & (spans[:, 1] > spans[:, 0]))
     ends = lasts[places] + 1
-    starts = np.maximum(passage.origins[spans[places, 0]], 0)
+    starts = np.maximum(passage.origins(spans[places, 0]), 0)
     own = np.array(ids, dtype=np.int64)[places]
     if statements is None:
         owner, classes = np.zeros_like(own), np.full_like(own, _NONE)
@@ -72,8 +77,9 @@ def place_tokens(
     return Tokens(passage.code, passage.language, own, places, starts, ends, owner, classes)
 
 
-def kept_count(n: int, ratio: float) -> int:
-    """How many of n tokens stay where the share `ratio` of them is removed: rounded down, one at least of any.
+def kept_count(n: int, ratio: float, least: int = 1) -> int:
+    """How many of n tokens stay where the share `ratio` of them is removed: rounded down, but `least` where there are
+    so many, and one of any.
 
     Thirty tokens without a share of .3 are 21, whatever 30 x .7 is in binary digits.
 
@@ -82,4 +88,4 @@ def kept_count(n: int, ratio: float) -> int:
     """
     if not 0.0 <= ratio < 1.0:
         raise ValueError(f"{ratio} is no share of tokens to remove: it has to be at least 0 and below 1")
-    return max(min(n, 1), int(n * (1.0 - ratio) + 1e-9))
+    return max(min(n, max(1, least)), int(n * (1.0 - ratio) + 1e-9))
