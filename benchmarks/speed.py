@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -78,8 +79,19 @@ class Client:
         return self.send("workspace/executeCommand", {"command": name, "arguments": list(arguments)})
 
 
-def percentiles(seconds: list[float]) -> str:
-    return f"{1000 * np.percentile(seconds, 50):.0f} / {1000 * np.percentile(seconds, 95):.0f} ms"
+Figure = str | float | tuple[float, float]
+"""Of a pair, the first is the median and the second the 95th percentile, in milliseconds."""
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    p50, p95 = 1000 * np.percentile(seconds, [50, 95])
+    return float(p50), float(p95)
+
+
+def shown(figure: Figure) -> str:
+    if isinstance(figure, tuple):
+        return "{:.0f} / {:.0f} ms".format(*figure)
+    return f"{figure:.1f}" if isinstance(figure, float) else str(figure)
 
 
 def timed(work: Any) -> tuple[float, Any]:
@@ -110,10 +122,11 @@ def hover_all(client: Client, functions: list[tuple[Path, Definition]]) -> list[
     return times
 
 
-def measure_server(functions: list[tuple[Path, Definition]]) -> dict[str, str | float]:
-    """Start a server on the package with an empty cache and time what a user waits for."""
-    figures: dict[str, str | float] = {}
-    settings = {"threads": THREADS, "hover": {"minConfidence": -100}}
+def measure_server(functions: list[tuple[Path, Definition]], bundles: Sequence[Path] = ()) -> dict[str, Figure]:
+    """Start a server on the package with an empty cache and time what a user waits for; with these bundles before the
+    built-in ones."""
+    figures: dict[str, Figure] = {}
+    settings = {"threads": THREADS, "hover": {"minConfidence": -100}, "bundles": list(map(str, bundles))}
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
         client = Client({"SPRIG_CACHE_DIR": cache})
@@ -147,7 +160,7 @@ def measure_server(functions: list[tuple[Path, Definition]]) -> dict[str, str | 
 
 def measure_torch(
     search_base: Path, summary_base: Path | None, functions: list[tuple[Path, Definition]]
-) -> dict[str, str | float]:
+) -> dict[str, Figure]:
     """The same work with the unpruned fp32 models through PyTorch."""
     torch.set_num_threads(THREADS)
     checkpoint = open_checkpoint(str(search_base))
@@ -157,13 +170,13 @@ def measure_torch(
         encode_with_torch(model, tokenizer, texts, checkpoint.pooling, checkpoint.max_tokens)
 
     texts = [
-        text
+        passage.text
         for path in sorted(PACKAGE.rglob("*.py"))
-        for _, text in parse_file(path.relative_to(PACKAGE).as_posix(), path.read_bytes())
+        for _, passage in parse_file(path.relative_to(PACKAGE).as_posix(), path.read_bytes())
     ]
     sample = texts[:: max(1, len(texts) // 300)]
     encode(sample[:8])
-    figures: dict[str, str | float] = {"definitions a second": len(sample) / timed(lambda: encode(sample))[0]}
+    figures: dict[str, Figure] = {"definitions a second": len(sample) / timed(lambda: encode(sample))[0]}
     figures["query p50 / p95"] = percentiles([timed(lambda q=q: encode([q]))[0] for q in QUESTIONS * 2])
     if summary_base is not None:
         network, words = load_summarizer(summary_base), AutoTokenizer.from_pretrained(summary_base)
@@ -190,9 +203,11 @@ def main() -> None:
     )
     sys.stdout.write("| | Sprig | unpruned fp32, PyTorch |\n|---|---|---|\n")
     for name, value in sprig.items():
-        shown, beside = (f"{v:.1f}" if isinstance(v, float) else str(v) for v in (value, base.get(name, "")))
-        sys.stdout.write(f"| {name} | {shown} | {beside} |\n")
-    ratio = float(sprig["definitions a second"]) / float(base["definitions a second"])
+        sys.stdout.write(f"| {name} | {shown(value)} | {shown(base.get(name, ''))} |\n")
+    rates = [figures["definitions a second"] for figures in (sprig, base)]
+    assert isinstance(rates[0], float)
+    assert isinstance(rates[1], float)
+    ratio = rates[0] / rates[1]
     sys.stdout.write(f"\nEncoding: {ratio:.1f} times the definitions a second of the unpruned model.\n")
 
 

@@ -1,44 +1,61 @@
-"""What trimming keeps, method by method: the tables of docs/trimming.md, measured and written there.
+"""What trimming keeps and what it costs: every table and chart of docs/trimming.md, measured and written there.
 
     python benchmarks/trimming.py --corpora DIR --output DIR [--document docs/trimming.md] [--only search-base-java ...]
 
 CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are the bases, whole and in 32
-bits, and the built-in bundles that have importances, on held-out functions of each language. Each measurement leaves a
-file in OUTPUT and is not repeated where it is there already.
+bits, and the built-in bundles, on held-out functions of each language; what trimming costs; and the server with and
+without it. Each measurement leaves a file in OUTPUT and is not repeated where it is there already.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
+import statistics
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from tables import markdown, replace_table
+from speed import PACKAGE, measure_server, undocumented
+from tables import replace_table
+from trimming_tables import charts, tables
 
 from sprig_export.analysis.attention import collect_importance
-from sprig_export.calibration import read_calibration
+from sprig_export.calibration import read_calibration, read_rows
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.comparison.experiment import LANGUAGES
 from sprig_export.evaluate.export_quality import questions_of
-from sprig_export.evaluate.trimming import Asked, Trimmed, measure_search, measure_summaries
+from sprig_export.evaluate.trimming import Asked, every_method, measure_search, measure_summaries
+from sprig_export.evaluate.trimming_cost import Cost, measure_cost
 from sprig_export.graphs import build_unchecked
 from sprig_export.recipe import Recipe, whole_recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.importance import FILE_NAME, render_importance
-from sprig_server.bundle.manifest import describe_file
+from sprig_server.bundle.manifest import FILE_NAME as MANIFEST
+from sprig_server.bundle.manifest import Trim, describe_file, render_manifest
 from sprig_server.bundle.store import BUILT_IN, Bundle, open_bundle
 from sprig_server.code.statements import CLASSES
+from sprig_server.code.text import Passage, search_passage
+from sprig_server.inference.reader import Reader
 from sprig_server.types import Task
 
 BASES: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
 NAMES: dict[Task, str] = {"search": "search", "summarize": "summary"}
 MEASURED: dict[Task, int] = {"search": 300, "summarize": 60}  # functions of each language
+LONG: dict[Task, int] = {"search": 150, "summarize": 60}  # functions of each language that the window does not hold
+LONG_TRIMS = (
+    *(Trim(method, ratio) for method in ("novelty", "tail") for ratio in (0.3, 0.5)),  # type: ignore[arg-type]
+    Trim("novelty", 0.0, whole=True),
+)
+COSTED, ROUNDS = 200, 15  # functions, and how often each is read
+SERVED = 5  # servers of either kind, in turn
 SEED = 0
 
 
@@ -67,6 +84,8 @@ def main() -> None:
     for name, table in tables(arguments.output):
         text = replace_table(text, name, table)
     arguments.document.write_text(text, encoding="utf-8")
+    for name, chart in charts(arguments.output):
+        arguments.document.with_name(f"trimming-{name}.svg").write_text(chart, encoding="utf-8")
     console.print(f"wrote {arguments.document}")
 
 
@@ -75,14 +94,18 @@ def measurements(corpora: Path, work: Path) -> Iterator[tuple[str, Callable[[], 
     for task in BASES:
         for language in LANGUAGES:
             corpus = corpora / f"{language}.parquet"
-            yield f"{NAMES[task]}-base-{language}", partial(measure_base, task, language, corpus, work)
             yield f"{NAMES[task]}-bundle-{language}", partial(measure_bundle, task, language, corpus)
+            yield f"{NAMES[task]}-long-{language}", partial(measure_long, task, language, corpus)
+            yield f"{NAMES[task]}-base-{language}", partial(measure_base, task, language, corpus, work)
+    for language in LANGUAGES:
+        yield f"cost-{language}", partial(measure_costs, language, corpora / f"{language}.parquet")
+    yield "served", measure_served
 
 
 def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[str, Any]:
     """A base in 32 bits, with the importances that it has for a language."""
     recipe = whole_recipe(Recipe(task, BASES[task], language))
-    checkpoint, folder = open_checkpoint(recipe.model), work / "base"
+    checkpoint, folder = open_checkpoint(recipe.model), work / f"base-{NAMES[task]}-{language}"
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -90,7 +113,8 @@ def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[st
         found = collect_importance(checkpoint, task, calibration.functions, bundle.manifest.max_tokens)
         (folder / FILE_NAME).write_bytes(render_importance(found))
         files = bundle.manifest.files | {FILE_NAME: describe_file(folder / FILE_NAME)}
-        cells = measure(replace(bundle, manifest=replace(bundle.manifest, files=files)), task, calibration.examples)
+        bundle = replace(bundle, manifest=replace(bundle.manifest, files=files))
+        cells = measure(bundle, task, calibration.examples, every_method())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     means = zip(CLASSES, found.class_means().tolist(), strict=True)
@@ -103,63 +127,84 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
     if FILE_NAME not in bundle.manifest.files:
         return None
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
-    return {"cells": measure(bundle, task, calibration.examples)}
+    cells = measure(bundle, task, calibration.examples, every_method())
+    return {"cells": cells, "served": bundle.manifest.trim.ratio}
 
 
-def measure(bundle: Bundle, task: Task, sample: Sequence[Example]) -> list[dict[str, Any]]:
-    """Every method at every share; functions are asked for by documentation and by search words alike."""
+def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
+    """A built-in bundle on functions that its window does not hold; None where it has no importances."""
+    bundle = open_bundle(BUILT_IN / f"{NAMES[task]}-{language}")
+    if FILE_NAME not in bundle.manifest.files:
+        return None
+    rows = [row for row in read_rows(corpus, language) if row["split"] == "valid"]
+    random.Random(SEED).shuffle(rows)
+    tokenizer = Reader(bundle, Trim()).tokenizer
+    long = (row for row in rows if len(tokenizer.encode(row["code"]).ids) > bundle.manifest.max_tokens)
+    sample = [Example(row["language"], row["code"], row["summary"]) for row in islice(long, LONG[task])]
+    return {"cells": measure(bundle, task, sample, LONG_TRIMS), "functions": len(sample)}
+
+
+def measure(bundle: Bundle, task: Task, sample: Sequence[Example], trims: Sequence[Trim]) -> list[dict[str, Any]]:
+    """Every way to trim; functions are asked for by documentation and by search words alike."""
     if task == "summarize":
-        return [asdict(cell) for cell in measure_summaries(bundle, sample, seed=SEED)]
+        return [asdict(cell) for cell in measure_summaries(bundle, sample, trims, SEED)]
     asked = questions_of(sample).values()
     queries = [query for texts in asked for query in texts]
     relevant = [*range(len(sample))] * len(asked)
     code = [example.code for example in sample]
-    return [
-        asdict(cell) for cell in measure_search(bundle, Asked(queries, relevant, code, sample[0].language), seed=SEED)
-    ]
+    language = sample[0].language
+    return [asdict(cell) for cell in measure_search(bundle, Asked(queries, relevant, code, language), trims, SEED)]
 
 
-def tables(output: Path) -> Iterator[tuple[str, str]]:
-    """The tables of what was measured, with the names that the document knows them by."""
-    for task in BASES:
-        for kind in ("base", "bundle"):
-            found = {
-                language: json.loads(path.read_text(encoding="utf-8"))
-                for language in LANGUAGES
-                if (path := output / f"{NAMES[task]}-{kind}-{language}.json").is_file()
-            }
-            if found:
-                yield (
-                    f"{NAMES[task]}-{kind}",
-                    "\n\n".join(kept_table(name, one["cells"]) for name, one in found.items()),
-                )
-            if found and kind == "base":
-                yield f"{NAMES[task]}-classes", class_table({name: one["classes"] for name, one in found.items()})
+def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
+    """What trimming costs a built-in search bundle, on held-out functions and on one of 1,000 tokens."""
+    bundle = open_bundle(BUILT_IN / f"search-{language}")
+    if bundle.manifest.trim.method == "none":
+        return None
+    sample = read_calibration(corpus, "search", language, COSTED, SEED).examples
+    passages = [search_passage(example.code, 0, language) for example in sample]
+
+    def cost(functions: Sequence[Passage], rounds: int) -> dict[str, Any]:
+        found: Cost = measure_cost(bundle, functions, rounds)
+        return asdict(found) | {"functions": len(functions)}
+
+    return {"held-out functions": cost(passages, ROUNDS), "1,000 tokens": cost([_thousand(bundle, passages)], 200)}
 
 
-def kept_table(language: str, cells: Sequence[dict[str, Any]]) -> str:
-    """What each method keeps of the score at each share, with intervals, and the time of a function."""
-    whole, *rest = (Trimmed(**cell) for cell in cells)
-    ratios = sorted({cell.ratio for cell in rest})
-    rows = []
-    for method in dict.fromkeys(cell.method for cell in rest):
-        own = {cell.ratio: cell for cell in rest if cell.method == method}
-        kept = [f"{own[r].kept:.1%} ({own[r].low:.1%} to {own[r].high:.1%})" for r in ratios]
-        rows.append([method, *kept, f"{own[ratios[-1]].tokens:.0%}", f"{own[ratios[-1]].milliseconds:.1f}"])
-    last = f"{ratios[-1]:.0%}"
-    head = [language, *(f"without {ratio:.0%}" for ratio in ratios), f"tokens read at {last}", f"ms at {last}"]
-    said = f"Untrimmed: {whole.score:.3f}, {whole.milliseconds:.1f} ms a function."
-    return f"{said}\n\n{markdown(head, rows)}"
+def _thousand(bundle: Bundle, passages: Sequence[Passage]) -> Passage:
+    """A text of 1,000 tokens, the functions one after another."""
+    tokenizer, text = Reader(bundle, Trim()).tokenizer, "\n".join(passage.code for passage in passages)
+    end = tokenizer.encode(text, add_special_tokens=False).offsets[999][1]
+    return search_passage(text[:end], 0, passages[0].language)
 
 
-def class_table(classes: dict[str, dict[str, float]]) -> str:
-    """The mean attention of each class of statement, that of the signature being 1."""
-    shares = {
-        language: {name: mean / means["method"] for name, mean in means.items()} for language, means in classes.items()
+def measure_served() -> dict[str, Any]:
+    """The server on a package, with the built-in bundles and with the same ones that trim nothing, in turn."""
+    functions = undocumented(40)
+    found: dict[str, list[dict[str, Any]]] = {"as built in": [], "whole functions": []}
+    with tempfile.TemporaryDirectory() as temporary:
+        copies = []
+        for name in ("search-python", "summary-python"):
+            bundle, copy = open_bundle(BUILT_IN / name), Path(temporary) / name
+            shutil.copytree(bundle.folder, copy)
+            (copy / MANIFEST).write_text(render_manifest(replace(bundle.manifest, trim=Trim())), encoding="utf-8")
+            copies.append(copy)
+        for _ in range(SERVED):
+            found["as built in"].append(measure_server(functions))
+            found["whole functions"].append(measure_server(functions, copies))
+    shown = ("definitions a second", "hover p50 / p95, uncached", "query p50 / p95")
+    medians = {
+        kind: {name: statistics.median(_first(figures[name]) for figures in runs) for name in shown}
+        for kind, runs in found.items()
     }
-    names = sorted(CLASSES, key=lambda name: -sum(found.get(name, 0.0) for found in shares.values()))
-    rows = [[name, *(f"{found[name]:.2f}" if name in found else "" for found in shares.values())] for name in names]
-    return markdown(["class", *shares], rows)
+    ratios = [
+        _first(trimmed[shown[0]]) / _first(whole[shown[0]]) for trimmed, whole in zip(*found.values(), strict=True)
+    ]
+    return {"package": PACKAGE.name, "medians": medians, "ratios": ratios}
+
+
+def _first(figure: Any) -> float:
+    return float(figure[0] if isinstance(figure, tuple) else figure)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ class Calibration:
     """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
     examples: tuple[Example, ...]
     trials: tuple[Example, ...] = ()
-    """Neither among the pairs nor among the examples: to choose by. Of held-out packages where these have enough, since a
-    model that was distilled before has seen the others."""
+    """Neither among the pairs nor among the examples: to choose by. Of held-out packages where these have enough, since
+    a model that was distilled before has seen the others."""
     functions: tuple[Example, ...] = ()
     """Some of `pairs` as they stand in their files: to see which of their tokens a model attends to."""
 

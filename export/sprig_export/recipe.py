@@ -47,7 +47,7 @@ class Recipe:
     """Batches of the calibration from which what is left learns to do what the whole model does."""
     recovery_rate: float = 3e-4
     learn_tables: bool = True
-    """Whether the look-ups of tokens learn in the recovery too; most of them are seen too rarely to learn in a short one."""
+    """Whether the look-ups of tokens learn in the recovery too; a short one sees most of them too rarely."""
     products: Precision = "int8"
     """The bits of matrix products."""
     tables: Precision = "int8"

@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import trimming as trimming_benchmark
+import trimming_tables
 from hypothesis import given
 from hypothesis import strategies as st
 from tables import replace_table
@@ -18,7 +19,8 @@ from sprig_export import pipeline
 from sprig_export.analysis.attention import collect_importance
 from sprig_export.calibration import read_calibration
 from sprig_export.checkpoints import open_checkpoint
-from sprig_export.evaluate.trimming import RATIOS, Asked, measure_search
+from sprig_export.evaluate.trimming import RATIOS, Asked, every_method, measure_search
+from sprig_export.evaluate.trimming_cost import measure_cost
 from sprig_export.pipeline import LostTooMuch, export
 from sprig_export.plans.trimming import falling
 from sprig_export.recipe import Recipe, read_recipe
@@ -249,32 +251,72 @@ def test_bad_input_is_named(
 
 
 def test_methods_are_measured_beside_the_whole(trimming: Path, examples: list[Example]) -> None:
-    sample = examples[:12]
+    sample, methods = examples[:12], ("tail", "novelty")
     asked = Asked([e.text for e in sample], range(12), [e.code for e in sample], "python")
-    whole, *rest = measure_search(open_bundle(trimming), asked, ("tail", "novelty"))
+    whole, *rest = measure_search(open_bundle(trimming), asked, every_method(methods))
     assert (whole.method, whole.ratio, whole.kept, whole.low, whole.high, whole.tokens) == ("none", 0, 1, 1, 1, 1)
-    assert [(cell.method, cell.ratio) for cell in rest] == [(m, r) for m in ("tail", "novelty") for r in RATIOS]
+    assert [(cell.method, cell.ratio) for cell in rest] == [(m, r) for m in methods for r in RATIOS]
     assert all(cell.low <= cell.kept <= cell.high and cell.score > 0 and cell.milliseconds > 0 for cell in rest)
     assert all(1 - ratio <= cell.tokens < 1.0 for cell, ratio in zip(rest, [*RATIOS, *RATIOS], strict=True))
 
 
 def test_the_document_has_a_place_for_every_table() -> None:
     text = (ROOT / "docs" / "trimming.md").read_text()
-    for kind in ("base", "bundle", "classes"):
-        for name in trimming_benchmark.NAMES.values():
-            assert "| new |" in replace_table(text, f"{name}-{kind}", "| new |")
+    places = [f"{task}-{kind}" for task in trimming_tables.KINDS for kind in ("base", "bundle", "long")]
+    for name in (*places, "cost", "served"):
+        assert "| new |" in replace_table(text, name, "| new |")
+    for task in trimming_tables.KINDS:
+        assert f"(trimming-{task}-classes.svg)" in text
 
 
 def test_a_table_shows_every_method_at_every_share() -> None:
-    whole = {"method": "none", "ratio": 0.0, "score": 0.8, "kept": 1.0, "low": 1.0, "high": 1.0, "tokens": 1.0}
+    whole = {
+        "method": "none",
+        "ratio": 0.0,
+        "score": 0.8,
+        "kept": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "tokens": 1.0,
+        "whole": False,
+    }
     cells = [whole | {"milliseconds": 2.0}]
     cells += [whole | {"method": m, "ratio": r, "milliseconds": 1.0} for m in ("lean", "tail") for r in (0.1, 0.5)]
-    said, _, head, _, *rows = trimming_benchmark.kept_table("java", cells).splitlines()
-    assert said == "Untrimmed: 0.800, 2.0 ms a function."
+    said, _, head, _, *rows = trimming_tables.kept_table("java", {"cells": cells, "served": 0.4}).splitlines()
+    assert said == "Untrimmed: 0.800, 2.0 ms a function. The bundle leaves out 40%."
     assert head == "| java | without 10% | without 50% | tokens read at 50% | ms at 50% |"
     assert [row.split(" | ")[0] for row in rows] == ["| lean", "| tail"]
-    table = trimming_benchmark.class_table({"java": {"method": 0.2, "return": 0.1}})
-    assert "| return | 0.50 |" in table.splitlines()
+    filled = whole | {"method": "novelty", "whole": True, "milliseconds": 2.0}
+    said, _, *_, row = trimming_tables.long_table("java", {"cells": [cells[0], filled], "functions": 9}).splitlines()
+    assert said == "Untrimmed: 0.800, 2.0 ms a function, of 9."
+    assert row == "| novelty, the window filled | 100.0% (100.0% to 100.0%) | 100% | 2.0 |"
+
+
+def test_what_is_served_is_told_as_a_ratio() -> None:
+    kinds = {"as built in": (120.0, 20.0, 5.0), "whole functions": (80.0, 40.0, 5.0)}
+    names = ("definitions a second", "hover p50 / p95, uncached", "query p50 / p95")
+    medians = {kind: dict(zip(names, figures, strict=True)) for kind, figures in kinds.items()}
+    said, _, _, _, *rows = trimming_tables.served_table(
+        {"package": "rich", "medians": medians, "ratios": [1.6, 1.4, 1.5]}
+    ).splitlines()
+    assert said == "Package rich; indexing is 1.40 to 1.60 times as fast, run by run."
+    assert rows[0] == "| definitions indexed a second | 120.0 | 80.0 | 1.50 times as fast |"
+    assert rows[1] == "| hover, uncached, ms | 20.0 | 40.0 | 2.00 times as fast |"
+
+
+def test_the_chart_of_classes_is_a_picture_of_its_own() -> None:
+    root = ElementTree.fromstring(
+        trimming_tables.class_chart("search", {"java": {"method": 0.2, "return": 0.1, "none": 0.02}})
+    )
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "java: 0.50" in [title.text.split(", ")[-1] for title in root.iter("{http://www.w3.org/2000/svg}title")]
+
+
+def test_the_cost_of_trimming_is_measured_beside_what_it_saves(trimming: Path, examples: list[Example]) -> None:
+    passages = [search_passage(example.code, 0, "python") for example in examples[:6]]
+    cost = measure_cost(open_bundle(trimming), passages, 2)
+    assert cost.read < cost.tokens
+    assert cost.trimming > 0
 
 
 def test_attention_of_a_cut_function_is_of_what_was_read(bert: Path) -> None:

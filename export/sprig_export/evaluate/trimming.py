@@ -30,6 +30,7 @@ class Trimmed:
 
     Attributes:
         method, ratio: how it was trimmed; "none" and 0 for what the others are compared with.
+        whole: whether what stays was chosen from all of a function, and not from what the window has room for.
         score: the mean MRR or BLEU-4.
         kept: its share of the untrimmed score.
         low, high: the 95 % bootstrap interval of `kept`, over what was asked.
@@ -39,6 +40,7 @@ class Trimmed:
 
     method: TrimMethod
     ratio: float
+    whole: bool
     score: float
     kept: float
     low: float
@@ -60,27 +62,29 @@ class Asked:
 Score = Callable[[Bundle], NDArray[np.float64]]
 
 
-def measure_search(
-    bundle: Bundle, asked: Asked, methods: Sequence[TrimMethod] = METHODS, seed: int = 0
-) -> list[Trimmed]:
-    """How well functions are found once they are trimmed; questions never are."""
+def every_method(methods: Sequence[TrimMethod] = METHODS) -> list[Trim]:
+    """Each method at each share, of functions of any length."""
+    return [Trim(method, ratio) for method in methods for ratio in RATIOS]
+
+
+def measure_search(bundle: Bundle, asked: Asked, trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
+    """How well functions are found once they are trimmed, beside whole ones; questions never are trimmed."""
     passages = [search_passage(code, 0, asked.language) for code in asked.code]
     queries = Encoder(bundle, 1).encode(asked.queries)
     return list(
         _measure(
             bundle,
             passages,
-            methods,
+            trims,
             seed,
             lambda b: reciprocal_ranks(queries, Encoder(b, 1).encode(passages), asked.relevant),
         )
     )
 
 
-def measure_summaries(
-    bundle: Bundle, sample: Sequence[Example], methods: Sequence[TrimMethod] = METHODS, seed: int = 0
-) -> list[Trimmed]:
-    """How close greedy summaries of trimmed functions are to what their documentation says."""
+def measure_summaries(bundle: Bundle, sample: Sequence[Example], trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
+    """How close greedy summaries of trimmed functions are to what their documentation says, beside those of whole
+    ones."""
     passages = [summary_passage(example.code, example.language) for example in sample]
 
     def score(trimming: Bundle) -> NDArray[np.float64]:
@@ -88,15 +92,15 @@ def measure_summaries(
         written = (summarizer.summarize(example.code, example.language, beams=1).text for example in sample)
         return np.array([sentence_bleu(text, example.text) for text, example in zip(written, sample, strict=True)])
 
-    return list(_measure(bundle, passages, methods, seed, score))
+    return list(_measure(bundle, passages, trims, seed, score))
 
 
 def _measure(
-    bundle: Bundle, passages: Sequence[Passage], methods: Sequence[TrimMethod], seed: int, score: Score
+    bundle: Bundle, passages: Sequence[Passage], trims: Sequence[Trim], seed: int, score: Score
 ) -> Iterator[Trimmed]:
     whole, untrimmed = Trim(), np.zeros(0)
     length = 0
-    for trim in (whole, *(Trim(method, ratio) for method in methods for ratio in RATIOS)):
+    for trim in (whole, *trims):
         trimming = replace(bundle, manifest=replace(bundle.manifest, trim=trim))
         started = time.perf_counter()
         scores = score(trimming)
@@ -109,6 +113,7 @@ def _measure(
         yield Trimmed(
             trim.method,
             trim.ratio,
+            trim.whole,
             float(scores.mean()),
             float(scores.mean()) / mean if mean else 1.0,
             1.0 + low,

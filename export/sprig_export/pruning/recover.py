@@ -38,8 +38,8 @@ _SAME = 0.999  # the cosine from which two vectors are of the same text
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; for which bits
-    of matrix products; and whether the look-ups of tokens learn too."""
+    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; for which
+    bits of matrix products; and whether the look-ups of tokens learn too."""
 
     steps: int
     rate: float

@@ -21,8 +21,8 @@ RATIOS = (0.0, 0.0, 0.3, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Trimming:
-    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), those that never go, and how
-    many of a function stay at least."""
+    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), those that never go, and
+    how many of a function stay at least."""
 
     table: Weights
     special: tuple[int, ...]

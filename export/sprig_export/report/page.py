@@ -49,6 +49,13 @@ def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
     )
 
 
+def lone_chart(svg: str) -> str:
+    """A chart as a file of its own, for documents that show pictures."""
+    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+        ">", f"><style>{_STYLE}</style>", 1
+    )
+
+
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:
     """A table of texts; of words where they are to be read from the left."""
     first = "".join(f"<th>{escape(cell)}</th>" for cell in head)

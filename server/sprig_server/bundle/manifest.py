@@ -35,11 +35,13 @@ class Base:
 @dataclass(frozen=True, slots=True)
 class Trim:
     """What is left out of a function before the model reads it: of the tokens that its window has room for, the share
-    `ratio`, those that `method` gives up first; but `least` tokens stay where there are so many."""
+    `ratio`, those that `method` gives up first; but `least` tokens stay where there are so many. `whole`: the share is
+    of all its tokens, chosen among them, and what is left is to fit into the window."""
 
     method: TrimMethod = "none"
     ratio: float = 0.0
     least: int = 1
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

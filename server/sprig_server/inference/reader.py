@@ -89,14 +89,15 @@ class Reader:
         return Explanation(tokens, kept, attention / max(float(attention.max()), 1e-12))
 
     def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
-        """The tokens of a function's code, and which of them stay: of those that the window has room for, beside what
-        stands before the code, the share that the bundle says."""
+        """The tokens of a function's code, and which of them stay, as many as fit into the window beside what stands
+        before the code."""
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
         room = max(0, self.window - (len(encoding.ids) - len(tokens)))
-        fitting = tokens.first(room)
         if self._trimmer is None:
-            return tokens, trim_tail(fitting, len(fitting))
-        return tokens, self._trimmer(fitting, kept_count(len(fitting), self.trim.ratio, self.trim.least))
+            return tokens, trim_tail(tokens, room)
+        chosen_from = tokens if self.trim.whole else tokens.first(room)
+        count = kept_count(len(chosen_from), self.trim.ratio, self.trim.least)
+        return tokens, self._trimmer(chosen_from, min(count, room))
 
     def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
         parsed = self.trim.method not in WITHOUT_STATEMENTS
