@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from sprig_export.report.export_page import render_export
 from sprig_server.bundle.manifest import FILE_NAME, SHARED, Manifest, describe_file, render_manifest
 from sprig_server.errors import InvalidInput
@@ -72,8 +74,32 @@ def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") ->
         kind: the end of the folder's name, where an export needs several.
 
     Raises:
-        InvalidInput: nothing was left to go on with, or it is of another recipe.
+        InvalidInput: nothing was left to go on with, it is of another recipe, or another export writes to `output`.
     """
+    with _alone(output):
+        yield from _work_folder(output, made_by, resume, kind)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Let no other process export to `output`; an export may hold it several times."""
+    path = output.with_name(f".{output.name}.lock")
+    lock = FileLock(path, blocking=False, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InvalidInput(
+            f'another export is writing "{output}": wait until it has ended, or give another folder'
+        ) from None
+    try:
+        yield
+    finally:
+        if lock.lock_counter == 1:
+            path.unlink()
+        lock.release()
+
+
+def _work_folder(output: Path, made_by: str, resume: bool, kind: str) -> Iterator[Path]:
     folder = _work(output, kind)
     stamp = folder / "made-by.json"
     if not resume:

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.failures import explained, readable
+from sprig_export.pipeline import export
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+from sprig_export.recipe import Recipe
 from sprig_server.errors import InvalidInput, SprigError
 
 
@@ -112,3 +115,13 @@ def test_options_that_do_not_go_together_are_refused(bert: Path, tmp_path: Path,
     (tmp_path / "r.toml").write_text(f'task = "search"\nlanguage = "python"\nmodel = "{bert}"\n')
     words = ["--task", "search", "--language", "python", "--model", str(bert), "--output", "bundle"]
     check_refused(run("export", *words, *options, cwd=tmp_path), said, tmp_path)
+
+
+def test_two_exports_into_one_folder_do_not_disturb_each_other(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", sample=8, max_loss=1000.0, min_cosine=-1.0)
+    output = tmp_path / "bundle"
+    with FileLock(tmp_path / ".bundle.lock"), pytest.raises(InvalidInput, match="another export is writing"):
+        export(recipe, output, calibrated_on=repository)
+    assert [path.name for path in tmp_path.iterdir()] == [".bundle.lock"]
+    export(recipe, output, calibrated_on=repository)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
