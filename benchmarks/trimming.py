@@ -16,6 +16,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
@@ -27,14 +28,15 @@ from speed import PACKAGE, measure_server, undocumented
 from tables import replace_table
 from trimming_tables import charts, tables
 
-from sprig_export.analysis.attention import collect_importance
-from sprig_export.calibration import read_calibration, read_rows
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.analysis.attention import collect_importance, learn_trimming
+from sprig_export.calibration import Calibration, read_calibration, read_rows
+from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.comparison.experiment import LANGUAGES
 from sprig_export.evaluate.export_quality import questions_of
 from sprig_export.evaluate.trimming import Asked, every_method, measure_search, measure_summaries
 from sprig_export.evaluate.trimming_cost import Cost, measure_cost
 from sprig_export.graphs import build_unchecked
+from sprig_export.pruning.checkpoint import cut_checkpoint
 from sprig_export.recipe import Recipe, whole_recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.importance import FILE_NAME, render_importance
@@ -44,6 +46,7 @@ from sprig_server.bundle.store import BUILT_IN, Bundle, open_bundle
 from sprig_server.code.statements import CLASSES
 from sprig_server.code.text import Passage, search_passage
 from sprig_server.inference.reader import Reader
+from sprig_server.trim.importance import Importance
 from sprig_server.types import Task
 
 BASES: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
@@ -54,6 +57,7 @@ LONG_TRIMS = (
     *(Trim(method, ratio) for method in ("novelty", "tail") for ratio in (0.3, 0.5)),  # type: ignore[arg-type]
     Trim("novelty", 0.0, whole=True),
 )
+LEARNT = 100  # steps of a recovery on whole functions and of one on trimmed ones
 COSTED, ROUNDS = 200, 15  # functions, and how often each is read
 SERVED = 5  # servers of either kind, in turn
 SEED = 0
@@ -97,6 +101,8 @@ def measurements(corpora: Path, work: Path) -> Iterator[tuple[str, Callable[[], 
             yield f"{NAMES[task]}-bundle-{language}", partial(measure_bundle, task, language, corpus)
             yield f"{NAMES[task]}-long-{language}", partial(measure_long, task, language, corpus)
             yield f"{NAMES[task]}-base-{language}", partial(measure_base, task, language, corpus, work)
+    for task in BASES:
+        yield f"{NAMES[task]}-learning", partial(measure_learning, task, corpora / "python.parquet", work)
     for language in LANGUAGES:
         yield f"cost-{language}", partial(measure_costs, language, corpora / f"{language}.parquet")
     yield "served", measure_served
@@ -104,21 +110,49 @@ def measurements(corpora: Path, work: Path) -> Iterator[tuple[str, Callable[[], 
 
 def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[str, Any]:
     """A base in 32 bits, with the importances that it has for a language."""
-    recipe = whole_recipe(Recipe(task, BASES[task], language))
-    checkpoint, folder = open_checkpoint(recipe.model), work / f"base-{NAMES[task]}-{language}"
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        bundle = open_bundle(build_unchecked(recipe, checkpoint, folder))
-        found = collect_importance(checkpoint, task, calibration.functions, bundle.manifest.max_tokens)
-        (folder / FILE_NAME).write_bytes(render_importance(found))
-        files = bundle.manifest.files | {FILE_NAME: describe_file(folder / FILE_NAME)}
-        bundle = replace(bundle, manifest=replace(bundle.manifest, files=files))
+    with fresh_folder(work / f"base-{NAMES[task]}-{language}") as folder:
+        bundle, found = build_whole(open_checkpoint(BASES[task]), task, calibration, language, folder / "bundle")
         cells = measure(bundle, task, calibration.examples, every_method())
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     means = zip(CLASSES, found.class_means().tolist(), strict=True)
     return {"cells": cells, "classes": {name: mean for name, mean in means if mean == mean}}  # NaN: never seen
+
+
+def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
+    """A base with half of its units, taught for a while on whole functions or with half of them trimmed."""
+    base, language = open_checkpoint(BASES[task]), "python"
+    calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
+    found: dict[str, Any] = {}
+    for taught in ("none", "novelty"):
+        recipe = Recipe(task, BASES[task], language, units=0.5, recovery_steps=LEARNT, trim=taught)  # type: ignore[arg-type]
+        with fresh_folder(work / f"learning-{NAMES[task]}") as folder:
+            trimming = learn_trimming(base, recipe, calibration)
+            cut = cut_checkpoint(base, recipe, calibration, folder / "cut", folder / "state", {}, trimming=trimming)
+            bundle, _ = build_whole(cut, task, calibration, language, folder / "bundle")
+            found[taught] = measure(bundle, task, calibration.examples, every_method(("novelty",)))
+    return {"cells": found}
+
+
+def build_whole(
+    checkpoint: Checkpoint, task: Task, calibration: Calibration, language: str, folder: Path
+) -> tuple[Bundle, Importance]:
+    """A model in 32 bits as a bundle, with the importances that it has for a language."""
+    bundle = open_bundle(build_unchecked(whole_recipe(Recipe(task, BASES[task], language)), checkpoint, folder))
+    found = collect_importance(checkpoint, task, calibration.functions, bundle.manifest.max_tokens)
+    (folder / FILE_NAME).write_bytes(render_importance(found))
+    files = bundle.manifest.files | {FILE_NAME: describe_file(folder / FILE_NAME)}
+    return replace(bundle, manifest=replace(bundle.manifest, files=files)), found
+
+
+@contextmanager
+def fresh_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:

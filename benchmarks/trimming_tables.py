@@ -41,6 +41,8 @@ def tables(output: Path) -> Iterator[tuple[str, str]]:
         for kind, table in (("base", kept_table), ("bundle", kept_table), ("long", long_table)):
             if found := _read(output, f"{task}-{kind}"):
                 yield f"{task}-{kind}", "\n\n".join(table(language, one) for language, one in found.items())
+        if (place := output / f"{task}-learning.json").is_file():
+            yield f"{task}-learning", learning_table(json.loads(place.read_text(encoding="utf-8")))
     if found := _read(output, "cost"):
         yield "cost", cost_table(found)
     if (place := output / "served.json").is_file():
@@ -77,6 +79,18 @@ def long_table(language: str, found: Mapping[str, Any]) -> str:
         rows.append([how, _kept(cell), f"{cell.tokens:.0%}", f"{cell.milliseconds:.1f}"])
     said = f"{_untrimmed(whole)[:-1]}, of {found['functions']}."
     return f"{said}\n\n{markdown([language, 'kept', 'tokens read', 'ms'], rows)}"
+
+
+def learning_table(found: Mapping[str, Any]) -> str:
+    """The scores of a model that was taught on whole functions, and of one taught with half of them trimmed."""
+    rows = []
+    for taught, cells in found["cells"].items():
+        own = [Trimmed(**cell) for cell in cells]
+        rows.append(
+            ["whole functions" if taught == "none" else "half of them trimmed", *(f"{c.score:.3f}" for c in own)]
+        )
+    head = ["taught on", *("whole" if not cell.ratio else f"without {cell.ratio:.0%}" for cell in own)]
+    return markdown(head, rows)
 
 
 def cost_table(found: Mapping[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
-from sprig_server.bundle.manifest import Trim
 from sprig_server.code.text import search_passage, summary_passage
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
@@ -36,7 +36,7 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
     chosen = method or ("novelty" if own.method == "none" and ratio is not None else own.method)
     for known in get_args(TrimMethod):
         if known == chosen:
-            return Reader(bundle, Trim(known, share, own.least if ratio is None else 1))
+            return Reader(bundle, replace(own, method=known, ratio=share, least=own.least if ratio is None else 1))
     raise InvalidInput(f'unknown method "{chosen}": give one of {", ".join(get_args(TrimMethod))}')
 
 

@@ -262,7 +262,7 @@ def test_methods_are_measured_beside_the_whole(trimming: Path, examples: list[Ex
 
 def test_the_document_has_a_place_for_every_table() -> None:
     text = (ROOT / "docs" / "trimming.md").read_text()
-    places = [f"{task}-{kind}" for task in trimming_tables.KINDS for kind in ("base", "bundle", "long")]
+    places = [f"{task}-{kind}" for task in trimming_tables.KINDS for kind in ("base", "bundle", "long", "learning")]
     for name in (*places, "cost", "served"):
         assert "| new |" in replace_table(text, name, "| new |")
     for task in trimming_tables.KINDS:
