@@ -29,7 +29,7 @@ from tables import replace_table
 from trimming_tables import charts, tables
 
 from sprig_export.analysis.attention import collect_importance, learn_trimming
-from sprig_export.calibration import Calibration, read_calibration, read_rows
+from sprig_export.calibration import Calibration, read_calibration, read_rows, split_held_out
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.comparison.experiment import LANGUAGES
 from sprig_export.evaluate.export_quality import questions_of
@@ -42,9 +42,9 @@ from sprig_export.samples import Example
 from sprig_server.bundle.importance import FILE_NAME, render_importance
 from sprig_server.bundle.manifest import FILE_NAME as MANIFEST
 from sprig_server.bundle.manifest import Trim, describe_file, render_manifest
-from sprig_server.bundle.store import BUILT_IN, Bundle, open_bundle
+from sprig_server.bundle.store import BUILT_IN, Bundle, built_in_bundles, open_bundle
 from sprig_server.code.statements import CLASSES
-from sprig_server.code.text import Passage, search_passage
+from sprig_server.code.text import Passage, search_input, search_passage, summary_input
 from sprig_server.inference.reader import Reader
 from sprig_server.trim.importance import Importance
 from sprig_server.types import Task
@@ -73,6 +73,11 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    made_by = "\n".join(sorted(bundle.manifest.digest for bundle in built_in_bundles()))
+    stamp = arguments.output / "bundles.txt"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
+        raise SystemExit(f'"{arguments.output}" holds figures of other bundles: give another folder, or delete it')
+    stamp.write_text(made_by, encoding="utf-8")
     for name, measure in measurements(arguments.corpora, arguments.output):
         place = arguments.output / f"{name}.json"
         if place.is_file() or (arguments.only and not name.startswith(tuple(arguments.only))):
@@ -83,7 +88,7 @@ def main() -> None:
             part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             part.replace(place)
         else:
-            console.print("  has no importances: left out")
+            console.print("  does not trim: left out")
     text = arguments.document.read_text(encoding="utf-8")
     for name, table in tables(arguments.output):
         text = replace_table(text, name, table)
@@ -129,7 +134,8 @@ def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
             trimming = learn_trimming(base, recipe, calibration)
             cut = cut_checkpoint(base, recipe, calibration, folder / "cut", folder / "state", {}, trimming=trimming)
             bundle, _ = build_whole(cut, task, calibration, language, folder / "bundle")
-            found[taught] = measure(bundle, task, calibration.examples, every_method(("novelty",)))
+            trims = every_method(("novelty",), recipe.trim_least)
+            found[taught] = measure(bundle, task, calibration.examples, trims)
     return {"cells": found}
 
 
@@ -161,8 +167,9 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
     if FILE_NAME not in bundle.manifest.files:
         return None
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
-    cells = measure(bundle, task, calibration.examples, every_method())
-    return {"cells": cells, "served": bundle.manifest.trim.ratio}
+    own = bundle.manifest.trim
+    trims = [*every_method(), *([own] if own.ratio else [])]
+    return {"cells": measure(bundle, task, calibration.examples, trims), "served": own.ratio}
 
 
 def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
@@ -170,11 +177,16 @@ def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | No
     bundle = open_bundle(BUILT_IN / f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
-    rows = [row for row in read_rows(corpus, language) if row["split"] == "valid"]
+    rows, _ = split_held_out(read_rows(corpus, language))
     random.Random(SEED).shuffle(rows)
-    tokenizer = Reader(bundle, Trim()).tokenizer
-    long = (row for row in rows if len(tokenizer.encode(row["code"]).ids) > bundle.manifest.max_tokens)
-    sample = [Example(row["language"], row["code"], row["summary"]) for row in islice(long, LONG[task])]
+    tokenizer, read = Reader(bundle, Trim()).tokenizer, search_input if task == "search" else summary_input
+
+    def is_long(row: dict[str, str]) -> bool:
+        text = read(row["code"]) if task == "search" else read(row["code"], row["language"])
+        return len(tokenizer.encode(text).ids) > bundle.manifest.max_tokens
+
+    long = islice(filter(is_long, rows), LONG[task])
+    sample = [Example(row["language"], row["code"], row["summary"]) for row in long]
     return {"cells": measure(bundle, task, sample, LONG_TRIMS), "functions": len(sample)}
 
 

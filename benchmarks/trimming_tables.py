@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def charts(output: Path) -> Iterator[tuple[str, str]]:
 def kept_table(language: str, found: Mapping[str, Any]) -> str:
     """What each method keeps of the score at each share, with intervals, and the time of a function."""
     whole, *rest = (Trimmed(**cell) for cell in found["cells"])
+    own_way = rest.pop() if found.get("served") else None
     ratios = sorted({cell.ratio for cell in rest})
     rows = []
     for method in dict.fromkeys(cell.method for cell in rest):
@@ -67,7 +69,7 @@ def kept_table(language: str, found: Mapping[str, Any]) -> str:
         rows.append([method, *kept, f"{own[ratios[-1]].tokens:.0%}", f"{own[ratios[-1]].milliseconds:.1f}"])
     last = f"{ratios[-1]:.0%}"
     head = [language, *(f"without {ratio:.0%}" for ratio in ratios), f"tokens read at {last}", f"ms at {last}"]
-    return f"{_untrimmed(whole)}{_served(found.get('served'))}\n\n{markdown(head, rows)}"
+    return f"{_untrimmed(whole)}{_served(own_way)}\n\n{markdown(head, rows)}"
 
 
 def long_table(language: str, found: Mapping[str, Any]) -> str:
@@ -85,16 +87,15 @@ def learning_table(found: Mapping[str, Any]) -> str:
     """The scores of a model that was taught on whole functions, and of one taught with half of them trimmed."""
     rows = []
     for taught, cells in found["cells"].items():
-        own = [Trimmed(**cell) for cell in cells]
-        rows.append(
-            ["whole functions" if taught == "none" else "half of them trimmed", *(f"{c.score:.3f}" for c in own)]
-        )
+        whole, *rest = own = [Trimmed(**cell) for cell in cells]
+        how = "whole functions" if taught == "none" else "half of them trimmed"
+        rows.append([how, f"{whole.score:.3f}", *(f"{cell.score:.3f}, {_kept(cell)}" for cell in rest)])
     head = ["taught on", *("whole" if not cell.ratio else f"without {cell.ratio:.0%}" for cell in own)]
     return markdown(head, rows)
 
 
 def cost_table(found: Mapping[str, Any]) -> str:
-    """What trimming takes beside what it saves, on a function of the mean length and on a long one."""
+    """What trimming takes beside what it saves: the mean over functions, and a long one."""
     rows = []
     for language, kinds in found.items():
         for kind, cost in kinds.items():
@@ -137,8 +138,9 @@ def class_chart(task: str, classes: Mapping[str, Mapping[str, float]]) -> str:
         for name in order
     }
     label = f"Mean attention by class of statement, the signature being 1: {', '.join(series)}"
-    ticks = (0.0, 0.5, 1.0, 1.5, 2.0)
-    return lone_chart(dot_chart(label, rows, {name: SERIES[name] for name in series}, ticks))
+    most = math.ceil(2 * max(value for own in shares.values() for value in own.values()))
+    classes = {name: SERIES[name] for name in series}
+    return lone_chart(dot_chart(label, rows, classes, [step / 2 for step in range(most + 1)]), classes)
 
 
 def _read(output: Path, kind: str) -> dict[str, Any]:
@@ -157,10 +159,11 @@ def _untrimmed(whole: Trimmed) -> str:
     return f"Untrimmed: {whole.score:.3f}, {whole.milliseconds:.1f} ms a function."
 
 
-def _served(ratio: float | None) -> str:
-    if ratio is None:
+def _served(own: Trimmed | None) -> str:
+    if own is None:
         return ""
-    return f" The bundle leaves out {ratio:.0%}." if ratio else " The bundle trims nothing."
+    read = f"reads {own.tokens:.0%} of the tokens and keeps {_kept(own)}, {own.milliseconds:.1f} ms"
+    return f" As it is built in, the bundle leaves out {own.ratio:.0%}, of short functions less: it {read}."
 
 
 def _times(name: str, trimmed: Mapping[str, float], whole: Mapping[str, float]) -> str:

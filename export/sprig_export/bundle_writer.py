@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -83,20 +84,20 @@ def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") ->
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
     """Let no other process export to `output`; an export may hold it several times."""
-    path = output.with_name(f".{output.name}.lock")
-    lock = FileLock(path, blocking=False, is_singleton=True)
     try:
-        lock.acquire()
+        lock = FileLock(lock_path(output), blocking=False, is_singleton=True).acquire()
     except Timeout:
         raise InvalidInput(
             f'another export is writing "{output}": wait until it has ended, or give another folder'
         ) from None
-    try:
+    with lock:
         yield
-    finally:
-        if lock.lock_counter == 1:
-            path.unlink()
-        lock.release()
+
+
+def lock_path(output: Path) -> Path:
+    """The file that whoever exports to `output` locks. It is never removed, since somebody may just be opening it, and
+    so lies among the temporary files."""
+    return Path(tempfile.gettempdir()) / f"sprig-export-{hashlib.sha256(str(output).encode()).hexdigest()[:16]}.lock"
 
 
 def _work_folder(output: Path, made_by: str, resume: bool, kind: str) -> Iterator[Path]:

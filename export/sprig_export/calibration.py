@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ _MOST_FUNCTIONS = 500
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
 _LEAST = 20  # functions: below, nothing can be said of a language
-_ENOUGH = 50  # functions to choose by
+ENOUGH = 50
+"""Functions, below which little can be said by choosing or measuring on them."""
+_CHOSEN_BY = 8  # one held-out function in so many is for choosing, and no figure is made with it
 _DOCUMENTATION = 0.5  # the share of search texts that are documentation as it stands
 
 
@@ -34,8 +36,8 @@ class Calibration:
     """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
     examples: tuple[Example, ...]
     trials: tuple[Example, ...] = ()
-    """Neither among the pairs nor among the examples: to choose by. Of held-out packages where these have enough, since
-    a model that was distilled before has seen the others."""
+    """To choose by: neither learnt from nor measured on. Of held-out packages where these have enough, since a model
+    that was distilled before has seen the others."""
     functions: tuple[Example, ...] = ()
     """Some of `pairs` as they stand in their files: to see which of their tokens a model attends to."""
 
@@ -62,19 +64,20 @@ def read_calibration(
         InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
     """
     rows = read_rows(path, language)
-    draw, prose = random.Random(seed), random.Random(seed)  # what is asked hangs on no other draw
     train = [row for row in rows if row["split"] == "train"]
-    held_out = [row for row in rows if row["split"] == "valid"]
+    held_out, choosing = split_held_out(rows)
     if len(train) < _LEAST or len(held_out) < 2:
         raise InvalidInput(
             f"{path} holds {len(train)} documented functions to calibrate on and {len(held_out)} to measure on, and "
             f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
         )
-    unseen = draw.sample(held_out, min(count + _MOST_TRIALS, len(held_out)))
-    chosen, tried = unseen[:count], unseen[count:]
-    reserved = 0 if len(tried) >= _ENOUGH else min(_MOST_TRIALS, len(train) // 10)
-    drawn = draw.sample(train, min(_MOST_COUNTED + reserved, len(train)))
-    tried, counted = drawn[:reserved] or tried, drawn[reserved:]
+    # Each draw has a generator of its own: what is learnt hangs neither on `count` nor on what is asked.
+    reserved = 0 if choosing else min(_MOST_TRIALS, len(train) // 10)
+    drawn = random.Random(seed).sample(train, min(_MOST_COUNTED + reserved, len(train)))
+    put_aside, counted = drawn[:reserved], drawn[reserved:]
+    tried = put_aside or random.Random(seed).sample(choosing, min(_MOST_TRIALS, len(choosing)))
+    chosen = random.Random(seed).sample(held_out, min(count, len(held_out)))
+    prose = random.Random(seed)
     pairs = tuple(_pair(row, task, prompt, prose) for row in counted)
     examples, trials, functions = (
         tuple(Example(row["language"], row["code"], row["summary"]) for row in rows)
@@ -82,6 +85,19 @@ def read_calibration(
     )
     kind = "files" if path.is_dir() else "packages"
     return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials, functions)
+
+
+def split_held_out(rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The held-out functions of a corpus to measure on, and those to choose by: by their code alone, so that every
+    command agrees. Where the latter would be too few, all are to measure on."""
+    measured, choosing = list[dict[str, str]](), list[dict[str, str]]()
+    for row in rows:
+        if row["split"] == "valid":
+            number = int(hashlib.sha1(row["code"].encode("utf-8", "replace")).hexdigest(), 16)
+            (choosing if number % _CHOSEN_BY == 0 else measured).append(row)
+    if len(choosing) >= ENOUGH:
+        return measured, choosing
+    return [row for row in rows if row["split"] == "valid"], []
 
 
 def read_rows(path: Path, language: str) -> list[dict[str, str]]:

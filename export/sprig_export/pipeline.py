@@ -20,10 +20,10 @@ from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
 from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.plans.choice import SCORED, SPEED_SAMPLE, Choice
+from sprig_export.plans.choice import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
 from sprig_export.plans.precision import Variant, choose_variant, measure_variants, with_precision
 from sprig_export.plans.target import Target
-from sprig_export.plans.trimming import choose_trim
+from sprig_export.plans.trimming import check_trim, choose_trim
 from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
 from sprig_export.recipe import Recipe, render_recipe, whole_recipe
 from sprig_export.samples import Example, standard_library_examples
@@ -68,6 +68,7 @@ def export(
         ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
             written.
     """
+    check_trim(recipe)
     output = check_output(output)
     run, base = Run(announce, say), open_checkpoint(recipe.model)
     shaping = shaping_of(recipe, base, calibrated_on)
@@ -195,7 +196,7 @@ def _trim(
         (staging / IMPORTANCE).write_bytes(render_importance(found))
         files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
         manifest = replace(manifest, files=files)
-        sample = calibration.trials[: SCORED[recipe.task]]
+        sample = calibration.trials[:SCORED_TRIMMED]
         trim, scores = choose_trim(recipe, staging, manifest, sample)
         facts["entries"], facts["left_out"] = len(found.keys), trim.ratio
         facts |= {f"score without {ratio:.0%}": round(score, 4) for ratio, score in scores.items()}

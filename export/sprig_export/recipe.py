@@ -47,7 +47,8 @@ class Recipe:
     """Batches of the calibration from which what is left learns to do what the whole model does."""
     recovery_rate: float = 3e-4
     learn_tables: bool = True
-    """Whether the look-ups of tokens learn in the recovery too; a short one sees most of them too rarely."""
+    """Whether the look-ups of tokens learn in the recovery too, with the output projection where that is the same; a
+    short one sees most of them too rarely."""
     products: Precision = "int8"
     """The bits of matrix products."""
     tables: Precision = "int8"
@@ -57,7 +58,9 @@ class Recipe:
     trim_ratio: float = -1.0
     """The share of a function's tokens that is left out (-1: as much as costs nearly nothing)."""
     trim_least: int = 32
-    """Tokens of a function that stay: a short one says nothing twice."""
+    """At least so many tokens of a function stay: a short one says nothing twice."""
+    trim_whole: bool = False
+    """Whether what stays is chosen from all of a function, as in the paper, and not from what fits into the window."""
     summary_tokens: int = 256
     prompt: str = ""
     """What a decoder-only model goes on with, the function where `{code}` stands ("": see `prompts.py`)."""

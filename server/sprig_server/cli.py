@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     trim.add_argument("file", type=Path, metavar="FILE", help="a source file")
     trim.add_argument("--line", type=int, required=True, metavar="N", help="a line of the function")
     trim.add_argument("--task", choices=("search", "summarize"), default="search", help="for which model")
-    trim.add_argument("--ratio", type=float, metavar="R", help="the share to leave out (default: as the bundle does)")
+    trim.add_argument("--ratio", type=float, metavar="R", help="the share to leave out, of short functions too")
     trim.add_argument("--method", metavar="METHOD", help="what chooses: novelty, lean, diet, slim, tail, random")
     trim.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
 

@@ -121,6 +121,8 @@ class TrimResult:
     """The function without its documentation, as models read it."""
     method: str
     ratio: float
+    least: int
+    """Tokens of a function that stay at least."""
     tokens: list[TrimmedToken]
 
 

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from sprig_export.bundle_writer import lock_path, work_folder
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.failures import explained, readable
 from sprig_export.pipeline import export
@@ -120,8 +121,19 @@ def test_options_that_do_not_go_together_are_refused(bert: Path, tmp_path: Path,
 def test_two_exports_into_one_folder_do_not_disturb_each_other(bert: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "python", sample=8, max_loss=1000.0, min_cosine=-1.0)
     output = tmp_path / "bundle"
-    with FileLock(tmp_path / ".bundle.lock"), pytest.raises(InvalidInput, match="another export is writing"):
+    with FileLock(lock_path(output)), pytest.raises(InvalidInput, match="another export is writing"):
         export(recipe, output, calibrated_on=repository)
-    assert [path.name for path in tmp_path.iterdir()] == [".bundle.lock"]
+    assert not list(tmp_path.iterdir())
     export(recipe, output, calibrated_on=repository)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_an_export_may_hold_its_folder_twice(tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    with work_folder(output, "plan", False, "plans"):
+        with work_folder(output, "export", False):
+            pass
+        with pytest.raises(Timeout):
+            FileLock(lock_path(output), blocking=False).acquire()
+    with FileLock(lock_path(output), blocking=False):
+        pass

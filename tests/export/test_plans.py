@@ -76,6 +76,9 @@ def test_without_a_target_the_fastest_plan_within_the_gate_is_found_by_halving()
     check_choice(by_gate, plans, kept, 5.0, "plan 1", ["plan 3", "plan 1", "plan 2"])
     check_choice(by_gate, plans, kept, 50.0, "plan 6", ["plan 3", "plan 5", "plan 6"])
     check_choice(by_gate, plans, kept, 0.1, "plan 0", ["plan 3", "plan 1"])
+    # Well within the gate: what is to follow costs something too.
+    check_choice(by_gate, plans[:2], kept | {"plan 1": 0.955}, 5.0, "plan 0", ["plan 1"])
+    check_choice(by_gate, plans[:2], kept | {"plan 1": 0.961}, 5.0, "plan 1", ["plan 1"])
     assert by_gate(plans[:1], 0.1, lambda found: found)[2].startswith("it is the only one")
 
 

@@ -1,4 +1,4 @@
-"""What comes with Sprig: a bundle for each language and task, all of them together at most 90 MB."""
+"""What comes with Sprig: a bundle for each language and task, which together have at most 90 MB, and tiny ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle,
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
 
-_MOST_BYTES = 90_000_000
+_MOST_BYTES, _MOST_TINY = 90_000_000, 4_000_000
 
 
 @pytest.mark.parametrize("task", ["search", "summarize"])
@@ -21,9 +21,16 @@ def test_every_language_has_a_bundle_of_its_own(task, language):
     assert language in bundle.manifest.languages
 
 
-def test_all_bundles_together_stay_small():
-    size = sum(path.stat().st_size for path in BUILT_IN.rglob("*") if path.is_file())
-    assert size <= _MOST_BYTES
+def test_bundles_stay_small():
+    sizes = {
+        folder.name: sum(path.stat().st_size for path in folder.iterdir())
+        for folder in BUILT_IN.iterdir()
+        if folder.is_dir() and not folder.name.startswith(".")
+    }
+    tiny = {name: size for name, size in sizes.items() if name.endswith("-tiny")}
+    assert tiny
+    assert max(tiny.values()) <= _MOST_TINY
+    assert sum(sizes.values()) - sum(tiny.values()) <= _MOST_BYTES
 
 
 def test_the_files_are_those_of_the_manifests():

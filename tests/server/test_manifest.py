@@ -62,6 +62,11 @@ def test_a_manifest_survives_being_written_and_read(original):
     assert render_manifest(parse_manifest(text, SOURCE)) == text
 
 
+@pytest.mark.parametrize("trim", [Trim("novelty", 1.0), Trim("novelty", float("nan")), Trim("tail", 0.1, -3)])
+def test_what_cannot_be_left_out_is_named(trim):
+    check_error(render_manifest(manifest(trim=trim)), f"the share {trim.ratio:g}", f"{trim.least} tokens", "export the")
+
+
 def test_fields_with_a_default_may_be_left_out():
     data = json.loads(render_manifest(manifest()))
     for name in ("trim", "decoding", "quality"):

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pyarrow.parquet
 
+from sprig_export.calibration import split_held_out
 from sprig_export.corpus.build import read_jsonl
 from sprig_server.code.functions import parse_functions
 from sprig_server.errors import InvalidInput
@@ -197,16 +198,19 @@ def _texts(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _read_pairs(path: Path, seed: int, split: str, count: int) -> tuple[Documented, ...]:
-    """At most `count` pairs of one split of a corpus, drawn with `seed`."""
+    """At most `count` pairs of one split of a corpus, drawn with `seed`; none that exports choose by."""
     _existing(path)
     try:
-        table = pyarrow.parquet.read_table(path, columns=list(_COLUMNS), filters=[("split", "=", split)])
+        table = pyarrow.parquet.read_table(path, columns=[*_COLUMNS, "split"], filters=[("split", "=", split)])
     except (OSError, pyarrow.ArrowException) as error:
         raise InvalidInput(f'"{path}" is not a corpus ({error}): give files that sprig corpus build wrote') from None
     if not table.num_rows:
         raise _Missing(f"{path.name} holds no {split} pairs")
-    chosen = table.take(draw(range(table.num_rows), count, seed))
-    return tuple(Documented(**row) for row in chosen.to_pylist())
+    if split == "train":
+        rows = table.take(draw(range(table.num_rows), count, seed)).to_pylist()
+    else:
+        rows = draw(split_held_out(table.to_pylist())[0], count, seed)
+    return tuple(Documented(**{name: row[name] for name in _COLUMNS}) for row in rows)
 
 
 def _existing(path: Path) -> Path:

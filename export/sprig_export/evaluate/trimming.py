@@ -22,6 +22,7 @@ from sprig_server.types import TrimMethod
 
 METHODS: tuple[TrimMethod, ...] = ("novelty", "lean", "slim", "diet", "tail", "random")
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
+_WARM_UP = 4  # functions before the time counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +60,25 @@ class Asked:
     language: str
 
 
-Score = Callable[[Bundle], NDArray[np.float64]]
+Score = Callable[[], NDArray[np.float64]]
 
 
-def every_method(methods: Sequence[TrimMethod] = METHODS) -> list[Trim]:
-    """Each method at each share, of functions of any length."""
-    return [Trim(method, ratio) for method in methods for ratio in RATIOS]
+def every_method(methods: Sequence[TrimMethod] = METHODS, least: int = 1) -> list[Trim]:
+    """Each method at each share; `least` tokens of a function stay."""
+    return [Trim(method, ratio, least) for method in methods for ratio in RATIOS]
 
 
 def measure_search(bundle: Bundle, asked: Asked, trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
     """How well functions are found once they are trimmed, beside whole ones; questions never are trimmed."""
     passages = [search_passage(code, 0, asked.language) for code in asked.code]
     queries = Encoder(bundle, 1).encode(asked.queries)
-    return list(
-        _measure(
-            bundle,
-            passages,
-            trims,
-            seed,
-            lambda b: reciprocal_ranks(queries, Encoder(b, 1).encode(passages), asked.relevant),
-        )
-    )
+
+    def prepare(trimming: Bundle) -> Score:
+        encoder = Encoder(trimming, 1)
+        encoder.encode(passages[:_WARM_UP])
+        return lambda: reciprocal_ranks(queries, encoder.encode(passages), asked.relevant)
+
+    return list(_measure(bundle, passages, trims, seed, prepare))
 
 
 def measure_summaries(bundle: Bundle, sample: Sequence[Example], trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
@@ -87,23 +86,29 @@ def measure_summaries(bundle: Bundle, sample: Sequence[Example], trims: Sequence
     ones."""
     passages = [summary_passage(example.code, example.language) for example in sample]
 
-    def score(trimming: Bundle) -> NDArray[np.float64]:
+    def prepare(trimming: Bundle) -> Score:
         summarizer = Summarizer(trimming, 1)
-        written = (summarizer.summarize(example.code, example.language, beams=1).text for example in sample)
-        return np.array([sentence_bleu(text, example.text) for text, example in zip(written, sample, strict=True)])
 
-    return list(_measure(bundle, passages, trims, seed, score))
+        def write(functions: Sequence[Example]) -> NDArray[np.float64]:
+            written = (summarizer.summarize(example.code, example.language, beams=1).text for example in functions)
+            return np.array([sentence_bleu(text, e.text) for text, e in zip(written, functions, strict=True)])
+
+        write(sample[:_WARM_UP])
+        return lambda: write(sample)
+
+    return list(_measure(bundle, passages, trims, seed, prepare))
 
 
 def _measure(
-    bundle: Bundle, passages: Sequence[Passage], trims: Sequence[Trim], seed: int, score: Score
+    bundle: Bundle, passages: Sequence[Passage], trims: Sequence[Trim], seed: int, prepare: Callable[[Bundle], Score]
 ) -> Iterator[Trimmed]:
     whole, untrimmed = Trim(), np.zeros(0)
     length = 0
     for trim in (whole, *trims):
         trimming = replace(bundle, manifest=replace(bundle.manifest, trim=trim))
+        score = prepare(trimming)
         started = time.perf_counter()
-        scores = score(trimming)
+        scores = score()
         seconds = time.perf_counter() - started
         read = sum(map(len, Reader(trimming).read(passages)))
         if trim is whole:

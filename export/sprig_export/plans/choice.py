@@ -29,6 +29,8 @@ _DIRECTED = 300  # pairs that the principal directions of vectors are found on
 _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 """Functions that speed is measured on, and those that plans and precisions are scored on."""
+SCORED_TRIMMED = 200
+"""Functions that a share to leave out is scored on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> F
 
 def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
     """Whether a model that was distilled before is to be taken instead: with a target if it keeps more of the score,
-    without one if it is as fast at least and passes the gate."""
+    without one if it is as fast at least and well within the gate."""
     if target.named:
         return (distilled.kept or 0.0) > (chosen.kept or 0.0)
     return distilled.speed >= chosen.speed and _passes(distilled, max_loss)
@@ -166,7 +168,8 @@ def _passes(tried: Considered, max_loss: float) -> bool:
 
 
 def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Found:
-    """The fastest plan that passes the gate when it is tried, by bisection: slower ones are taken to lose less."""
+    """The fastest plan that is well within the gate when it is tried, by bisection: slower ones are taken to lose
+    less."""
     order = sorted(fitting, key=lambda found: -found.speed)
     tried: dict[str, Considered] = {}
     low, high = 0, len(order) - 1  # the slowest one is taken where no faster one passes
@@ -177,10 +180,10 @@ def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Fo
     best = tried.get(order[low].name, order[low])
     costs = f"({best.megabytes:.1f} MB, {best.speed:.1f} times as fast)"
     if best.kept is None:
-        others = f"the slowest, and faster ones lose more than {max_loss:g} %" if tried else "the only one"
+        others = f"the slowest, and faster ones lose more than {_ROOM * max_loss:g} %" if tried else "the only one"
         return list(tried.values()), best, f"it is {others} {costs}"
     left = f"{best.kept:.1%} are kept after {TRIAL_STEPS} steps"
-    why = f"it is the fastest that loses at most {max_loss:g} % when tried: {left} {costs}"
+    why = f"it is the fastest that loses at most {_ROOM * max_loss:g} % when tried: {left} {costs}"
     return list(tried.values()), best, why
 
 

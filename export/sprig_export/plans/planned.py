@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sprig_export.analysis.proposal import read_proposal
 from sprig_export.bundle_writer import check_output, was_left, work_folder
-from sprig_export.calibration import read_calibration
+from sprig_export.calibration import ENOUGH, read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
 from sprig_export.pipeline import LostTooMuch, export, shaping_of
@@ -23,7 +23,6 @@ from sprig_server.bundle.manifest import Manifest
 from sprig_server.errors import InvalidInput
 
 RECOVERY_STEPS = 300
-_ENOUGH = 50  # functions to measure on
 
 
 def export_to_target(
@@ -62,7 +61,7 @@ def export_to_target(
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
-        if (few := min(len(calibration.trials), len(calibration.examples))) < _ENOUGH:
+        if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
             say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
         if minutes := _minutes_left(run):

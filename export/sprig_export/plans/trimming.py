@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sprig_export.evaluate.export_quality import score_bundle
+from sprig_export.evaluate.trimming import RATIOS
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.manifest import Manifest, Trim
@@ -16,9 +17,8 @@ from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
-_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 _LOSS: dict[Task, float] = {"search": 0.005, "summarize": 0.01}
-"""The share of the score that trimming may cost; summaries of as many functions say less exactly."""
+"""The share of the score that trimming may cost; the scores of summaries say less exactly."""
 
 
 def choose_trim(
@@ -33,15 +33,14 @@ def choose_trim(
 
     Returns:
         The choice, and the score at each share that was measured.
-
-    Raises:
-        InvalidInput: the recipe's share is no share.
     """
-    if recipe.trim_ratio >= 1:
-        raise InvalidInput(f"trim_ratio = {recipe.trim_ratio:g} leaves nothing: give a share below 1, or -1 to find it")
+
+    def trim(ratio: float) -> Trim:
+        return Trim(recipe.trim, ratio, recipe.trim_least, recipe.trim_whole) if ratio else Trim()
+
     if recipe.trim_ratio >= 0:
-        return Trim(recipe.trim, recipe.trim_ratio, recipe.trim_least) if recipe.trim_ratio else Trim(), {}
-    trims = {0.0: Trim(), **{ratio: Trim(recipe.trim, ratio, recipe.trim_least) for ratio in _RATIOS}}
+        return trim(recipe.trim_ratio), {}
+    trims = {ratio: trim(ratio) for ratio in (0.0, *RATIOS)}
     scores = {
         ratio: score_bundle(Bundle(folder, replace(manifest, trim=trim)), recipe, sample)
         for ratio, trim in trims.items()
@@ -49,6 +48,21 @@ def choose_trim(
     curve = falling(list(scores.values()))
     good = [ratio for ratio, score in zip(trims, curve, strict=True) if score >= (1 - _LOSS[recipe.task]) * curve[0]]
     return trims[max(good)], scores
+
+
+def check_trim(recipe: Recipe) -> None:
+    """Refuse what cannot be left out, before anything is made.
+
+    Raises:
+        InvalidInput: the recipe's share is no share, or no token is to stay.
+    """
+    if recipe.trim_ratio != -1 and not 0 <= recipe.trim_ratio < 1:  # in these words, since NaN is no share either
+        raise InvalidInput(
+            f"trim_ratio = {recipe.trim_ratio:g} is no share of tokens: give at least 0 and less than 1, or -1 for as "
+            "much as costs nearly nothing"
+        )
+    if recipe.trim_least < 1:
+        raise InvalidInput(f"trim_least = {recipe.trim_least}: one token has to stay at least")
 
 
 def falling(scores: Sequence[float]) -> list[float]:

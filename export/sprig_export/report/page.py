@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -49,11 +50,18 @@ def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
     )
 
 
-def lone_chart(svg: str) -> str:
-    """A chart as a file of its own, for documents that show pictures."""
-    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
-        ">", f"><style>{_STYLE}</style>", 1
+def lone_chart(svg: str, classes: Mapping[str, str]) -> str:
+    """A chart as a file of its own, for documents that show pictures, under a line that names its columns, which have
+    these CSS classes."""
+    names = "".join(
+        f'<circle class="dot {css}" cx="{6 + 150 * place}" cy="8" r="4"/><text x="{16 + 150 * place}" y="12">'
+        f"{escape(name)}</text>"
+        for place, (name, css) in enumerate(classes.items())
     )
+    inner = svg.replace("<svg ", '<svg y="28" ', 1)
+    width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0]
+    size = f'viewBox="0 0 {width} {int(height) + 28}" width="{width}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>{names}{inner}</svg>\n'
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:

@@ -160,10 +160,17 @@ def parse_manifest(text: str, source: Path) -> Manifest:
             "export the bundle again or install the matching version"
         )
     try:
-        return _converter.structure(data, Manifest)
+        manifest = _converter.structure(data, Manifest)
     except Exception as error:
         problems = "; ".join(cattrs.transform_error(error, path="manifest"))
         raise InvalidBundle(f'the manifest "{source}" cannot be used ({problems}): export the bundle again') from None
+    trim = manifest.trim
+    if not 0 <= trim.ratio < 1 or trim.least < 1:
+        raise InvalidBundle(
+            f'the manifest "{source}" cannot be used (the share {trim.ratio:g} of a function cannot be left out, with '
+            f"{trim.least} tokens at least to stay): export the bundle again"
+        )
+    return manifest
 
 
 def render_manifest(manifest: Manifest) -> str:

@@ -34,6 +34,7 @@ def run(arguments: Namespace) -> int:
                 "name": function.qualified_name,
                 "method": reader.trim.method,
                 "ratio": reader.trim.ratio,
+                "least": reader.trim.least,
                 "code": tokens.code,
                 "tokens": [
                     {"start": start, "end": end, "kept": stays, "importance": round(weight, 4)}

@@ -59,5 +59,6 @@ def _answer(server: SprigServer, at: Snapshot, params: TrimParams) -> TrimResult
         code=function.code,
         method=reader.trim.method,
         ratio=reader.trim.ratio,
+        least=reader.trim.least,
         tokens=tokens,
     )

@@ -67,7 +67,7 @@ class Reader:
         self._trimmer = _open_trimmer(bundle, self.trim, self._importance)
 
     def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
-        """The token ids of each text, cut at the window; functions, which are passages, are trimmed before."""
+        """The token ids of each text, cut at the window; of functions, which are passages, without what is left out."""
         plain = [text if isinstance(text, str) else text.text for text in texts]
         if self._trimmer is None or all(isinstance(text, str) for text in texts):
             return [self._cut(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(plain)]
