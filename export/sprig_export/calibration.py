@@ -16,7 +16,8 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
-_MOST_TRIALS = 300
+_MOST_TRIALS = 1000
+_MOST_PUT_ASIDE = 300
 _MOST_FUNCTIONS = 500
 _WEIGHT_OF_PROSE = 3
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
@@ -72,7 +73,7 @@ def read_calibration(
             f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
         )
     # Each draw has a generator of its own: what is learnt hangs neither on `count` nor on what is asked.
-    reserved = 0 if choosing else min(_MOST_TRIALS, len(train) // 10)
+    reserved = 0 if choosing else min(_MOST_PUT_ASIDE, len(train) // 10)
     drawn = random.Random(seed).sample(train, min(_MOST_COUNTED + reserved, len(train)))
     put_aside, counted = drawn[:reserved], drawn[reserved:]
     tried = put_aside or random.Random(seed).sample(choosing, min(_MOST_TRIALS, len(choosing)))

@@ -196,7 +196,7 @@ def _trim(
         (staging / IMPORTANCE).write_bytes(render_importance(found))
         files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
         manifest = replace(manifest, files=files)
-        sample = calibration.trials[:SCORED_TRIMMED]
+        sample = calibration.trials[: SCORED_TRIMMED[recipe.task]]
         trim, scores = choose_trim(recipe, staging, manifest, sample)
         facts["entries"], facts["left_out"] = len(found.keys), trim.ratio
         facts |= {f"score without {ratio:.0%}": round(score, 4) for ratio, score in scores.items()}

@@ -25,12 +25,12 @@ TRIAL_STEPS = 60
 """Of the short recovery that a plan is tried with."""
 _MOST_TRIED = 4
 _ROOM = 0.8  # the share of what the gate allows that a plan may lose when it is tried
-_DIRECTED = 300  # pairs that the principal directions of vectors are found on
+_DIRECTED = 300  # pairs that the principal directions of vectors are found on, and functions they are chosen by
 _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 """Functions that speed is measured on, and those that plans and precisions are scored on."""
-SCORED_TRIMMED = 200
-"""Functions that a share to leave out is scored on."""
+SCORED_TRIMMED = {"search": 1000, "summarize": 300}
+"""Functions that a share to leave out is scored on: with 200, chance is larger than what trimming costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def choose_plan(
     if recipe.task == "search":
         with run.stage("choose output dimensions") as facts:
             texts = [text for pair in calibration.pairs[:_DIRECTED] for text in pair]
-            plan = replace(plan, dimensions=choose_dimensions(base, texts, calibration.trials))
+            plan = replace(plan, dimensions=choose_dimensions(base, texts, calibration.trials[:_DIRECTED]))
             facts["dimensions"] = plan.dimensions
     return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why, whole)
 
