@@ -51,17 +51,20 @@ def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
 
 
 def lone_chart(svg: str, classes: Mapping[str, str]) -> str:
-    """A chart as a file of its own, for documents that show pictures, under a line that names its columns, which have
-    these CSS classes."""
+    """A chart as a file of its own, for documents that show pictures: on white, under a line that names its columns,
+    which have these CSS classes. Its colours are written out, since not all viewers know variables."""
+    colours = dict(re.findall(r"--(\w+): (#\w+)", _STYLE.split("@media")[0]))
+    style = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], _STYLE)
     names = "".join(
         f'<circle class="dot {css}" cx="{6 + 150 * place}" cy="8" r="4"/><text x="{16 + 150 * place}" y="12">'
         f"{escape(name)}</text>"
         for place, (name, css) in enumerate(classes.items())
     )
-    inner = svg.replace("<svg ", '<svg y="28" ', 1)
-    width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0]
-    size = f'viewBox="0 0 {width} {int(height) + 28}" width="{width}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>{names}{inner}</svg>\n'
+    width, height = map(int, re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
+    inner = svg.replace("<svg ", f'<svg y="28" style="height: {height}px" ', 1)
+    size = f'viewBox="0 0 {width} {height + 28}" width="{width}"'
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{style}</style>{paper}{names}{inner}</svg>\n'
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:
