@@ -142,7 +142,7 @@ def test_it_is_a_plan_of_its_own(
 
 def test_it_is_taken_where_it_is_better() -> None:
     recipe = Recipe("search", "", "python")
-    chosen, distilled = Considered(recipe, "half", 5.0, 3.0, 0.90), Considered(recipe, "distilled", 5.0, 3.5, 0.96)
+    chosen, distilled = Considered(recipe, "half", 5.0, 3.0, 0.90), Considered(recipe, "distilled", 5.0, 3.5, 0.97)
     slow, poor = replace(distilled, speed=2.0), replace(distilled, kept=0.8)
     assert is_better(distilled, chosen, Target(), 5.0)
     assert not is_better(slow, chosen, Target(), 5.0), "without a target the fastest is taken"
