@@ -136,14 +136,22 @@ def can_lose_heads(model: PreTrainedModel) -> bool:
 
 
 def note_removed_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
-    """Note in a model's configuration which heads each layer lost, so that it can be loaded again.
+    """Note in a model's configuration which heads each layer lost now, so that it can be loaded again.
+
+    Args:
+        removed: by layer, numbers among the heads that it had until now.
 
     Raises:
         InvalidInput: a family whose configuration has no room for it.
     """
     if not can_lose_heads(model):
         raise unsupported(model.config.model_type, "saved with fewer heads", ("bert", "roberta"))
-    model.config.pruned_heads = removed
+    gone: dict[int, list[int]] = {layer: list(heads) for layer, heads in (model.config.pruned_heads or {}).items()}
+    for layer, heads in removed.items():
+        own = gone.get(layer, [])
+        left = [head for head in range(model.config.num_attention_heads) if head not in own]
+        gone[layer] = sorted([*own, *(left[head] for head in heads)])
+    model.config.pruned_heads = gone
 
 
 def _bert_attentions(layer: Any) -> tuple[Attention, ...]:

@@ -105,12 +105,12 @@ def read_rows(path: Path, language: str) -> list[dict[str, str]]:
     """The documented functions of a corpus or, mined here, of a folder of source code in a language.
 
     Raises:
-        InvalidInput: a file that is no corpus.
+        InvalidInput: a file that is no corpus, or one of another language.
     """
-    return _read_folder(path, language) if path.is_dir() else _read_corpus(path)
+    return _read_folder(path, language) if path.is_dir() else _read_corpus(path, language)
 
 
-def _read_corpus(path: Path) -> list[dict[str, str]]:
+def _read_corpus(path: Path, language: str) -> list[dict[str, str]]:
     import pyarrow.parquet  # most exports read none
 
     try:
@@ -118,6 +118,9 @@ def _read_corpus(path: Path) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
+    found = {row["language"] for row in rows}
+    if found and language not in found:
+        raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
     return rows
 
 

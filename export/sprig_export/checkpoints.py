@@ -56,7 +56,7 @@ def open_checkpoint(model: str) -> Checkpoint:
     Raises:
         InvalidInput: neither a folder with a model nor a hub id that can be reached.
     """
-    folder = Path(model)
+    folder, name = Path(model), Path(model).resolve().name
     if not folder.is_dir():
         if model.count("/") != 1 or model.startswith((".", "/")):
             raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
@@ -80,7 +80,7 @@ def open_checkpoint(model: str) -> Checkpoint:
         digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
         sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
     card = _card(folder)
-    return Checkpoint(folder, card.get("title", folder.resolve().name), sha256, card.get("license", "unknown"), config)
+    return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config)
 
 
 def unsupported(family: str, done: str, families: Iterable[str]) -> InvalidInput:

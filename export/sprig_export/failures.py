@@ -11,6 +11,7 @@ from pathlib import Path
 from sprig_server.errors import InvalidInput, SprigError
 
 _LOG = logging.getLogger(__name__)
+_NO_ROOM = ("no space left on device", "disk quota exceeded")
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -33,20 +34,18 @@ def explained(output: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         _LOG.warning("nothing was written; the same command with --resume goes on with what is done")
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise SprigError(
-            f'the disk of "{output.resolve().parent}" is full: free some space, or give another --output; --resume '
-            "goes on with what is done"
-        ) from None
-    except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
-            raise
-        raise SprigError(
-            "the memory of this machine does not suffice for the model: close other programs, or export a smaller "
-            "one; --resume goes on with what is done"
-        ) from None
+    except Exception as error:  # safetensors, tokenizers and PyTorch have types of their own
+        if _lacks_room(error):
+            raise SprigError(
+                f'the disk of "{output.resolve().parent}" is full: free some space, or give another --output; --resume '
+                "goes on with what is done"
+            ) from None
+        if _lacks_memory(error):
+            raise SprigError(
+                "the memory of this machine does not suffice for the model: close other programs, or export a smaller "
+                "one; --resume goes on with what is done"
+            ) from None
+        raise
 
 
 @contextmanager
@@ -65,6 +64,15 @@ def readable(folder: Path) -> Iterator[None]:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidInput(f'the model in "{folder}" cannot be loaded ({reason}): fetch it again') from None
+
+
+def _lacks_room(error: BaseException) -> bool:
+    """Whether the disk was full; PyTorch says so in the context of its error, Rust's libraries in words only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if any(reason in str(error).lower() for reason in _NO_ROOM):
+        return True
+    return error.__context__ is not None and _lacks_room(error.__context__)
 
 
 def _lacks_memory(error: Exception) -> bool:

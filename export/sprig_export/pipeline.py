@@ -89,6 +89,8 @@ def export(
                 best = choose_variant(variants, target, choice.whole if choice is not None else 0.0)
                 recipe = with_precision(recipe, best)
                 facts["chosen"] = recipe.quantization
+            if choice is not None and target.speed is not None and best.rate < target.speed * choice.whole:
+                say(f"it is {best.rate / choice.whole:.2f} times as fast now, not {target}: ask for a little more")
         build = build_search if recipe.task == "search" else build_summary
         interface = build(recipe, checkpoint, sample, staging, run)
         manifest = describe_bundle(recipe, base, output.name, interface, staging)

@@ -11,6 +11,7 @@ from sprig_export.toml import fill, read_toml
 from sprig_server.types import Task, TrimMethod
 
 Precision = Literal["float32", "int8", "int4"]
+Rounding = Literal["", "float32", "int8", "int4"]
 Scores = Literal["fluctuation", "wanda"]
 
 BLOCK = 128
@@ -49,6 +50,8 @@ class Recipe:
     learn_tables: bool = True
     """Whether the look-ups of tokens learn in the recovery too, with the output projection where that is the same; a
     short one sees most of them too rarely."""
+    recovery_products: Rounding = ""
+    """What the second half of the recovery rounds matrix products to ("": what they are in the bundle)."""
     products: Precision = "int8"
     """The bits of matrix products."""
     tables: Precision = "int8"
@@ -118,5 +121,5 @@ def read_recipe(path: Path) -> Recipe:
 
 def render_recipe(recipe: Recipe, title: str) -> str:
     """A recipe as the text of a TOML file that `read_recipe` reads, with every value written out."""
-    lines = (f"{name} = {json.dumps(value)}" for name, value in asdict(recipe).items())
+    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in asdict(recipe).items())
     return "\n".join([f"# {title}", *lines]) + "\n"

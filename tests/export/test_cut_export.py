@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from sprig_export.calibration import read_calibration
@@ -49,6 +51,13 @@ def test_too_little_code_is_named(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text('def only(x):\n    """Return the only thing there is."""\n    return x\n')
     with pytest.raises(InvalidInput, match=r"documented functions to calibrate on .* give more code"):
         read_calibration(tmp_path, "search", "python", 10, 0)
+
+
+def test_a_corpus_of_another_language_is_refused(tmp_path: Path) -> None:
+    row = dict.fromkeys(("name", "code", "documentation", "summary"), "text") | {"language": "java", "split": "train"}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "java.parquet")
+    with pytest.raises(InvalidInput, match=r'java\.parquet" holds java, not python: give a corpus of python'):
+        read_calibration(tmp_path / "java.parquet", "search", "python", 10, 0)
 
 
 @pytest.mark.parametrize("heads", [1.0, 0.5])

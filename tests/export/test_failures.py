@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from sprig_export.bundle_writer import lock_path, work_folder
 from sprig_export.checkpoints import open_checkpoint
@@ -24,6 +28,30 @@ from sprig_server.errors import InvalidInput, SprigError
 def test_a_full_disk_is_named(tmp_path: Path, error: int) -> None:
     with pytest.raises(SprigError, match=r"the disk of .* is full: free some space"), explained(tmp_path / "bundle"):
         raise OSError(error, "no space")
+
+
+class _Full(io.RawIOBase):
+    """A file on a full disk."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _save_with_pytorch() -> None:
+    torch.save(torch.zeros(100_000), _Full())  # says "unexpected pos" of its own
+
+
+def _say_as_rust_does() -> None:
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("write", [_save_with_pytorch, _say_as_rust_does])
+def test_a_full_disk_is_named_whoever_finds_it(tmp_path: Path, write: Callable[[], None]) -> None:
+    with pytest.raises(SprigError, match=r"the disk of .* is full: free some space"), explained(tmp_path / "bundle"):
+        write()
 
 
 @pytest.mark.parametrize(

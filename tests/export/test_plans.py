@@ -89,6 +89,19 @@ def test_of_the_plans_that_meet_a_target_the_best_is_taken() -> None:
     check_choice(by_target, plans[:1], kept, Target(speed=3), "plan 0", ["plan 0"])
 
 
+def test_for_a_size_the_largest_plans_are_tried() -> None:
+    slow_and_small = replace(considered(1)[0], name="slow", megabytes=0.5)
+    plans = [slow_and_small, *considered(2, 3, 4, 5)]
+    kept = {f"plan {n}": 0.9 for n in range(4)} | {"slow": 0.5}
+    check_choice(by_target, plans, kept, Target(megabytes=6), "plan 0", ["plan 0", "plan 1", "plan 2", "plan 3"])
+
+
+def test_a_size_leaves_room_for_what_lies_beside_the_graph() -> None:
+    (plan,) = considered(1)
+    assert not plan.meets(Target(megabytes=10))
+    assert plan.meets(Target(megabytes=10.3))
+
+
 def test_what_was_tried_and_lost_too_much_is_no_fallback() -> None:
     plans = considered(1, 2, 3, 4, 5)
     plans[3] = replace(plans[3], kept=0.8)
@@ -114,7 +127,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(
     ("target", "chosen"),
-    [(Target(), 2), (Target(megabytes=11.5), 2), (Target(megabytes=6), 3), (Target(megabytes=50), 2)],
+    [(Target(), 2), (Target(megabytes=11.5), 2), (Target(megabytes=6.2), 3), (Target(megabytes=50), 2)],
 )
 def test_the_fastest_precision_that_is_as_good_is_taken(target: Target, chosen: int) -> None:
     """4-bit products are fastest here but lose an eighth: they are taken only where nothing else is small enough."""
@@ -126,10 +139,12 @@ def test_a_precision_is_as_fast_as_was_asked_for(speed: float, chosen: int) -> N
     assert choose_variant(VARIANTS, Target(speed=speed), 5.0) == VARIANTS[chosen]
 
 
-def test_the_gates_of_eight_bits_are_not_those_of_four() -> None:
-    assert with_precision(SEARCH, VARIANTS[2]) == replace(SEARCH, products="int8", tables="int4")
-    four = with_precision(replace(SEARCH, min_cosine=0.5), VARIANTS[3])
-    assert (four.products, four.min_cosine, four.min_agreement) == ("int4", 0.5, 0.8)
+def test_the_score_of_a_precision_counts_more_than_how_far_it_turns_vectors() -> None:
+    eight, four = (with_precision(replace(SEARCH, min_cosine=0.95), variant) for variant in VARIANTS[2:])
+    assert (eight.products, eight.tables, eight.min_cosine, eight.min_agreement) == ("int8", "int4", 0.9, 0.8)
+    assert with_precision(replace(SEARCH, min_cosine=0.5), VARIANTS[3]).min_cosine == 0.5
+    # What the recovery rounded to is not what was chosen after it: without both, the recipe makes another bundle.
+    assert (four.products, four.recovery_products) == ("int4", "int8")
 
 
 def test_a_size_that_no_precision_reaches_is_named() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from tests.export.families import FAMILIES, HEADS, LAYERS, UNITS, feeds_of, make_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import BertModel, PreTrainedModel
 
-from sprig_export.blocks import read_blocks, read_stacks
+from sprig_export.blocks import note_removed_heads, read_blocks, read_stacks
+from sprig_export.pruning.shape import Shape, cut
 from sprig_export.pruning.statistics import Feed, observe
 from sprig_export.pruning.structure import keep_heads, keep_layers, keep_units
 from sprig_server.errors import InvalidInput
@@ -69,6 +71,21 @@ def test_removing_a_head_is_silencing_it(family: str) -> None:
     assert _parameters(removed) < _parameters(silenced)
     left = read_blocks(removed)[0].attentions[0]
     assert left.heads == HEADS - left.heads // left.groups
+
+
+def test_what_lost_heads_before_can_lose_more_and_is_loaded_as_it_was(tmp_path: Path) -> None:
+    """A smaller base that was distilled before may be cut again."""
+    feeds = feeds_of("bert", 1)
+    model = make_model("bert")
+    note_removed_heads(model, cut(model, Shape(heads=0.75), feeds))
+    model.save_pretrained(tmp_path / "once")
+    once = BertModel.from_pretrained(tmp_path / "once", add_pooling_layer=False).eval()
+    assert torch.allclose(_outputs(once, "bert"), _outputs(model, "bert"), atol=1e-5)
+    note_removed_heads(once, cut(once, Shape(encoder_layers=2, heads=0.67), feeds))
+    once.save_pretrained(tmp_path / "twice")
+    twice = BertModel.from_pretrained(tmp_path / "twice", add_pooling_layer=False).eval()
+    assert [block.attentions[0].heads for block in read_blocks(twice)] == [2, 2]
+    assert torch.allclose(_outputs(twice, "bert"), _outputs(once, "bert"), atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

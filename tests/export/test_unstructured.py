@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.export.families import FAMILIES, feeds_of, make_model
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from sprig_export.blocks import read_blocks
 from sprig_export.pruning.layer_sparsity import share_of_outliers, spread_sparsity
@@ -152,6 +153,16 @@ def test_layers_with_outliers_keep_more() -> None:
     assert spread_sparsity([0.02, 0.02], 0.5) == [0.5, 0.5]
 
 
+@given(
+    outliers=st.lists(st.floats(0, 1), min_size=1, max_size=12),
+    sparsity=st.floats(0, 0.99),
+)
+def test_no_layer_loses_more_than_it_has(outliers: list[float], sparsity: float) -> None:
+    shares = spread_sparsity(outliers, sparsity)
+    assert all(-1e-9 <= share <= 1 + 1e-9 for share in shares)
+    assert sum(shares) / len(shares) == pytest.approx(sparsity, abs=1e-9)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_padding_changes_no_statistics(family: str) -> None:
     model = make_model(family)
@@ -189,14 +200,22 @@ def test_every_family_loses_half_of_its_weights_and_nothing_else(family: str) ->
 
 
 def test_blocks_are_pruned_one_after_the_other() -> None:
-    model, untouched = make_model("bert"), make_model("bert")
+    """The second block loses what it gets least of once the first is pruned, not what it got least of before."""
     feeds = feeds_of("bert", 2)
-    first, second = read_blocks(model)[:2]
-    dense = observe(untouched, read_blocks(untouched)[1], feeds)
-    for linear in first.linears().values():
-        linear.weight.data.mul_(keep_best(linear.weight.abs(), 0.5))
-    sparse = observe(model, second, feeds)
-    assert any(not torch.allclose(dense[name].squares, sparse[name].squares) for name in dense)
+    masks = prune_weights(make_model("bert"), feeds, "wanda", Sparsity(0.5))
+
+    def masks_of_second(model: PreTrainedModel) -> dict[str, Tensor]:
+        block = read_blocks(model)[1]
+        inputs = observe(model, block, feeds)
+        return {n: keep_best(score_by_wanda(m.weight, inputs[n].squares), 0.5) for n, m in block.linears().items()}
+
+    below, untouched = make_model("bert"), make_model("bert")
+    for name, linear in read_blocks(below)[0].linears().items():
+        linear.weight.data.mul_(masks[f"{read_blocks(below)[0].name}/{name}"])
+    name = read_blocks(below)[1].name
+    expected, at_once = masks_of_second(below), masks_of_second(untouched)
+    assert all(torch.equal(masks[f"{name}/{linear}"], mask) for linear, mask in expected.items())
+    assert any(not torch.equal(at_once[linear], mask) for linear, mask in expected.items())
 
 
 def test_order_and_scale_of_the_calibration_do_not_matter() -> None:

@@ -83,6 +83,16 @@ def test_unseen_text_round_trips_through_bytes(text: str) -> None:
     assert trimmed.tokenizer.decode(trimmed.tokenizer.encode(text).ids) == tokenizer.decode(tokenizer.encode(text).ids)
 
 
+def test_bytes_stay_where_characters_fall_back_on_them() -> None:
+    """As in Llama 2 and Gemma, whose vocabularies are not of bytes but spell what they do not know with them."""
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "a", "b", "ab"]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [("a", "b")], unk_token="<unk>", byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, ["a b"]), 10).tokenizer
+    assert trimmed.decode(trimmed.encode("a日b").ids) == "a日b"
+
+
 def test_unseen_words_are_spelt_out_and_not_unknown() -> None:
     tokenizer = wordpiece()
     trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, TEXT), 100)

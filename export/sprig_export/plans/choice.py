@@ -145,8 +145,10 @@ Found = tuple[Sequence[Considered], Considered, str]
 
 
 def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> Found:
-    """Of the plans that meet the target, the slowest have the most left; the best of a few of them is taken."""
-    most = sorted(fitting, key=lambda found: found.speed)[:_MOST_TRIED]
+    """Of the plans that meet the target, the largest or slowest have the most left; the best of a few of them is
+    taken."""
+    left = (lambda found: -found.megabytes) if target.speed is None else (lambda found: found.speed)
+    most = sorted(fitting, key=left)[:_MOST_TRIED]
     tried = [try_plan(found) for found in most]
     best = max(tried, key=lambda found: found.kept or 0.0)
     kept = f"keeps {'the most ' if len(tried) > 1 else ''}after {TRIAL_STEPS} steps: {best.kept or 0.0:.1%}"

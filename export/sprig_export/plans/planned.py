@@ -15,6 +15,7 @@ from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
 from sprig_export.pipeline import LostTooMuch, export, shaping_of
 from sprig_export.plans.choice import TRIAL_STEPS, Choice, choose_plan, slower_plans
+from sprig_export.plans.precision import fewest_bits
 from sprig_export.plans.target import Target
 from sprig_export.plans.vocabulary import choose_vocabulary
 from sprig_export.recipe import Recipe
@@ -61,6 +62,8 @@ def export_to_target(
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
             recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
+            if target.megabytes is not None:  # more of a model in 4 bits keeps more than less of it in 8
+                recipe = replace(recipe, products=fewest_bits(base), tables=fewest_bits(base))
         if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
             say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
         choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)

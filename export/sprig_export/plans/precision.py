@@ -27,7 +27,7 @@ _VARIANTS: tuple[tuple[Precision, Precision], ...] = (
 _LOSS = 0.01
 """The share of the score that fewer bits may cost beside 32."""
 _LEAST_COSINE, _LEAST_AGREEMENT = 0.9, 0.8
-"""Of 4-bit products with 32 bits: below, something else is wrong."""
+"""Of fewer bits with 32: below, something else is wrong."""
 _ALIKE = 0.95
 """Variants of at least this share of the best speed count as equally fast: the smallest of them is taken."""
 
@@ -43,6 +43,12 @@ class Variant:
     score: float
 
 
+def fewest_bits(checkpoint: Checkpoint) -> Precision:
+    """The fewest bits that a model's weights can have: 4, unless blocks of such weights would not fill its rows."""
+    width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("d_model") or 1)
+    return "int8" if width % BLOCK else "int4"
+
+
 def measure_variants(
     recipe: Recipe,
     checkpoint: Checkpoint,
@@ -52,10 +58,9 @@ def measure_variants(
 ) -> list[Variant]:
     """Build the bundle of a pruned model in every precision, and measure each in a process of its own."""
     found = []
-    width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("d_model") or 1)
     for products, tables in _VARIANTS:
-        if "int4" in (products, tables) and width % BLOCK:
-            continue  # blocks of 4-bit weights would not fill its rows
+        if "int4" in (products, tables) and fewest_bits(checkpoint) != "int4":
+            continue
         place = folder / f"{products}-{tables}"
         shutil.rmtree(place, ignore_errors=True)  # of an interrupted export
         build_unchecked(replace(recipe, products=products, tables=tables), checkpoint, place)
@@ -77,7 +82,7 @@ def choose_variant(variants: Sequence[Variant], target: Target, whole: float) ->
         InvalidInput: none is small enough.
     """
     exact = variants[0].score
-    small = [v for v in variants if target.megabytes is None or v.megabytes <= target.megabytes]
+    small = [v for v in variants if v.megabytes <= target.room]
     if not small:
         least = min(v.megabytes for v in variants)
         raise InvalidInput(f"the plan needs {least:.1f} MB in the fewest bits, {target} was asked for: allow more")
@@ -89,10 +94,13 @@ def choose_variant(variants: Sequence[Variant], target: Target, whole: float) ->
 
 
 def with_precision(recipe: Recipe, variant: Variant) -> Recipe:
-    """The recipe with a variant's bits. Four turn vectors and change tokens more than the gates for eight allow: that
-    the bundle is good all the same, the variant's score has shown."""
-    cosine, agreement = recipe.min_cosine, recipe.min_agreement
-    if variant.products == "int4":
-        cosine, agreement = min(cosine, _LEAST_COSINE), min(agreement, _LEAST_AGREEMENT)
-    chosen = replace(recipe, products=variant.products, tables=variant.tables)
-    return replace(chosen, min_cosine=cosine, min_agreement=agreement)
+    """The recipe with a variant's bits, and a recovery as it was. Fewer bits may turn vectors and change tokens more
+    than the recipe's gates allow: that the bundle is good all the same, the variant's score has shown."""
+    return replace(
+        recipe,
+        products=variant.products,
+        tables=variant.tables,
+        recovery_products=recipe.recovery_products or recipe.products,
+        min_cosine=min(recipe.min_cosine, _LEAST_COSINE),
+        min_agreement=min(recipe.min_agreement, _LEAST_AGREEMENT),
+    )

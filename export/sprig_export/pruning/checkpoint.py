@@ -151,7 +151,8 @@ def cut_checkpoint(
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
         lasting = recipe.recovery_steps, recipe.recovery_rate
-        schedule = Schedule(*lasting, recipe.seed, recipe.products, recipe.learn_tables)
+        rounding = recipe.recovery_products or recipe.products
+        schedule = Schedule(*lasting, recipe.seed, rounding, recipe.learn_tables)
         recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
     return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
 

@@ -25,11 +25,13 @@ def spread_sparsity(outliers: Sequence[float], sparsity: float) -> list[float]:
 
     Args:
         outliers: the share of outliers of each layer.
-        sparsity: the mean to reach, .08 away from 0 and 1 at least.
+        sparsity: the mean to reach, 0 to 1; close to either end the layers are closer to each other, so that none is
+            beyond it.
     """
     lowest, highest = min(outliers), max(outliers)
     if highest == lowest:
         return [sparsity] * len(outliers)
-    kept = [(share - lowest) / (highest - lowest) * 2 * _SPREAD for share in outliers]
-    centre = sum(kept) / len(kept)
-    return [sparsity - (share - centre) for share in kept]
+    above = [(share - lowest) / (highest - lowest) for share in outliers]  # 0 to 1
+    centre = sum(above) / len(above)
+    spread = min(2 * _SPREAD, sparsity / (1 - centre), (1 - sparsity) / centre)
+    return [sparsity - spread * (share - centre) for share in above]

@@ -82,6 +82,9 @@ def keep_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None
             module.layer_idx = index  # caches are addressed by this number
     if getattr(model.config, "layer_types", None):
         model.config.layer_types = [model.config.layer_types[index] for index in kept]
+    if getattr(model.config, "pruned_heads", None):
+        gone = model.config.pruned_heads
+        model.config.pruned_heads = {new: gone[old] for new, old in enumerate(kept) if old in gone}
     for name in _LAYER_COUNTS[part]:
         if hasattr(model.config, name):
             setattr(model.config, name, len(kept))

@@ -1,14 +1,15 @@
 """Trimming a vocabulary to a language, without changing how the language's text is cut into tokens.
 
 WordPiece takes the longest entry that fits, so leaving out entries that never were the longest changes nothing; the
-single characters stay, so that other text is spelt out instead of becoming unknown. Byte-level BPE applies its merges
-in order, so an entry stays together with every entry that some order of merges may build it from (the closure), and
-the 256 bytes stay.
+single characters stay, so that other text is spelt out instead of becoming unknown. BPE applies its merges in order, so
+an entry stays together with every entry that some order of merges may build it from (the closure), and the 256 bytes
+stay.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ TRIMMED = ("WordPiece", "BPE")
 """The kinds of vocabularies that can be trimmed."""
 
 _BATCH = 1_000  # texts
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what spells characters without an entry, in the families of Llama and Gemma
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class _Closures:
 
 def _must_stay(token: str, model: dict[str, Any]) -> bool:
     prefix = model.get("continuing_subword_prefix") or ""
+    if model.get("byte_fallback") and _BYTE.fullmatch(token):
+        return True
     return len(token.removeprefix(prefix)) == 1 or token == model.get("unk_token")
 
 

@@ -36,7 +36,8 @@ class State:
 def save_state(path: Path, state: State) -> None:
     """Write a state; a kill while writing leaves the former one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({name: getattr(state, name) for name in State.__slots__}, temporary)
+    with temporary.open("wb") as stream:  # given a path, PyTorch does not say that the disk is full
+        torch.save({name: getattr(state, name) for name in State.__slots__}, stream)
     temporary.replace(path)
 
 
