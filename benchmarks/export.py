@@ -22,9 +22,11 @@ from tables import markdown, replace_table
 from sprig_export.analysis import command as analysis
 from sprig_export.analysis.words import Plan
 from sprig_export.comparison.experiment import LANGUAGES, Experiment, compare_languages
+from sprig_export.comparison.matrix import Kept
 from sprig_export.comparison.page import render_comparison
 from sprig_export.plans.front_page import render_front
 from sprig_export.plans.pareto import measure_front
+from sprig_export.pruning.unstructured import Sparsity
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
 from sprig_server.bundle.store import BUILT_IN
@@ -79,7 +81,7 @@ def measurements(corpora: Path, console: Console) -> dict[str, Callable[[Path], 
 
     def comparison(task: Task) -> Callable[[Path], None]:
         def measure(folder: Path) -> None:
-            plan = Experiment(task, MODELS[task], corpora, (0.3, 0.5), COMPARED[task])
+            plan = Experiment(task, MODELS[task], corpora, (Sparsity(0.3), Sparsity(0.5)), COMPARED[task])
             found = compare_languages(plan, folder, run.announce)
             (folder / "report.html").write_text(render_comparison(found), encoding="utf-8")
 
@@ -172,12 +174,13 @@ def front_table(front: dict[str, Any]) -> str:
 
 
 def comparison_table(level: dict[str, Any], comparison: dict[str, Any]) -> str:
-    """What is kept of each language by the calibration of each, and how far the masks are apart."""
+    """What is kept of each language by the calibration of each, and how far the masks are apart: those of one language,
+    when other functions of it are drawn."""
     advantage, languages = level["advantage"], list(comparison["whole"])
     distances = level["distances"]
     rows = [
-        [name, *(f"{kept[language]:.1%}" for language in languages)]
-        + [f"{distances[name][other]:.3f}" if other != name else "" for other in languages]
+        [name, *(str(Kept(**kept[language])) for language in languages)]
+        + [f"{distances[name][other] if other != name else level['redrawn'][name]:.3f}" for other in languages]
         for name, kept in level["kept"].items()
     ]
     head = ["calibrated on", *(f"kept on {name}" for name in languages), *(f"masks from {name}" for name in languages)]

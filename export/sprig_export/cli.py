@@ -114,14 +114,19 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
 def _compare_languages(arguments: argparse.Namespace, console: Console) -> None:
     experiments = import_module("sprig_export.comparison.experiment")
     page = import_module("sprig_export.comparison.page")
+    sparsity = import_module("sprig_export.pruning.unstructured").Sparsity
+    if arguments.pattern:
+        levels = [sparsity.of_pattern(pattern, arguments.by_layer) for pattern in arguments.pattern]
+    else:
+        levels = [sparsity(share, by_layer=arguments.by_layer) for share in arguments.sparsity]
     plan = experiments.Experiment(
-        arguments.task, arguments.model, arguments.corpora, tuple(arguments.sparsity), arguments.functions
+        arguments.task, arguments.model, arguments.corpora, tuple(levels), arguments.functions, arguments.method
     )
     with console.status("") as status:
         comparison = experiments.compare_languages(plan, arguments.output, lambda stage: status.update(stage))
     (arguments.output / "report.html").write_text(page.render_comparison(comparison), encoding="utf-8")
     for level in comparison.levels:
-        console.print(f"{level.sparsity:.0%} pruned: {page.say(level, comparison.metric)}", markup=False)
+        console.print(f"{level.pruned} pruned: {page.say(level, comparison.metric)}", markup=False)
     console.print(f"wrote {arguments.output / 'report.html'}", markup=False)
 
 
@@ -264,7 +269,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--model", required=True, metavar="FOLDER_OR_ID")
     compare.add_argument("--corpora", type=Path, required=True, metavar="DIR", help="python.parquet and so on")
     compare.add_argument("--output", type=Path, required=True, metavar="DIR", help="masks, report.json and report.html")
-    compare.add_argument("--sparsity", type=float, nargs="+", default=[0.3, 0.5], metavar="SHARE")
+    compare.add_argument(
+        "--method", choices=("wanda", "magnitude", "sparsegpt"), default="wanda", help="what chooses weights"
+    )
+    pruned = compare.add_mutually_exclusive_group()
+    pruned.add_argument("--sparsity", type=float, nargs="+", default=[0.3, 0.5], metavar="SHARE")
+    pruned.add_argument("--pattern", nargs="+", metavar="N:M", help="N of M neighbouring weights go, as in 2:4")
+    compare.add_argument(
+        "--by-layer", action="store_true", help="layers with more outliers keep more (OWL); shares are their mean"
+    )
     compare.add_argument("--functions", type=int, default=200, metavar="N", help="measured of each language")
 
     analyze = commands.add_parser("analyze", help="find out what a model knows of code, and what it says twice")

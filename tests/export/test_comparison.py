@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from sprig_export.cli import run
-from sprig_export.comparison.matrix import kept_shares, matched_advantage
+from sprig_export.comparison.matrix import Kept, kept_shares, matched_advantage
 from sprig_export.pruning.masks import read_masks, sparsity_of
 from sprig_export.samples import Example
 from sprig_server.errors import InvalidInput
@@ -48,7 +48,11 @@ def test_english_text_is_no_language_to_match() -> None:
 
 def test_shares_are_of_the_whole_models_score() -> None:
     whole = {"java": np.array([0.5, 1.0])}
-    assert kept_shares({"cpp": {"java": np.array([0.25, 0.5])}}, whole) == {"cpp": {"java": 0.5}}
+    found = kept_shares({"cpp": {"java": np.array([0.25, 0.5])}}, whole, seed=0)
+    assert found == {"cpp": {"java": Kept(0.5, 0.5, 0.5)}}, "in pairs: every function keeps a half"
+    noisy = kept_shares({"cpp": {"java": np.array([0.0, 1.0])}}, whole, seed=0)["cpp"]["java"]
+    assert (noisy.low, noisy.share, noisy.high) == (0.0, pytest.approx(2 / 3), 1.0)
+    assert kept_shares({"cpp": {"java": np.zeros(2)}}, {"java": np.zeros(2)}, 0)["cpp"]["java"].share == 1.0
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,13 @@ def corpora(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--sparsity", "1.5"], "a sparsity of 1.5"), (["--functions", "1"], "--functions 1 is too few")],
+    [
+        (["--sparsity", "1.5"], "a sparsity of 1.5"),
+        (["--pattern", "4:2"], 'the pattern "4:2"'),
+        (["--pattern", "2:4", "--by-layer"], "a pattern takes as much of every layer"),
+        (["--pattern", "2:4", "--method", "sparsegpt"], "SparseGPT prunes a share"),
+        (["--functions", "1"], "--functions 1 is too few"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused_at_once(words: list[str], says: str, tmp_path: Path) -> None:
     asked = ["compare-languages", "--task", "search", "--model", "none", "--corpora", str(tmp_path)]
@@ -97,3 +107,24 @@ def test_every_sub_model_is_measured_on_every_language(
     assert page.count("<svg") == 2
     assert "own language" in page and "http" not in page.replace("http-equiv", "")
     assert "50% pruned" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "pruned", "masks"),
+    [
+        (["--method", "sparsegpt", "--sparsity", "0.5", "--by-layer"], "50%, by layer", "masks-cpp-50-by-layer.npz"),
+        (["--method", "magnitude", "--pattern", "2:4"], "50%, 2:4", "masks-cpp-50-2-of-4.npz"),
+    ],
+)
+def test_other_methods_and_patterns_can_be_compared(
+    words: list[str], pruned: str, masks: str, bert: Path, corpora: Path, tmp_path: Path
+) -> None:
+    asked = ["compare-languages", "--task", "search", "--model", str(bert), "--corpora", str(corpora)]
+    run([*asked, "--output", str(tmp_path), "--functions", "4", *words])
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["method"], report["levels"][0]["pruned"]) == (words[1], pruned)
+    found = read_masks(tmp_path / masks)
+    assert sparsity_of(found) == pytest.approx(0.5, abs=0.02)
+    if "2:4" in words:
+        assert all((mask.reshape(-1, 4).sum(dim=1) == 2).all() for mask in found.values())
+        assert report["levels"][0]["distances"]["java"]["cpp"] == 0.0, "magnitude does not look at the language"

@@ -11,19 +11,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
-from sprig_export.comparison.matrix import Advantage, Scores, kept_shares, matched_advantage
+from sprig_export.comparison.matrix import Advantage, Kept, Scores, kept_shares, matched_advantage
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.evaluate.text_metrics import sentence_bleu
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.pruning.feeds import make_feeds
-from sprig_export.pruning.masks import distance, write_masks
-from sprig_export.pruning.unstructured import Sparsity, prune_weights
+from sprig_export.pruning.masks import Masks, distance, write_masks
+from sprig_export.pruning.unstructured import Method, Sparsity, check_method, prune_weights
 from sprig_export.samples import Example
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
@@ -36,25 +35,38 @@ _SUMMARY_TOKENS = 40
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What to compare: a model, the corpora LANGUAGE.parquet of a folder, sparsities, functions measured a language."""
+    """What to compare: a model, the corpora LANGUAGE.parquet of a folder, how many weights go and by which method,
+    functions measured a language."""
 
     task: Task
     model: str
     corpora: Path
-    sparsities: tuple[float, ...]
+    sparsities: tuple[Sparsity, ...]
     functions: int
+    method: Method = "wanda"
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What came out at one sparsity: by calibration and measured language the mean score, and the share of the
-    unpruned model's; how far apart the masks are; and whether matching helps."""
+    """What came out at one sparsity.
+
+    Attributes:
+        sparsity: the share of the weights that went.
+        pruned: it in words, as in "50%, 2:4".
+        scores: the mean score, by calibration and measured language.
+        kept: the share of the unpruned model's, likewise.
+        distances: how far the masks of two calibrations are apart.
+        redrawn: how far those of one language are apart when other functions of it are drawn.
+        advantage: whether matching helps.
+    """
 
     sparsity: float
+    pruned: str
     scores: dict[str, dict[str, float]]
-    kept: dict[str, dict[str, float]]
+    kept: dict[str, dict[str, Kept]]
     distances: dict[str, dict[str, float]]
+    redrawn: dict[str, float]
     advantage: Advantage
 
 
@@ -64,6 +76,7 @@ class Comparison:
 
     task: Task
     model: str
+    method: Method
     metric: str
     functions: int
     seed: int
@@ -81,15 +94,17 @@ def compare_languages(
     Raises:
         InvalidInput: the model, a corpus, a sparsity or the output folder cannot be used.
     """
-    sparsities = [Sparsity(share) for share in experiment.sparsities]  # refused now, not after minutes
+    for sparsity in experiment.sparsities:  # now, not after minutes
+        check_method(experiment.method, sparsity)
     if experiment.functions < 2:
         raise InvalidInput(f"--functions {experiment.functions} is too few to rank: give 2 at least")
     checkpoint = open_checkpoint(experiment.model)
     model = load_model(checkpoint, experiment.task)
     tokenizer = load_tokenizer(checkpoint)
     read = {name: _read(experiment, name) for name in LANGUAGES}
-    texts = {name: _draw(calibration.pairs, experiment.seed) for name, calibration in read.items()}
-    texts[ENGLISH] = _draw([(prose, prose) for pairs in texts.values() for _, prose in pairs], experiment.seed)
+    drawn = {name: _draw(calibration.pairs, experiment.seed) for name, calibration in read.items()}
+    texts = {name: one for name, (one, _) in drawn.items()}
+    texts[ENGLISH], _ = _draw([(prose, prose) for pairs in texts.values() for _, prose in pairs], experiment.seed)
     measured = {name: calibration.examples for name, calibration in read.items()}
     announce("the whole model")
     whole = _measure(experiment.task, checkpoint, model, tokenizer, measured)
@@ -97,21 +112,34 @@ def compare_languages(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f'cannot write to "{output}" ({error.strerror}): give another folder') from None
+
+    def prune(pairs: Sequence[tuple[str, str]], sparsity: Sparsity) -> tuple[PreTrainedModel, Masks]:
+        smaller = copy.deepcopy(model)
+        feeds = make_feeds(experiment.task, smaller, tokenizer, pairs, experiment.seed)
+        return smaller, prune_weights(smaller, feeds, experiment.method, sparsity)
+
     levels = []
-    for sparsity in sparsities:
-        masks: dict[str, dict[str, Tensor]] = {}
+    for sparsity in experiment.sparsities:
+        masks: dict[str, Masks] = {}
         scores: dict[str, Scores] = {}
         for name, pairs in texts.items():
-            announce(f"{sparsity.share:.0%} pruned, calibrated on {name}")
-            smaller = copy.deepcopy(model)
-            feeds = make_feeds(experiment.task, smaller, tokenizer, pairs, experiment.seed)
-            masks[name] = prune_weights(smaller, feeds, "wanda", sparsity)
-            write_masks(masks[name], output / f"masks-{name.split()[0]}-{round(100 * sparsity.share)}.npz")
+            announce(f"{sparsity} pruned, calibrated on {name}")
+            smaller, masks[name] = prune(pairs, sparsity)
+            write_masks(masks[name], output / f"masks-{name.split()[0]}-{sparsity.slug}.npz")
             scores[name] = _measure(experiment.task, checkpoint, smaller, tokenizer, measured)
-        levels.append(_level(sparsity.share, scores, whole, masks, experiment.seed))
+        redrawn = {}
+        for name, (_, others) in drawn.items():
+            announce(f"{sparsity} pruned, calibrated on other functions of {name}")
+            redrawn[name] = distance(masks[name], prune(others, sparsity)[1]) if others else 0.0
+        distances = {one: {two: distance(masks[one], masks[two]) for two in masks} for one in masks}
+        means = {name: _means(found) for name, found in scores.items()}
+        kept = kept_shares(scores, whole, experiment.seed)
+        advantage = matched_advantage(scores, experiment.seed)
+        levels.append(Level(sparsity.share, str(sparsity), means, kept, distances, redrawn, advantage))
     comparison = Comparison(
         experiment.task,
         checkpoint.name,
+        experiment.method,
         "MRR" if experiment.task == "search" else "BLEU-4",
         experiment.functions,
         experiment.seed,
@@ -122,21 +150,15 @@ def compare_languages(
     return comparison
 
 
-def _level(
-    sparsity: float, scores: Mapping[str, Scores], whole: Scores, masks: Mapping[str, Mapping[str, Tensor]], seed: int
-) -> Level:
-    distances = {one: {two: distance(masks[one], masks[two]) for two in masks} for one in masks}
-    means = {name: _means(found) for name, found in scores.items()}
-    return Level(sparsity, means, kept_shares(scores, whole), distances, matched_advantage(scores, seed))
-
-
 def _read(experiment: Experiment, language: str) -> Calibration:
     path = experiment.corpora / f"{language}.parquet"
     return read_calibration(path, experiment.task, language, experiment.functions, experiment.seed)
 
 
-def _draw(pairs: Sequence[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
-    return random.Random(seed).sample(list(pairs), min(_CALIBRATED, len(pairs)))
+def _draw(pairs: Sequence[tuple[str, str]], seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What to calibrate on, and as much of the same kind again, as far as there is so much."""
+    drawn = random.Random(seed).sample(list(pairs), min(2 * _CALIBRATED, len(pairs)))
+    return drawn[:_CALIBRATED], drawn[_CALIBRATED:]
 
 
 def _means(scores: Scores) -> dict[str, float]:

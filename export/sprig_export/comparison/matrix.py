@@ -29,6 +29,18 @@ class Advantage:
         return self.low > 0 or self.high < 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The share of the unpruned model's mean score that a sub-model keeps, with its 95 % bootstrap interval."""
+
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.share:.1%} ({100 * self.low:.1f} to {100 * self.high:.1f})"
+
+
 def matched_advantage(by_calibration: Mapping[str, Scores], seed: int) -> Advantage:
     """The mean over languages of (matched score - mean of the mismatched scores), functions resampled in pairs.
 
@@ -51,16 +63,27 @@ def matched_advantage(by_calibration: Mapping[str, Scores], seed: int) -> Advant
     return Advantage(float(np.mean([values.mean() for values in differences])), float(low), float(high))
 
 
-def kept_shares(by_calibration: Mapping[str, Scores], whole: Scores) -> dict[str, dict[str, float]]:
-    """The share of the unpruned model's mean score that each sub-model keeps, by calibration and measured language.
+def kept_shares(by_calibration: Mapping[str, Scores], whole: Scores, seed: int) -> dict[str, dict[str, Kept]]:
+    """What each sub-model keeps, by calibration and measured language, functions resampled in pairs.
 
     Of a model that can do nothing, all is kept.
+
+    Args:
+        seed: of the resamples.
     """
     return {
-        calibration: {name: _share(values, whole[name]) for name, values in scores.items()}
+        calibration: {name: _kept(values, whole[name], seed) for name, values in scores.items()}
         for calibration, scores in by_calibration.items()
     }
 
 
-def _share(values: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
-    return float(values.mean() / whole.mean()) if whole.mean() > 0 else 1.0
+def _kept(values: NDArray[np.float64], whole: NDArray[np.float64], seed: int) -> Kept:
+    drawn = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.percentile(_share(values[drawn], whole[drawn]), (2.5, 97.5))
+    return Kept(float(_share(values, whole)), float(low), float(high))
+
+
+def _share(values: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[..., n] and [..., n] to [...]."""
+    before = whole.mean(axis=-1)
+    return np.where(before > 0, values.mean(axis=-1) / np.where(before > 0, before, 1.0), 1.0)

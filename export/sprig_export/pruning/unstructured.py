@@ -41,8 +41,30 @@ class Sparsity:
         """Raises InvalidInput for a share or a pattern that cannot be."""
         if not 0.0 <= self.share < 1.0:
             raise InvalidInput(f"a sparsity of {self.share} cannot be: give a share from 0 to below 1, as in 0.5")
+        if self.pattern and self.by_layer:
+            raise InvalidInput("a pattern takes as much of every layer: give a share for layers that differ")
         if self.pattern and self.groups is None:
             raise InvalidInput(f'the pattern "{self.pattern}" cannot be: give how many of how many go, as in "2:4"')
+
+    def __str__(self) -> str:
+        pattern = f", {self.pattern}" if self.pattern else ""
+        return f"{self.share:.0%}{pattern}{', by layer' if self.by_layer else ''}"
+
+    @classmethod
+    def of_pattern(cls, pattern: str, by_layer: bool = False) -> Sparsity:
+        """The sparsity of a pattern, which says what share goes.
+
+        Raises:
+            InvalidInput: it is none, or layers are to differ.
+        """
+        pruned, of = cls(0.0, pattern, by_layer).groups or (0, 1)
+        return cls(pruned / of, pattern, by_layer)
+
+    @property
+    def slug(self) -> str:
+        """It as a part of a file's name."""
+        pattern = f"-{self.pattern.replace(':', '-of-')}" if self.pattern else ""
+        return f"{round(100 * self.share)}{pattern}{'-by-layer' if self.by_layer else ''}"
 
     @property
     def groups(self) -> tuple[int, int] | None:
@@ -51,6 +73,16 @@ class Sparsity:
         if found is None or not 0 < int(found[1]) < int(found[2]):
             return None
         return int(found[1]), int(found[2])
+
+
+def check_method(method: Method, sparsity: Sparsity) -> None:
+    """Refuse what a method cannot do.
+
+    Raises:
+        InvalidInput: patterns by SparseGPT.
+    """
+    if method == "sparsegpt" and sparsity.pattern:
+        raise InvalidInput("SparseGPT prunes a share of the weights here, not a pattern: use wanda for patterns")
 
 
 def prune_weights(
@@ -68,8 +100,9 @@ def prune_weights(
         feeds: calibration text, for magnitude too, which does not look at it.
 
     Raises:
-        InvalidInput: a family that cannot be pruned, or widths that do not fit the pattern.
+        InvalidInput: a family that cannot be pruned, a method that knows no patterns, or widths that do not fit one.
     """
+    check_method(method, sparsity)
     blocks = read_blocks(model)
     shares = _shares(model, blocks, feeds, sparsity)
     masks: dict[str, Tensor] = {}
@@ -101,8 +134,8 @@ def _shares(model: PreTrainedModel, blocks: list[Block], feeds: Sequence[Feed], 
 
 def _prune(linear: nn.Linear, inputs: Inputs, method: Method, share: float, groups: tuple[int, int] | None) -> Tensor:
     if method == "sparsegpt":
-        if groups is not None or inputs.products is None:
-            raise InvalidInput("SparseGPT prunes a share of the weights here, not a pattern: use wanda for patterns")
+        if inputs.products is None:
+            raise ValueError("SparseGPT needs second moments of the inputs")
         changed, mask = prune_by_sparsegpt(linear.weight, inputs.products, inputs.tokens, share)
         linear.weight = nn.Parameter(changed)
         return mask
