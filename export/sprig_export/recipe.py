@@ -12,6 +12,7 @@ from sprig_server.types import Task, TrimMethod
 
 Precision = Literal["float32", "int8", "int4"]
 Rounding = Literal["", "float32", "int8", "int4"]
+Which = Literal["spread", "first"]
 Scores = Literal["fluctuation", "wanda"]
 
 BLOCK = 128
@@ -36,6 +37,8 @@ class Recipe:
     """Layers that stay of the encoder (-1: all)."""
     decoder_layers: int = -1
     """Layers that stay of the decoder, or of a decoder-only model (-1: all)."""
+    which_layers: Which = "spread"
+    """Whether these are spread evenly or the first ones."""
     units: float = 1.0
     """The share of feed-forward units that stays in each layer."""
     heads: float = 1.0

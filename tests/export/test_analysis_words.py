@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.export.families import LAYERS, UNITS, WIDTH, make_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, AutoTokenizer
 
@@ -289,5 +290,30 @@ def test_random_weights_are_those_of_the_seed_and_of_no_training(folder: Path):
 
 
 def test_a_model_of_a_family_that_is_not_known_is_refused(tmp_path: Path):
-    with pytest.raises(InvalidInput, match=r"is of the family t5: the families that are analysed are bert and bart"):
-        load_encoder(Checkpoint(tmp_path, "x", "", "unknown", {"model_type": "t5"}))
+    with pytest.raises(InvalidInput, match=r"is of the family xlnet: the families that are analysed are bert, roberta"):
+        load_encoder(Checkpoint(tmp_path, "x", "", "unknown", {"model_type": "xlnet"}))
+
+
+@pytest.mark.parametrize("family", ["roberta", "t5", "llama", "qwen2", "gemma", "gpt2"])
+def test_other_families_are_read_alike(family: str, bart: Path, examples: list[Example], tmp_path: Path):
+    model, tokenizer = make_model(family), AutoTokenizer.from_pretrained(bart)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    encoder = load_encoder(open_checkpoint(str(tmp_path)))
+    passages = passages_of(tmp_path, [example.code for example in examples[:4]], 40)
+    rows = np.arange(len(passages.words))
+    before = read_states(encoder, passages, rows, {}, ignore)
+    assert before.words.shape == (len(rows), LAYERS + 1, WIDTH)
+    with torch.no_grad():
+        last = [encoder.model(input_ids=torch.tensor([row])).last_hidden_state[0].mean(0) for row in passages.tokens]
+    by_length = sorted(range(4), key=lambda number: len(passages.tokens[number]))
+    np.testing.assert_allclose(before.pooled, torch.stack([last[n] for n in by_length]).numpy(), atol=1e-4)
+    for layer in range(LAYERS + 1):
+        after = read_states(encoder, passages, rows, {layer: np.array([3, 7])}, ignore).words
+        assert not after[:, layer, [3, 7]].any()
+        np.testing.assert_array_equal(after[:, :layer], before.words[:, :layer])
+        if layer < LAYERS:
+            assert np.abs(after[:, layer + 1] - before.words[:, layer + 1]).max() > 1e-5
+    units = read_units(encoder, passages, [0, 1])
+    assert [found.shape for found in units] == [(sum(len(passages.tokens[n]) for n in (0, 1)), UNITS)] * LAYERS

@@ -293,5 +293,5 @@ def test_what_an_analysis_proposes_is_tried_as_well(bert: Path, repository: Path
     export_to_target(recipe, Target(), output, repository, analysis=tmp_path / "report.json")
     considered = json.loads((output / "report.json").read_text())["plans"]["considered"]
     (proposed,) = [plan for plan in considered if plan["name"].endswith("as the analysis proposes")]
-    assert proposed["name"].startswith("1 of 2 layers, 75% of the units")
+    assert proposed["name"].startswith("the first 1 of 2 layers, 75% of the units")
     assert proposed["kept"] is not None

@@ -32,6 +32,15 @@ def test_layers_are_kept_evenly(layers: int, kept: int, numbers: tuple[int, ...]
     assert evenly_spaced(layers, kept) == numbers
 
 
+def test_the_first_layers_are_what_the_model_was_up_to_there() -> None:
+    """What an analysis proposes: a probe needs the states up to a layer, and none above it."""
+    model, (feed,) = make_model("bert"), feeds_of("bert", 1)
+    with torch.no_grad():
+        between = model(input_ids=feed.ids, attention_mask=feed.mask, output_hidden_states=True).hidden_states[1]
+        cut(model, Shape(encoder_layers=1, which_layers="first"), [feed])
+        assert torch.equal(feed.run(model).last_hidden_state, between)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_is_cut_to_its_shape(family: str) -> None:
     model, feeds = make_model(family), feeds_of(family, 2)

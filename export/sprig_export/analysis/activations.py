@@ -25,17 +25,26 @@ Units = Mapping[int, NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Where a family keeps what is looked at: the modules that give hidden state 0 and the others, and, inside a
-    layer, the one that the units of the feed-forward network enter."""
+    """Where a family keeps what is looked at: the modules that give hidden state 0 and the others, inside a layer the
+    one that the units of the feed-forward network enter, and the one that gives the last state where no layer does."""
 
     embeddings: str
     layers: str
     after_units: str
+    last: str = ""
 
 
+_BERT = _Family("embeddings", "encoder.layer", "output.dense")
+_LLAMA = _Family("embed_tokens", "layers", "mlp.down_proj", "norm")
 _FAMILIES = {
-    "bert": _Family("embeddings", "encoder.layer", "output.dense"),
+    "bert": _BERT,
+    "roberta": _BERT,
     "bart": _Family("layernorm_embedding", "layers", "fc2"),
+    "t5": _Family("embed_tokens", "block", "layer.1.DenseReluDense.wo", "final_layer_norm"),
+    "llama": _LLAMA,
+    "qwen2": _LLAMA,
+    "gemma": _LLAMA,
+    "gpt2": _Family("drop", "h", "mlp.c_proj", "ln_f"),
 }
 
 
@@ -50,8 +59,8 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoder:
-    """An encoder of a known family, in float32 and evaluation mode: `blocks` gives the module whose output is each
-    hidden state, the embedding layer first."""
+    """An encoder, or a decoder-only model, of a known family, in float32 and evaluation mode: `blocks` gives the module
+    whose output is each hidden state, the embedding layer first."""
 
     model: PreTrainedModel
     blocks: tuple[nn.Module, ...]
@@ -69,7 +78,7 @@ class Encoder:
 
 
 def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encoder:
-    """The encoder of a checkpoint: the whole of a BERT, the first half of a BART.
+    """The encoder of a checkpoint: the whole of a BERT or of a decoder-only model, the first half of a BART or a T5.
 
     Args:
         untrained: a seed, for the same architecture with weights as they are before any training.
@@ -81,9 +90,10 @@ def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encode
     if name not in _FAMILIES:
         raise InvalidInput(
             f'the model "{checkpoint.folder}" is of the family {name}: the families that are analysed are '
-            f"{' and '.join(_FAMILIES)}"
+            f"{', '.join(_FAMILIES)}"
         )
-    options = {"add_pooling_layer": False} if name == "bert" else {}
+    family = _FAMILIES[name]
+    options = {"add_pooling_layer": False} if family is _BERT else {}
     try:
         if untrained is None:
             model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32, **options)
@@ -95,11 +105,12 @@ def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encode
                 )
     except (OSError, ValueError) as error:
         raise InvalidInput(f'the model "{checkpoint.folder}" cannot be loaded: {error}') from error
-    family, encoder = _FAMILIES[name], model.get_encoder() if model.config.is_encoder_decoder else model
-    layers = encoder.get_submodule(family.layers)
+    encoder = model.get_encoder() if model.config.is_encoder_decoder else model
+    layers = list(encoder.get_submodule(family.layers))
+    states = [*layers[:-1], encoder.get_submodule(family.last)] if family.last else layers
     return Encoder(
         encoder.eval(),
-        (encoder.get_submodule(family.embeddings), *layers),
+        (encoder.get_submodule(family.embeddings), *states),
         tuple(layer.get_submodule(family.after_units) for layer in layers),
     )
 
@@ -124,8 +135,12 @@ def read_states(
     with ExitStack() as hooks:
         for layer, units in zeroed.items():
             hooks.enter_context(encoder.blocks[layer].register_forward_hook(_hold_at_zero(units)))
+        seen: dict[int, Tensor] = {}  # not as the model tells: some families tell of states before a hook changes them
+        for layer, block in enumerate(encoder.blocks):
+            hooks.enter_context(block.register_forward_hook(_keep_output(seen, layer)))
         for numbers, inputs in _batches(encoder, passages, sorted(rows_of)):
-            hidden = encoder.model(**inputs, output_hidden_states=True).hidden_states
+            encoder.model(**inputs)
+            hidden = [seen[layer] for layer in range(len(encoder.blocks))]
             layers = torch.stack(hidden, dim=2).numpy()  # [batch, sub-tokens, depth + 1, width]
             for place, number in enumerate(numbers):
                 for row in rows_of[number]:
@@ -174,12 +189,23 @@ def _hold_at_zero(units: NDArray[np.int64]) -> Callable[[nn.Module, Any, Any], A
     columns = torch.from_numpy(units)
 
     def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-        # A layer gives its hidden state alone, or first among others.
-        hidden: Tensor = output[0] if isinstance(output, tuple) else output
-        hidden = hidden.index_fill(-1, columns, 0.0)
+        hidden = _state(output).index_fill(-1, columns, 0.0)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
     return hook
+
+
+def _keep_output(seen: dict[int, Tensor], layer: int) -> Callable[[nn.Module, Any, Any], None]:
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        seen[layer] = _state(output)
+
+    return hook
+
+
+def _state(output: Any) -> Tensor:
+    """A layer gives its hidden state alone, or first among others."""
+    state: Tensor = output[0] if isinstance(output, tuple) else output
+    return state
 
 
 def _keep_input(seen: dict[int, Tensor], layer: int) -> Callable[[nn.Module, Any], None]:

@@ -43,7 +43,8 @@ def follow_proposal(recipe: Recipe, proposal: Proposal, model: PreTrainedModel) 
         )
     redundant = [layer.units for layer in proposal.redundancy if layer.units is not None]
     units = 1 - sum(redundant) / len(redundant) if redundant else 1.0
-    return replace(recipe, layers=max(1, proposal.layers[0].layers), units=round(units, 3))
+    first = max(1, proposal.layers[0].layers)
+    return replace(recipe, layers=first, which_layers="first", units=round(units, 3))
 
 
 def describe_plan(recipe: Recipe, model: PreTrainedModel) -> str:
@@ -52,6 +53,7 @@ def describe_plan(recipe: Recipe, model: PreTrainedModel) -> str:
         return "the whole model"
     counts = {part: len(layers) for part, layers in read_stacks(model).items()}
     halves = [
+        f"{'the first ' if recipe.which_layers == 'first' and 0 <= kept < counts[part] else ''}"
         f"{counts[part] if kept < 0 else kept} of {counts[part]} {f'{part} ' if len(counts) > 1 else ''}layers"
         for part, kept in kept_layers(recipe.layers, recipe.decoder_layers)
         if part in counts

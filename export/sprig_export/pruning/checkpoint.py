@@ -141,7 +141,8 @@ def cut_checkpoint(
     if start is not None:
         _check_alike(start, student, teacher, tokenizer)
     feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
-    shape = Shape(_or_none(recipe.layers), _or_none(recipe.decoder_layers), recipe.units, recipe.heads)
+    layers = _or_none(recipe.layers), _or_none(recipe.decoder_layers)
+    shape = Shape(*layers, recipe.units, recipe.heads, recipe.which_layers)
     with autocast(student):
         removed = cut(student, shape, feeds[:_OBSERVED], choice or recipe.scores)
     if removed:

@@ -18,6 +18,7 @@ from sprig_export.blocks import Block, read_blocks, read_stacks, set_width
 from sprig_export.pruning.scores import score_inputs_by_fluctuation, score_inputs_by_wanda
 from sprig_export.pruning.statistics import Feed, Inputs, observe
 from sprig_export.pruning.structure import keep_heads, keep_layers, keep_units
+from sprig_export.recipe import Which
 from sprig_server.errors import InvalidInput
 
 Choice = Literal["fluctuation", "wanda", "magnitude", "random"]
@@ -29,14 +30,15 @@ _MULTIPLE = 32  # of units: what the int8 kernels like
 class Shape:
     """What stays of a model.
 
-    `encoder_layers` and `decoder_layers` are how many layers stay (None: all), spread evenly; `units` and `heads` are
-    the shares of feed-forward units and of attention heads that stay in each of them.
+    `encoder_layers` and `decoder_layers` are how many layers stay (None: all), spread evenly or the first ones; `units`
+    and `heads` are the shares of feed-forward units and of attention heads that stay in each of them.
     """
 
     encoder_layers: int | None = None
     decoder_layers: int | None = None
     units: float = 1.0
     heads: float = 1.0
+    which_layers: Which = "spread"
 
 
 def cut(
@@ -57,7 +59,8 @@ def cut(
     for part, layers in read_stacks(model).items():
         kept = shape.encoder_layers if part == "encoder" else shape.decoder_layers
         if kept is not None and kept < len(layers):
-            keep_layers(model, part, evenly_spaced(len(layers), kept))
+            chosen = range(kept) if shape.which_layers == "first" else evenly_spaced(len(layers), kept)
+            keep_layers(model, part, chosen)
     _check_halves(model)
     generator = torch.Generator().manual_seed(0)
     if choice in ("magnitude", "random"):
