@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,25 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from transformers import BertConfig, BertModel
 
 from sprig_export.calibration import read_calibration
+from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
+from sprig_export.graphs import build_unchecked
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pipeline import export
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+from sprig_export.pruning.feeds import make_feeds
+from sprig_export.pruning.masks import sparsity_of
+from sprig_export.pruning.shape import Shape, cut
+from sprig_export.pruning.unstructured import Sparsity, prune_weights
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput, SprigError
 from sprig_server.inference.encoder import Encoder
+from sprig_server.inference.session import open_tokenizer
 from sprig_server.inference.summarizer import Summarizer
 
 SMALLER = {"layers": 1, "units": 0.5, "recovery_steps": 3, "max_loss": 100.0, "sample": 8}
@@ -72,6 +82,51 @@ def test_a_cut_search_bundle_is_smaller_and_answers(bert: Path, repository: Path
     stages = json.loads((tmp_path / "cut" / "report.json").read_text())["stages"]
     cut = next(stage for stage in stages if stage["stage"].startswith("cut"))
     assert cut["parameters"] < cut["parameters_before"]
+
+
+def test_a_bundle_is_as_large_as_its_plan_adds_up_to(bert: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = Recipe("search", str(bert), "python", layers=1, units=0.5, sample=8, max_loss=100.0, products="float32")
+    manifest = export(replace(recipe, tables="float32"), tmp_path / "cut", calibrated_on=repository)
+    width, units, positions, segments = 32, 32, 64, 2
+    words = open_tokenizer(open_bundle(tmp_path / "cut")).get_vocab_size()
+    tables = width * (words + positions + segments) + 2 * width
+    layer = 4 * (width * width + width) + 2 * width * units + units + width + 4 * width
+    pooler = width * width + width  # of the checkpoint; the graph has none
+    compared = json.loads((tmp_path / "cut" / "report.json").read_text())["compared"]
+    assert compared["parameters"]["after"] == tables + layer + pooler
+    graph = manifest.files["encoder.onnx"].size - 4 * (tables + layer)
+    assert 0 < graph < 40_000, "bytes of names and nodes"
+
+
+@pytest.fixture(scope="module")
+def wide(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose matrix products take most of the time."""
+    folder = tmp_path_factory.mktemp("wide") / "wide-bert"
+    shutil.copytree(bert, folder)
+    size = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024}
+    BertModel(BertConfig.from_pretrained(bert, **size, max_position_embeddings=256)).save_pretrained(folder)
+    return folder
+
+
+def test_what_is_taken_out_makes_a_model_faster_and_zeros_do_not(wide: Path, tmp_path: Path) -> None:
+    """Half of the layers and units, or half of all weights: only the first may be called faster."""
+    dense = open_checkpoint(str(wide))
+    code = [Example("python", "x = 1\n" * 32, "")] * 16  # 128 tokens
+    recipe = Recipe("search", str(wide), "python", products="float32", tables="float32")
+    feeds = make_feeds("search", load_model(dense, "search"), load_tokenizer(dense), [("x = 1\n" * 32, "x")] * 8, 0)
+    rates = {}
+    for name in ("dense", "structured", "zeros"):
+        model = load_model(dense, "search")
+        if name == "structured":
+            cut(model, Shape(encoder_layers=2, units=0.5), feeds)
+        elif name == "zeros":
+            assert sparsity_of(prune_weights(model, feeds, "wanda", Sparsity(0.5))) == pytest.approx(0.5)
+        shutil.copytree(wide, tmp_path / name)
+        model.save_pretrained(tmp_path / name)
+        bundle = build_unchecked(recipe, open_checkpoint(str(tmp_path / name)), tmp_path / f"{name}-bundle")
+        rates[name] = measure_throughput(bundle, "search", code)
+    assert rates["structured"] > 1.5 * rates["dense"]
+    assert rates["zeros"] < 1.5 * rates["dense"]
 
 
 def test_a_cut_summary_bundle_writes(encoder_decoder: Path, repository: Path, tmp_path: Path) -> None:
