@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from sprig_export.analysis.attention import collect_importance, learn_trimming
-from sprig_export.blocks import is_known, read_blocks
+from sprig_export.blocks import is_known, read_blocks, read_stacks
 from sprig_export.bundle_writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.calibration import Calibration, read_calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -252,7 +252,9 @@ def _compare(
 ) -> dict[str, dict[str, float]]:
     parameters = [sum(p.numel() for p in model.parameters()) for model in (whole, left)]
     size = sum(path.stat().st_size for path in staging.iterdir() if path.is_file())
+    deep = [sum(map(len, read_stacks(model).values())) for model in (whole, left) if is_known(model)]
     return {
+        **({"layers": dict(zip(("before", "after"), deep, strict=True))} if deep else {}),
         "parameters": {"before": parameters[0], "after": parameters[1]},
         "megabytes (before: weights of 32 bits)": {"before": 4 * parameters[0] / 1e6, "after": size / 1e6},
         **{name: {"before": before, "after": after} for name, (before, after) in quality.scores.items()},

@@ -93,6 +93,7 @@ def test_a_bundle_is_as_large_as_its_plan_adds_up_to(bert: Path, repository: Pat
     layer = 4 * (width * width + width) + 2 * width * units + units + width + 4 * width
     pooler = width * width + width  # of the checkpoint; the graph has none
     compared = json.loads((tmp_path / "cut" / "report.json").read_text())["compared"]
+    assert compared["layers"] == {"before": 2, "after": 1}
     assert compared["parameters"]["after"] == tables + layer + pooler
     graph = manifest.files["encoder.onnx"].size - 4 * (tables + layer)
     assert 0 < graph < 40_000, "bytes of names and nodes"
