@@ -24,8 +24,8 @@ from sprig_export.analysis.words import Plan
 from sprig_export.comparison.experiment import LANGUAGES, Experiment, compare_languages
 from sprig_export.comparison.matrix import Kept
 from sprig_export.comparison.page import render_comparison
-from sprig_export.plans.front_page import render_front
-from sprig_export.plans.pareto import measure_front
+from sprig_export.plans.front_page import draw_front, render_front
+from sprig_export.plans.pareto import measure_front, read_front
 from sprig_export.pruning.unstructured import Sparsity
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
@@ -65,6 +65,10 @@ def main() -> None:
     for name, table in tables(arguments.output):
         text = replace_table(text, name, table)
     arguments.document.write_text(text, encoding="utf-8")
+    for task in MODELS:
+        if (found := read(arguments.output / f"plans-{task}")) is not None:
+            for across, chart in draw_front(read_front(found)).items():
+                arguments.document.with_name(f"plans-{task}-{across}.svg").write_text(chart, encoding="utf-8")
     console.print(f"wrote {arguments.document}")
 
 

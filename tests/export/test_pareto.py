@@ -12,8 +12,8 @@ import pytest
 from transformers import AutoConfig, AutoModel
 
 from sprig_export.checkpoints import open_checkpoint
-from sprig_export.plans.front_page import render_front
-from sprig_export.plans.pareto import Point, best_points, measure_front
+from sprig_export.plans.front_page import draw_front, render_front
+from sprig_export.plans.pareto import Point, best_points, measure_front, read_front
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
 
@@ -54,12 +54,17 @@ def test_a_front_holds_every_plan_with_its_rivals(shallow: Path, repository: Pat
         (narrower, "fluctuation"),
         ("0 of 1 layers", "fluctuation"),
     ]
+    assert len({(p.megabytes, p.speed) for p in front.points if p.name == narrow}) == 1, "one shape, one cost"
     assert all(p.low <= p.score <= p.high and p.megabytes > 0 and p.speed > 0 for p in front.points)
     assert json.loads((tmp_path / "front" / "report.json").read_text()) == json.loads(json.dumps(asdict(front)))
     again = measure_front(recipe, repository, tmp_path / "front", Run(stages.append))
     assert again == front, "what was measured is taken over"
+    assert read_front(json.loads((tmp_path / "front" / "report.json").read_text())) == front
     other = measure_front(replace(recipe, sample=6), repository, tmp_path / "front", Run(stages.append))
     assert other != front, "but not by another recipe"
+    charts = draw_front(front)
+    assert set(charts) == {"speed", "size"}
+    assert all(chart.count("<circle") >= len(front.points) for chart in charts.values())
     page = render_front(front)
     assert page.count('<circle class="dot') >= 2 * len(front.points)
     assert open_checkpoint(str(shallow)).name in page

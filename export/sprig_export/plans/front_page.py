@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sprig_export.plans.pareto import Front, Point, best_points
 from sprig_export.report.charts import scatter
-from sprig_export.report.page import html_table, legend, wrap_page
+from sprig_export.report.page import html_table, legend, lone_chart, wrap_page
 
 _CLASSES = {"fluctuation": "b", "magnitude": "c", "random": "a"}
 _MEANINGS = {
@@ -37,6 +37,13 @@ def render_front(front: Front) -> str:
         ),
     ]
     return wrap_page(f"Plans for {front.model}", described, sections)
+
+
+def draw_front(front: Front) -> dict[str, str]:
+    """The two charts as files of their own, by what is across: "speed" and "size"."""
+    speed = _chart(front, "times as fast as the whole model", lambda point: point.speed)
+    size = _chart(front, "megabytes", lambda point: point.megabytes)
+    return {"speed": lone_chart(speed, _CLASSES), "size": lone_chart(size, _CLASSES)}
 
 
 def _row(point: Point, whole: float) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,8 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
         whole_rate = notes.take("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
 
     def measure(plan: Recipe, name: str, choice: Choice) -> dict[str, Any]:
-        size, rate = measure_cost(plan, trimmed, calibration, speeds, work / "cost")
+        # The same for all choices: a shape costs what it costs.
+        size, rate = notes.take(name, lambda: measure_cost(plan, trimmed, calibration, speeds, work / "cost"))
         place = work / "cut"
         place.mkdir()
         cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
@@ -116,6 +117,11 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
     front = Front(*named, recipe.recovery_steps, recipe.seed, whole, tuple(points))
     (output / "report.json").write_text(json.dumps(asdict(front), indent=2) + "\n", encoding="utf-8")
     return front
+
+
+def read_front(found: Mapping[str, Any]) -> Front:
+    """The front in a report.json."""
+    return Front(**{**found, "points": tuple(Point(**point) for point in found["points"])})
 
 
 def best_points(points: Sequence[Point]) -> list[Point]:
