@@ -1,4 +1,4 @@
-"""What comes with Sprig: a bundle for each language and task, which together have at most 90 MB, and tiny ones."""
+"""What comes with Sprig: a bundle for each language and task, and tiny ones for search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle,
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
 
-_MOST_BYTES, _MOST_TINY = 90_000_000, 4_000_000
+_MOST = {"search": 10_000_000, "tiny": 4_000_000, "summary": 14_000_000}
+"""Bytes of a bundle."""
 
 
 @pytest.mark.parametrize("task", ["search", "summarize"])
@@ -22,15 +23,11 @@ def test_every_language_has_a_bundle_of_its_own(task, language):
 
 
 def test_bundles_stay_small():
-    sizes = {
-        folder.name: sum(path.stat().st_size for path in folder.iterdir())
-        for folder in BUILT_IN.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-    }
-    tiny = {name: size for name, size in sizes.items() if name.endswith("-tiny")}
-    assert tiny
-    assert max(tiny.values()) <= _MOST_TINY
-    assert sum(sizes.values()) - sum(tiny.values()) <= _MOST_BYTES
+    for bundle in built_in_bundles():
+        name = bundle.folder.name
+        kind = "tiny" if name.endswith("-tiny") else name.split("-")[0]
+        assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= _MOST[kind], name
+    assert sum(bundle.folder.name.endswith("-tiny") for bundle in built_in_bundles()) == 4
 
 
 def test_the_files_are_those_of_the_manifests():
