@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprig_server.bundle.store import BUILT_IN, built_in_bundles, choose_bundle, find_bundle
+from sprig_server.bundle.store import built_in_bundles, choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
 
