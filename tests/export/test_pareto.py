@@ -26,7 +26,8 @@ def point(speed: float, score: float) -> Point:
 
 def test_the_best_points_are_those_that_no_other_beats() -> None:
     points = [point(1, 0.9), point(2, 0.8), point(3, 0.85), point(4, 0.5), point(4, 0.6), point(5, 0.4)]
-    assert [(p.speed, p.score) for p in best_points(points)] == [(5, 0.4), (4, 0.6), (3, 0.85), (1, 0.9)]
+    assert [p.speed for p in best_points(points, lambda p: -p.speed)] == [5, 4, 3, 1]
+    assert [p.megabytes for p in best_points(points, lambda p: p.megabytes)] == [2, 2.5, 10 / 3, 10]
 
 
 @pytest.fixture(scope="module")

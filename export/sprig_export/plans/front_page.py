@@ -29,7 +29,7 @@ def render_front(front: Front) -> str:
         f"<h2>{front.metric} against speed</h2>",
         _chart(front, what, lambda point: point.rate),
         f"<h2>{front.metric} against size</h2>",
-        _chart(front, "megabytes", lambda point: point.megabytes),
+        _chart(front, "megabytes", lambda point: point.megabytes, 1),
         "<h2>All plans</h2>",
         html_table(
             ("what is left", "chosen by", "megabytes", what, "times as fast", front.metric, "95 % interval", "kept"),
@@ -42,7 +42,7 @@ def render_front(front: Front) -> str:
 def draw_front(front: Front) -> dict[str, str]:
     """The two charts as files of their own, by what is across: "speed" and "size"."""
     speed = _chart(front, "times as fast as the whole model", lambda point: point.speed)
-    size = _chart(front, "megabytes", lambda point: point.megabytes)
+    size = _chart(front, "megabytes", lambda point: point.megabytes, 1)
     return {"speed": lone_chart(speed, _CLASSES), "size": lone_chart(size, _CLASSES)}
 
 
@@ -52,11 +52,12 @@ def _row(point: Point, whole: float) -> tuple[str, ...]:
     return point.name, point.choice, *costs, *scores
 
 
-def _chart(front: Front, across: str, cost: Callable[[Point], float]) -> str:
+def _chart(front: Front, across: str, across_of: Callable[[Point], float], sign: int = -1) -> str:
+    """With `sign` 1, less of what is across is better."""
     dots = {
-        choice: [(cost(p), p.score, p.name) for p in front.points if p.choice == choice]
+        choice: [(across_of(p), p.score, p.name) for p in front.points if p.choice == choice]
         for choice in _CLASSES
         if any(p.choice == choice for p in front.points)
     }
-    line = [(cost(p), p.score) for p in best_points(front.points)]
+    line = [(across_of(p), p.score) for p in best_points(front.points, lambda p: sign * across_of(p))]
     return scatter(f"{front.metric} against {across}", dots, line, _CLASSES, front.whole, across)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -124,10 +124,10 @@ def read_front(found: Mapping[str, Any]) -> Front:
     return Front(**{**found, "points": tuple(Point(**point) for point in found["points"])})
 
 
-def best_points(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one beats in both speed and score, fastest first."""
+def best_points(points: Sequence[Point], cost: Callable[[Point], float]) -> list[Point]:
+    """The points that no other one beats in both cost and score, cheapest first."""
     best: list[Point] = []
-    for point in sorted(points, key=lambda p: (-p.speed, -p.score)):
+    for point in sorted(points, key=lambda p: (cost(p), -p.score)):
         if not best or point.score > best[-1].score:
             best.append(point)
     return best

@@ -61,10 +61,12 @@ def lone_chart(svg: str, classes: Mapping[str, str]) -> str:
         for place, (name, css) in enumerate(classes.items())
     )
     width, height = map(int, re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
-    inner = svg.replace("<svg ", f'<svg y="28" style="height: {height}px" ', 1)
-    size = f'viewBox="0 0 {width} {height + 28}" width="{width}"'
-    paper = '<rect width="100%" height="100%" fill="#fff"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{style}</style>{paper}{names}{inner}</svg>\n'
+    label, drawn = re.findall(r'^<svg .*?(aria-label="[^"]*")[^>]*>(.*)</svg>$', svg, re.DOTALL)[0]
+    size = f'viewBox="0 0 {width} {height + 28}" width="{width}" role="img" {label}'
+    paper = (
+        f'<rect width="{width}" height="{height + 28}" fill="#fff"/>{names}<g transform="translate(0 28)">{drawn}</g>'
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{style}</style>{paper}</svg>\n'
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:
