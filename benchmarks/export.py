@@ -181,10 +181,11 @@ def comparison_table(level: dict[str, Any], comparison: dict[str, Any]) -> str:
     """What is kept of each language by the calibration of each, and how far the masks are apart: those of one language,
     when other functions of it are drawn."""
     advantage, languages = level["advantage"], list(comparison["whole"])
-    distances = level["distances"]
+    # From itself: to the masks of other functions of the language, where there were enough to draw them.
+    distances = {name: {**row, name: level["redrawn"].get(name)} for name, row in level["distances"].items()}
     rows = [
         [name, *(str(Kept(**kept[language])) for language in languages)]
-        + [f"{distances[name][other] if other != name else level['redrawn'][name]:.3f}" for other in languages]
+        + [f"{found:.3f}" if (found := distances[name][other]) is not None else "" for other in languages]
         for name, kept in level["kept"].items()
     ]
     head = ["calibrated on", *(f"kept on {name}" for name in languages), *(f"masks from {name}" for name in languages)]

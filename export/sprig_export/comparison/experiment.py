@@ -57,7 +57,7 @@ class Level:
         scores: the mean score, by calibration and measured language.
         kept: the share of the unpruned model's, likewise.
         distances: how far the masks of two calibrations are apart.
-        redrawn: how far those of one language are apart when other functions of it are drawn.
+        redrawn: how far those of one language are apart when other functions of it are drawn, where there are more.
         advantage: whether matching helps.
     """
 
@@ -129,8 +129,9 @@ def compare_languages(
             scores[name] = _measure(experiment.task, checkpoint, smaller, tokenizer, measured)
         redrawn = {}
         for name, (_, others) in drawn.items():
-            announce(f"{sparsity} pruned, calibrated on other functions of {name}")
-            redrawn[name] = distance(masks[name], prune(others, sparsity)[1]) if others else 0.0
+            if others:
+                announce(f"{sparsity} pruned, calibrated on other functions of {name}")
+                redrawn[name] = distance(masks[name], prune(others, sparsity)[1])
         distances = {one: {two: distance(masks[one], masks[two]) for two in masks} for one in masks}
         means = {name: _means(found) for name, found in scores.items()}
         kept = kept_shares(scores, whole, experiment.seed)

@@ -43,8 +43,9 @@ def _level(level: Level, comparison: Comparison) -> Iterator[str]:
     )
     yield "<h3>Jaccard distance of the masks (two random halves: .667)</h3>"
     yield _map("distance of the masks", level.distances, "{:.3f}")
-    again = ", ".join(f"{name} {distance:.3f}" for name, distance in level.redrawn.items())
-    yield f"<p>Of two masks calibrated on different functions of one language: {escape(again)}.</p>"
+    if level.redrawn:
+        again = ", ".join(f"{name} {distance:.3f}" for name, distance in level.redrawn.items())
+        yield f"<p>Of two masks calibrated on different functions of one language: {escape(again)}.</p>"
 
 
 def _map(label: str, rows: dict[str, dict[str, float]], form: str) -> str:
