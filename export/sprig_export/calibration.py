@@ -57,14 +57,21 @@ def read_calibration(
     Args:
         path: the corpus; or the folder, of which every fifth file is held out.
         task: decides how code is presented, and which prose goes with it (queries or summaries).
-        language: what the folder's code is written in.
+        language: what the code is written in.
         count: examples to draw, with `seed`.
         prompt: what a decoder-only model reads, instead of the input of an encoder-decoder.
 
     Raises:
-        InvalidInput: neither a corpus nor a folder, or too few functions with documentation.
+        InvalidInput: neither a corpus nor a folder, a corpus of another language, or too few functions with
+            documentation.
     """
     rows = read_rows(path, language)
+    found, served = (
+        {row["language"] for row in rows},
+        {language, "typescript" if language == "javascript" else language},
+    )
+    if path.is_file() and found and not found & served:
+        raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
     train = [row for row in rows if row["split"] == "train"]
     held_out, choosing = split_held_out(rows)
     if len(train) < _LEAST or len(held_out) < 2:
@@ -105,12 +112,12 @@ def read_rows(path: Path, language: str) -> list[dict[str, str]]:
     """The documented functions of a corpus or, mined here, of a folder of source code in a language.
 
     Raises:
-        InvalidInput: a file that is no corpus, or one of another language.
+        InvalidInput: a file that is no corpus.
     """
-    return _read_folder(path, language) if path.is_dir() else _read_corpus(path, language)
+    return _read_folder(path, language) if path.is_dir() else _read_corpus(path)
 
 
-def _read_corpus(path: Path, language: str) -> list[dict[str, str]]:
+def _read_corpus(path: Path) -> list[dict[str, str]]:
     import pyarrow.parquet  # most exports read none
 
     try:
@@ -118,9 +125,6 @@ def _read_corpus(path: Path, language: str) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = pyarrow.parquet.read_table(path, columns=columns).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise InvalidInput(f"{path} is not a corpus that `sprig corpus build` wrote: {error}.") from error
-    found = {row["language"] for row in rows}
-    if found and language not in found:
-        raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
     return rows
 
 
