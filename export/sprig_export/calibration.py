@@ -66,10 +66,8 @@ def read_calibration(
             documentation.
     """
     rows = read_rows(path, language)
-    found, served = (
-        {row["language"] for row in rows},
-        {language, "typescript" if language == "javascript" else language},
-    )
+    found = {row["language"] for row in rows}
+    served = {language, "typescript"} if language == "javascript" else {language}
     if path.is_file() and found and not found & served:
         raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
     train = [row for row in rows if row["split"] == "train"]
