@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprig_export.prompts import fill_prompt
+from sprig_export.recipe import served_languages
 from sprig_export.samples import Example
 from sprig_export.train.queries import keywords, question
 from sprig_server.code.text import search_input, summary_input
@@ -67,8 +68,7 @@ def read_calibration(
     """
     rows = read_rows(path, language)
     found = {row["language"] for row in rows}
-    served = {language, "typescript"} if language == "javascript" else {language}
-    if path.is_file() and found and not found & served:
+    if path.is_file() and found and found.isdisjoint(served_languages(language)):
         raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
     train = [row for row in rows if row["split"] == "train"]
     held_out, choosing = split_held_out(rows)

@@ -88,8 +88,8 @@ class Recipe:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that the bundle serves: one for JavaScript serves TypeScript too."""
-        return (self.language, "typescript") if self.language == "javascript" else (self.language,)
+        """The languages that the bundle serves."""
+        return served_languages(self.language)
 
     @property
     def cuts(self) -> bool:
@@ -104,6 +104,11 @@ class Recipe:
         named = {("float32", "float32"): "none", ("int4", "int4"): "int4 weights", ("int8", "int8"): "int8-dynamic"}
         products = "int8-dynamic" if self.products == "int8" else f"{self.products} products"
         return named.get((self.products, self.tables), f"{products}, {self.tables} tables")
+
+
+def served_languages(language: str) -> tuple[str, ...]:
+    """The languages that a bundle for one language serves: one for JavaScript serves TypeScript too."""
+    return (language, "typescript") if language == "javascript" else (language,)
 
 
 def whole_recipe(recipe: Recipe) -> Recipe:
