@@ -239,6 +239,55 @@ def test_code_in_any_script_can_be_kept(store):
     assert len(search_lexical(store, "größe", 10)) == 1
 
 
+UNSPACED = """\
+def f1(p):
+    "读取配置文件并返回设置。"
+def f2(x):
+    "将图像旋转指定角度。"
+def f3(k):
+    "ユーザーのパスワードを暗号化する。"
+def f4(k):
+    "설정 파일을 읽는다"
+def f5(k):
+    "เปิดไฟล์และอ่านข้อมูล"
+def f6(k):
+    "ເປີດເອກະສານ"
+def f7(s):
+    "Удаляет лишние пробелы из строки."
+def f8(a):
+    "Öffnet die Datei für den Benutzer."
+def f9(地図):
+    return 地図.読み込む()
+def f10(p):
+    "Ｈｅｌｌｏ ﾃﾞｰﾀ"
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("配置文件", "f1"),
+        ("旋转 图像", "f2"),
+        ("像", "f2"),
+        ("パスワード 暗号化", "f3"),
+        ("파일", "f4"),
+        ("ไฟล์", "f5"),
+        ("ເອກະສານ", "f6"),
+        ("пробелы", "f7"),
+        ("öffnet", "f8"),
+        ("読む", "f9"),
+        ("図", "f9"),
+        ("hello", "f10"),
+        ("データ", "f10"),
+    ],
+)
+def test_words_are_found_inside_text_without_spaces(store, query, name):
+    store.put_files([item("a.py", UNSPACED.encode())])
+    found = [store.entries([i])[i].name for i, _ in search_lexical(store, query, 10)]
+    assert found[0] == name
+    assert set(found) <= {name, "a"}  # and the module
+
+
 # Several at once.
 
 

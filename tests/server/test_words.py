@@ -1,10 +1,12 @@
 """Identifiers and prose cut into words."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprig_server.code.words import STOP_WORDS, identifiers, split_identifier, split_words, stem
+from sprig_server.code.words import STOP_WORDS, identifiers, index_words, split_identifier, split_words, stem
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,9 @@ from sprig_server.code.words import STOP_WORDS, identifiers, split_identifier, s
         ("_", []),
         ("", []),
         ("größeÄndern", ["größe", "ändern"]),
-        ("读取文件", ["读取文件"]),
+        ("读取文件", ["读取", "取文", "文件"]),
+        ("读取Config", ["读取", "config"]),
+        ("図", ["図"]),
         ("kebab-case", ["kebab", "case"]),
     ],
 )
@@ -42,6 +46,16 @@ def test_split_identifier(identifier, words):
         ("read_file read", ["read_file", "read", "file", "read"]),
         ("a+b", ["a", "b"]),
         ("!?", []),
+        ("读取 config", ["读取", "config"]),
+        ("读取config", ["读取config", "读取", "config"]),
+        ("パスワードの暗号化", ["パス", "スワ", "ワー", "ード", "ドの", "の暗", "暗号", "号化"]),
+        ("読み込む", ["読み", "み込", "込む", "読", "込"]),  # the stems are words too
+        ("파일을 읽는다", ["파일", "일을", "읽는", "는다"]),
+        ("ไฟล์", ["ไฟ", "ฟล", "ล์"]),
+        ("ＰＡＲＳＥ ﾊﾟｽ", ["parse", "パス"]),  # full width, half width
+        ("Öffnet Datei", ["öffnet", "datei"]),
+        ("O\u0308ffnet", ["öffnet"]),  # as macOS writes file names
+        ("Удаляет пробелы", ["удаляет", "пробелы"]),
     ],
 )
 def test_split_words_gives_compounds_and_their_parts(text, words):
@@ -92,7 +106,28 @@ def test_words_are_lower_case_and_come_from_the_text(text):
     for word in split_words(text):
         assert word
         assert word == word.lower()
-        assert word in text.lower()
+        assert word in unicodedata.normalize("NFKC", text).lower()
+
+
+UNSPACED = st.text("读取配置文件図像暗号化のをパスワード파일을เปิดຂໍ", min_size=1, max_size=12)
+
+
+@given(UNSPACED, st.data())
+def test_whatever_part_of_a_run_is_asked_for_is_indexed(run, data):
+    start = data.draw(st.integers(0, len(run) - 1))
+    part = run[start : data.draw(st.integers(start + 1, len(run)))]
+    assert split_words(part)
+    assert set(split_words(part)) <= set(index_words(f"{run} parse(config)"))
+
+
+@given(st.text(max_size=40))
+def test_every_word_is_indexed(text):
+    assert set(split_words(text)) <= set(index_words(text))
+
+
+@given(st.text(st.characters(max_codepoint=0x24F), max_size=40))
+def test_latin_text_is_indexed_by_its_words_alone(text):
+    assert index_words(text) == split_words(text)
 
 
 @given(st.lists(st.from_regex(r"[a-z]{2,8}", fullmatch=True), min_size=1, max_size=5))

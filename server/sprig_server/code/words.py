@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _SHAPE = re.compile(r"X+(?=Xx)|X?x+|X+|\d+|[^\W\dXx_]+|-+")
-_IDENTIFIER = re.compile(r"\w+")
+# Scripts that put no space between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer; and Korean, whose particles
+# follow a word without one. Full-width and half-width forms are normalized before anything is matched.
+_HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+_HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
+_BOPOMOFO = "\u3105-\u312f\u31a0-\u31bf"
+# Their vowels are marks, which \w does not match.
+_SOUTH_EAST_ASIAN = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
+_UNSPACED = re.compile(f"([{_HAN}{_KANA}{_HANGUL}{_BOPOMOFO}{_SOUTH_EAST_ASIAN}]+)")
+_LONE_HAN = re.compile(f"(?<![{_HAN}])[{_HAN}](?![{_HAN}])")
+_IDENTIFIER = re.compile(rf"[\w{_SOUTH_EAST_ASIAN}]+")
 
 # Words of a question that say nothing about the code it asks for.
 STOP_WORDS = frozenset(
@@ -83,28 +94,70 @@ STOP_WORDS = frozenset(
 
 
 def split_identifier(identifier: str) -> list[str]:
-    """The lower-cased words of an identifier: ["parse", "http", "url", "2"] for `parseHTTP_url2`."""
-    if identifier.isascii():
-        return [piece.lower() for piece in _PIECE.findall(identifier)]
-    # The same for letters of any script: "X" for an upper-case one, "x" for a lower-case one, "-" for one without case.
-    shape = "".join("X" if c.isupper() else "x" if c.islower() else "-" if c.isalpha() else c for c in identifier)
-    return [identifier[m.start() : m.end()].lower() for m in _SHAPE.finditer(shape)]
+    """The lower-cased words of an identifier: ["parse", "http", "url", "2"] for `parseHTTP_url2`.
+
+    A run of a script without spaces gives each two neighbouring characters: ["读取", "取文", "文件"] for `读取文件`.
+    """
+    return [word for segment in _segments(_normalize(identifier)) for word in _words_of(segment)]
 
 
 def split_words(text: str) -> list[str]:
     """The lower-cased words of a text; a compound identifier gives itself and then its parts."""
     words: list[str] = []
-    for identifier in _IDENTIFIER.findall(text):
-        parts = split_identifier(identifier)
-        if len(parts) > 1:
+    for identifier in _IDENTIFIER.findall(_normalize(text)):
+        segments = _segments(identifier)
+        if len(segments) > 1:
             words.append(identifier.lower())
-        words.extend(parts)
+        words.extend(word for segment in segments for word in _words_of(segment))
+    return words
+
+
+def index_words(text: str) -> list[str]:
+    """What a full-text index keeps of a text: its words, and every single character of a script without spaces.
+
+    Whatever part of such a run is asked for, `split_words` of it are among these.
+    """
+    words = split_words(text)
+    if not text.isascii():
+        runs = _UNSPACED.findall(_normalize(text))
+        words.extend(character for run in runs if len(run) > 1 for character in run.lower())
     return words
 
 
 def identifiers(text: str) -> list[str]:
     """The identifiers of a text that are written as code: with an inner capital, an underscore or a digit."""
-    return [word for word in _IDENTIFIER.findall(text) if len(split_identifier(word)) > 1]
+    return [word for word in _IDENTIFIER.findall(_normalize(text)) if len(_segments(word)) > 1]
+
+
+def _normalize(text: str) -> str:
+    """Full-width letters, half-width kana and letters with a mark of their own become the usual characters."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def _segments(identifier: str) -> list[str]:
+    """The parts of a normalized identifier as they are written; a run of a script without spaces stays one part."""
+    if identifier.isascii():
+        return _PIECE.findall(identifier)
+    segments: list[str] = []
+    for place, piece in enumerate(_UNSPACED.split(identifier)):
+        if place % 2:
+            segments.append(piece)
+        else:
+            # "X" for an upper-case letter of any script, "x" for a lower-case one, "-" for one without case.
+            shape = "".join("X" if c.isupper() else "x" if c.islower() else "-" if c.isalpha() else c for c in piece)
+            segments.extend(piece[m.start() : m.end()] for m in _SHAPE.finditer(shape))
+    return segments
+
+
+def _words_of(segment: str) -> list[str]:
+    """The words of one part: itself, or the pairs of characters of a run, since nothing says where its words end.
+
+    A Han character alone among kana is a word too: it is the stem that `読む` and `読み込む` share.
+    """
+    if segment.isascii() or len(segment) == 1 or not _UNSPACED.fullmatch(segment):
+        return [segment.lower()]
+    pairs = [segment[place : place + 2] for place in range(len(segment) - 1)]
+    return [word.lower() for word in (*pairs, *_LONE_HAN.findall(segment))]
 
 
 def stem(word: str) -> str:

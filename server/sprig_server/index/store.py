@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_passage
-from sprig_server.code.words import split_words
+from sprig_server.code.words import index_words
 from sprig_server.errors import DamagedIndex, SprigError
 from sprig_server.types import Vectors
 
-SCHEMA = 2
+SCHEMA = 3
 _BUSY_SECONDS = 30
 
 _TABLES = """
@@ -44,7 +44,7 @@ CREATE INDEX definitions_by_content ON definitions (content);
 CREATE TABLE contents (
   content TEXT PRIMARY KEY, text BLOB NOT NULL, code_start INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE VIRTUAL TABLE lexical USING fts5 (name, path, text, tokenize = 'porter unicode61');
+CREATE VIRTUAL TABLE lexical USING fts5 (name, path, text, tokenize = "porter unicode61 categories 'L* M* N* Co'");
 CREATE TABLE vectors (
   content TEXT NOT NULL, bundle TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (content, bundle)
 ) WITHOUT ROWID;
@@ -178,7 +178,7 @@ class Store:
                     "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
                     (path, state.digest, state.size, state.mtime, state.chunker),
                 )
-                path_words = " ".join(split_words(path))
+                path_words = " ".join(index_words(path))
                 for e, passage in entries:
                     row = connection.execute(
                         "INSERT INTO definitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -198,9 +198,9 @@ class Store:
                         "INSERT INTO lexical (rowid, name, path, text) VALUES (?, ?, ?, ?)",
                         (
                             row,
-                            " ".join(split_words(e.qualified_name)),
+                            " ".join(index_words(e.qualified_name)),
                             path_words,
-                            " ".join(split_words(passage.text)),
+                            " ".join(index_words(passage.text)),
                         ),
                     )
                     connection.execute(
