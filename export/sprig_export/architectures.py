@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -47,6 +47,8 @@ def _grouped_shape(config: Any) -> DecoderShape:
     return DecoderShape(config.num_hidden_layers, getattr(config, "num_key_value_heads", None) or heads, head_dim)
 
 
+_UNUSED = ("pooler.",)  # what a model of sentences does without
+
 _FAMILIES = {
     "t5": _Family(lambda c: DecoderShape(c.num_decoder_layers, c.num_heads, c.d_kv), _t5_cross_attention),
     "bart": _Family(
@@ -71,9 +73,32 @@ def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedMod
         raise InvalidInput(
             f'the model "{folder}" is of the family {family}: summaries are exported from {", ".join(_FAMILIES)}'
         )
-    kind = AutoModelForCausalLM if family in DECODER_ONLY else AutoModelForSeq2SeqLM
-    model: PreTrainedModel = kind.from_pretrained(folder, torch_dtype=torch.float32, attn_implementation=attention)
-    return model.eval()
+    return load_whole(AutoModelForCausalLM if family in DECODER_ONLY else AutoModelForSeq2SeqLM, folder, attention)
+
+
+def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrainedModel:
+    """A model in float32, in evaluation mode, all of whose weights come from its folder.
+
+    Args:
+        kind: the class of transformers that loads it, such as `AutoModel`.
+
+    Raises:
+        InvalidInput: weights are missing, which transformers would draw at random, or are no numbers.
+    """
+    options = {"torch_dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
+    model, found = kind.from_pretrained(folder, **options)
+    missing = sorted(name for name in found["missing_keys"] if not name.startswith(_UNUSED))
+    if missing:
+        raise InvalidInput(
+            f'the model "{folder}" has no weights for {missing[0]} ({len(missing)} in all), which its config.json asks '
+            "for: fetch it again"
+        )
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise InvalidInput(
+                f'the weights {name} of the model "{folder}" hold values that are no finite numbers: fetch it again'
+            )
+    return cast("PreTrainedModel", model.eval())
 
 
 def decoder_shape(model: PreTrainedModel) -> DecoderShape:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sprig_export.model_folder import WEIGHTS, check_settings, digest_weights, find_weights, read_settings
 from sprig_server.errors import InvalidInput
 
 DECODER_ONLY = ("llama", "qwen2", "gemma", "gpt2")
 """The families (`model_type`) that write by going on with a prompt."""
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
 
 
@@ -30,8 +28,7 @@ class Checkpoint:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the checkpoint; empty where there is none."""
-        path = self.folder / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return read_settings(self.folder / name)
 
     @property
     def decoder_only(self) -> bool:
@@ -61,24 +58,17 @@ def open_checkpoint(model: str) -> Checkpoint:
         if model.count("/") != 1 or model.startswith((".", "/")):
             raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
         folder = _download(model)
-    config_path = folder / "config.json"
-    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if config_path.is_file() and weights is not None and not (folder / "tokenizer.json").is_file():
+    config, weights = read_settings(folder / "config.json", strict=True), find_weights(folder)
+    if not config or not weights:
+        needed = f"config.json, tokenizer.json and one of {', '.join(WEIGHTS)}"
+        raise InvalidInput(f'"{model}" is not a model folder: it needs {needed}')
+    check_settings(folder)
+    if not (folder / "tokenizer.json").is_file():
         raise InvalidInput(
             f'the model "{model}" has no fast tokenizer (tokenizer.json), which is what the server reads: load it with '
             "transformers.AutoTokenizer and save it again there"
         )
-    if not config_path.is_file() or weights is None:
-        raise InvalidInput(
-            f'"{model}" is not a model folder: it needs config.json, tokenizer.json and {" or ".join(_WEIGHTS)}'
-        )
-    try:
-        config = json.loads(config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInput(f'"{config_path}" is not JSON ({error}): fetch the model again') from None
-    with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
-        sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
+    sha256 = digest_weights(weights)
     card = _card(folder)
     return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config)
 

@@ -11,11 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.architectures import load_summarizer
+from sprig_export.architectures import load_summarizer, load_whole
 from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
@@ -55,12 +54,11 @@ def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None)
     with readable(checkpoint.folder):
         if task == "summarize":
             return load_summarizer(checkpoint.folder, attention)
-        own = {"torch_dtype": torch.float32, "attn_implementation": attention}
-        model: PreTrainedModel = AutoModel.from_pretrained(checkpoint.folder, **own)
+        model = load_whole(AutoModel, checkpoint.folder, attention)
     projection = read_projection(checkpoint.folder)
     if projection is not None:
         attach_projection(model, projection)
-    return model.eval()
+    return model
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
