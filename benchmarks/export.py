@@ -5,7 +5,7 @@
 CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are plans beside magnitude and
 random pruning, for both tasks; sub-models calibrated on one language and read on another; what the base models know.
 Each measurement leaves a report.json and a report.html in OUTPUT and is not repeated where they are there already. The
-table of the built-in bundles is made of the reports inside them.
+table of the installed bundles is made of the reports inside them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sprig_export.plans.pareto import measure_front, read_front
 from sprig_export.pruning.unstructured import Sparsity
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
-from sprig_server.bundle.store import BUILT_IN
+from sprig_server.bundle.packs import installed_bundles
 from sprig_server.types import Task
 
 MODELS: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
@@ -117,11 +117,11 @@ def tables(output: Path) -> Iterator[tuple[str, str]]:
 
 
 def bundle_table() -> str:
-    """The built-in bundles beside their bases, each measured in the run that made it."""
+    """The bundles of the language packs beside their bases, each measured in the run that made it."""
     head = ["bundle", "left", "MB", "quality", "base", "kept", "kept, asked in keywords"]
     head += ["times ONNX Runtime, 32 bits", "times PyTorch"]
     rows = []
-    for path in sorted(BUILT_IN.glob("*/report.json")):
+    for path in sorted((b.folder / "report.json" for b in installed_bundles()), key=lambda path: path.parent.name):
         report = json.loads(path.read_text(encoding="utf-8"))
         recipe, figures = report["recipe"], next(iter(report["quality"].values()))
         search = recipe["task"] == "search"

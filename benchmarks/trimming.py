@@ -42,7 +42,8 @@ from sprig_export.samples import Example
 from sprig_server.bundle.importance import FILE_NAME, render_importance
 from sprig_server.bundle.manifest import FILE_NAME as MANIFEST
 from sprig_server.bundle.manifest import Trim, describe_file, render_manifest
-from sprig_server.bundle.store import BUILT_IN, Bundle, open_bundle
+from sprig_server.bundle.packs import installed_bundles
+from sprig_server.bundle.store import Bundle, find_bundle, open_bundle
 from sprig_server.code.statements import CLASSES
 from sprig_server.code.text import Passage, search_input, search_passage, summary_input
 from sprig_server.inference.reader import Reader
@@ -74,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    measured = (open_bundle(BUILT_IN / f"{name}-{language}") for name in NAMES.values() for language in LANGUAGES)
+    measured = (_installed(f"{name}-{language}") for name in NAMES.values() for language in LANGUAGES)
     made_by = "\n".join(bundle.manifest.digest for bundle in measured)
     stamp = arguments.output / "bundles.txt"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
@@ -165,7 +166,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
     """A built-in bundle; None where it has no importances."""
-    bundle = open_bundle(BUILT_IN / f"{NAMES[task]}-{language}")
+    bundle = _installed(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
     calibration = read_calibration(corpus, task, language, SERVED_ON[task], SEED)
@@ -176,7 +177,7 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
 
 def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
     """A built-in bundle on functions that its window does not hold; None where it has no importances."""
-    bundle = open_bundle(BUILT_IN / f"{NAMES[task]}-{language}")
+    bundle = _installed(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
     rows, _ = split_held_out(read_rows(corpus, language))
@@ -206,7 +207,7 @@ def measure(bundle: Bundle, task: Task, sample: Sequence[Example], trims: Sequen
 
 def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
     """What trimming costs a built-in search bundle, on held-out functions and on one of 1,000 tokens."""
-    bundle = open_bundle(BUILT_IN / f"search-{language}")
+    bundle = _installed(f"search-{language}")
     if bundle.manifest.trim.method == "none":
         return None
     sample = read_calibration(corpus, "search", language, COSTED, SEED).examples
@@ -217,6 +218,10 @@ def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
         return asdict(found) | {"functions": len(functions)}
 
     return {"held-out functions": cost(passages, ROUNDS), "1,000 tokens": cost([_thousand(bundle, passages)], 200)}
+
+
+def _installed(name: str) -> Bundle:
+    return find_bundle(Path(name), installed_bundles())
 
 
 def _thousand(bundle: Bundle, passages: Sequence[Passage]) -> Passage:
@@ -233,7 +238,7 @@ def measure_served() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         copies = []
         for name in ("search-python", "summary-python"):
-            bundle, copy = open_bundle(BUILT_IN / name), Path(temporary) / name
+            bundle, copy = _installed(name), Path(temporary) / name
             shutil.copytree(bundle.folder, copy)
             (copy / MANIFEST).write_text(render_manifest(replace(bundle.manifest, trim=Trim())), encoding="utf-8")
             copies.append(copy)

@@ -237,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         help='evaluate on JSON lines with "code" and "query" or "docstring" (default: functions of Python itself)',
     )
 
-    evaluate = commands.add_parser("evaluate", help="measure how good the base models and the built-in bundles are")
+    evaluate = commands.add_parser("evaluate", help="measure how good the base models and the installed bundles are")
     evaluate.add_argument("--suite", choices=("standard",), required=True)
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the benchmark files")
     evaluate.add_argument(
@@ -257,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR_OR_NAME",
-        help="measure this bundle in the place of the built-in one",
+        help="measure this bundle in the place of the installed one",
     )
     evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
     evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")

@@ -152,9 +152,22 @@ class BundleStatus:
 
 
 @attrs.define(kw_only=True)
+class PackStatus:
+    """A language pack that is installed."""
+
+    name: str
+    version: str
+    problems: list[str]
+    """What this version of Sprig cannot use of it."""
+
+
+@attrs.define(kw_only=True)
 class StatusResult:
     """The result of `sprig.status`."""
 
     version: str
     folders: list[FolderStatus]
     bundles: list[BundleStatus]
+    packs: list[PackStatus]
+    missing_packs: list[str]
+    """Packs that the workspace's code would need to be found by meaning, as the extras of `sprig-lsp`."""

@@ -65,6 +65,7 @@ class SprigServer(LanguageServer):
         self.builds = Worker("sprig-index", 2)
         self.tasks = Tasks()
         self.was_shut_down = False
+        self.told_about_packs: set[str] = set()
 
     def folder_of(self, uri: str) -> tuple[Folder, str] | None:
         """The innermost folder that holds a document, and the document's path in it."""

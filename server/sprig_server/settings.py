@@ -30,7 +30,7 @@ class HoverSettings:
 class Settings:
     """What a user can set, in editors under `sprig.` in camelCase.
 
-    `bundles` are folders of own bundles or names of built-in ones, which come before the others; `threads` bounds the
+    `bundles` are folders of own bundles or names of installed ones, which come before the others; `threads` bounds the
     CPU threads of one inference (0: half of the processors, at most 4); `index` turns indexing of the workspace on;
     `limit` is how many hits `workspace/symbol` gives.
     """
@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def bundle_folders(self) -> tuple[Path, ...]:
-        """The folders of own bundles, "~" expanded, or the names of built-in ones."""
+        """The folders of own bundles, "~" expanded, or the names of installed ones."""
         return tuple(Path(folder).expanduser() for folder in self.bundles)
 
     @property

@@ -30,7 +30,8 @@ from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.summary_rows import Neighbours
 from sprig_export.report.charts import Dot, dot_chart, line_chart
 from sprig_export.samples import Example
-from sprig_server.bundle.store import BUILT_IN, built_in_bundles
+from sprig_server.bundle.packs import installed_bundles, installed_packs
+from sprig_server.bundle.store import find_bundle
 from sprig_server.cli import main
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
@@ -55,9 +56,9 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def only_python_bundles(monkeypatch: pytest.MonkeyPatch):
-    """Whatever else is built in: there is a language with bundles, and there are languages without."""
-    found = tuple(bundle for bundle in built_in_bundles() if "python" in bundle.manifest.languages)
-    monkeypatch.setattr("sprig_server.inference.models.built_in_bundles", lambda: found)
+    """Whatever else is installed: there is a language with bundles, and there are languages without."""
+    found = tuple(pack for pack in installed_packs() if pack.name == "python")
+    monkeypatch.setattr("sprig_server.inference.models.installed_packs", lambda: found)
 
 
 @pytest.fixture
@@ -336,9 +337,9 @@ def test_one_task_can_be_measured_alone(data: Path, tmp_path: Path, task: Task, 
     assert f"everything but {task}: --task {task}" in report.left_out
 
 
-def test_another_bundle_takes_the_place_of_the_built_in_one(data: Path, tmp_path: Path):
+def test_another_bundle_takes_the_place_of_the_installed_one(data: Path, tmp_path: Path):
     """One with another name, so that the report says which it was."""
-    shutil.copytree(BUILT_IN / "search-python", tmp_path / "mine")
+    shutil.copytree(find_bundle(Path("search-python"), installed_bundles()).folder, tmp_path / "mine")
     manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
     (tmp_path / "mine" / "manifest.json").write_text(json.dumps(manifest | {"name": "mine"}))
     report = run_standard(Plan(data, tmp_path / "no models", limit=2, task="search", bundles=(tmp_path / "mine",)))

@@ -16,6 +16,7 @@ from sprig_export.plans.front_page import draw_front, render_front
 from sprig_export.plans.pareto import Point, best_points, measure_front, read_front
 from sprig_export.recipe import Recipe
 from sprig_export.stage import Run
+from sprig_server.bundle.packs import installed_bundles
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,8 +100,8 @@ def test_a_table_is_replaced_and_the_rest_stays(benchmark_module: ModuleType) ->
 
 def test_the_table_of_the_bundles_is_made_of_their_reports(benchmark_module: ModuleType) -> None:
     lines = benchmark_module.bundle_table().splitlines()
-    folders = sorted(path.parent.name for path in benchmark_module.BUILT_IN.glob("*/report.json"))
-    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == folders
-    report = json.loads((benchmark_module.BUILT_IN / folders[0] / "report.json").read_text())
+    first, *_ = bundles = sorted(installed_bundles(), key=lambda bundle: bundle.folder.name)
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [b.folder.name for b in bundles]
+    report = json.loads((first.folder / "report.json").read_text())
     (figures,) = report["quality"].values()
     assert f"MRR {figures['mrr']:.3f}" in lines[2]

@@ -24,7 +24,7 @@ def evaluate(plan: Plan, output: Path, samples: Path | None, messages: Console) 
 
     Raises:
         InvalidInput: the plan cannot be carried out, or the files cannot be written.
-        InvalidBundle: a built-in bundle is damaged.
+        InvalidBundle: a bundle is damaged.
     """
     for folder in filter(None, (output, samples and samples.parent)):  # before the long work, not after it
         try:

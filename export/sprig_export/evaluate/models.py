@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeGuard, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -147,11 +147,11 @@ def open_contestants(
         bases: the folder that holds the checkpoints `search` and `summary`.
         baseline: folder or hub id of the unpruned sentence encoder.
         languages: for which bundles are looked up.
-        bundles: folders or names of bundles that come before the built-in ones.
+        bundles: folders or names of bundles that come before the installed ones.
 
     Raises:
         InvalidInput: a folder that is no model, or a hub id that cannot be reached.
-        InvalidBundle: a built-in bundle is damaged.
+        InvalidBundle: a bundle is damaged.
     """
     unpruned = TorchEncoder(open_checkpoint(baseline)) if baseline else None
     left_out = [] if baseline else ["baseline: no --baseline was given"]
@@ -159,12 +159,11 @@ def open_contestants(
     served = Models(bundles, torch.get_num_threads())
     search, summaries = {}, {}
     for language in languages:
-        # The server may rank with a bundle for another language; such figures say nothing about a bundle.
-        if _speaks(bundle := served.search_bundle(language), language):
+        if (bundle := served.search_bundle(language)) is not None:
             search[language] = ServedEncoder(served.encoder(bundle))
         else:
             left_out.append(f"bundle: there is none for search in {language}")
-        if _speaks(bundle := served.summary_bundle(language), language):
+        if (bundle := served.summary_bundle(language)) is not None:
             summaries[language] = ServedSummarizer(served.summarizer(bundle))
         else:
             left_out.append(f"bundle: there is none for summaries of {language}")
@@ -180,10 +179,6 @@ def open_contestants(
 
 def _is(bases: Path, name: str) -> bool:
     return (bases / name).is_dir()
-
-
-def _speaks(bundle: Bundle | None, language: str) -> TypeGuard[Bundle]:
-    return bundle is not None and language in bundle.manifest.languages
 
 
 def _in_parts(encode: Callable[[Sequence[_Text]], Vectors], texts: Sequence[_Text], size: int, tick: Tick) -> Vectors:

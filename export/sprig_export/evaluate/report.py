@@ -16,14 +16,14 @@ SEARCH_COLUMNS = {
     BM25: "full text over identifiers and their parts",
     BASELINE: "the unpruned sentence encoder, fp32",
     BASE: "this project's encoder, fp32",
-    BUNDLE: "the built-in bundle, quantized, as it is served",
+    BUNDLE: "the installed bundle, quantized, as it is served",
 }
 SUMMARY_COLUMNS = {
     NAME: "the words of the function's own name",
     NEIGHBOUR: "the sentence of the most similar training function",
     BASE: "this project's summary model, fp32",
     BUNDLE_AGAIN: "the bundle on the examples that the base ran on",
-    BUNDLE: "the built-in bundle, quantized, as it is served",
+    BUNDLE: "the installed bundle, quantized, as it is served",
 }
 
 

@@ -20,7 +20,7 @@ def render_samples(report: Report) -> str:
     lines = [
         "# Hover summaries as they are",
         "",
-        "What the built-in bundles write about functions that they were not trained on. Nothing is chosen: the",
+        "What the installed bundles write about functions that they were not trained on. Nothing is chosen: the",
         f"functions are drawn with seed {report.seed} and shown good and bad. The reference is the first sentence of a",
         "function's own documentation, which the model does not see. ROUGE-L is 0 to 100; the confidence is a mean",
         f"log-probability, and a hover hides a summary below {MIN_CONFIDENCE:g} unless it is set otherwise.",

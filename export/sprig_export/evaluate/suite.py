@@ -38,7 +38,7 @@ class Plan:
     """What to evaluate: the folders of data, base checkpoints and held-out packages, the baseline, and the seed.
 
     `limit` is the most examples of each set and of each pool, None for all; `task` the only one to measure, None for
-    both; `bundles` are measured instead of the built-in ones for the same task and language.
+    both; `bundles` are measured instead of the installed ones for the same task and language.
     """
 
     data: Path
@@ -56,7 +56,7 @@ def run_standard(plan: Plan, announce: Announce = lambda stage, done, total: Non
 
     Raises:
         InvalidInput: the plan names data or a model that cannot be used.
-        InvalidBundle: a built-in bundle is damaged.
+        InvalidBundle: a bundle is damaged.
     """
     if plan.limit is not None and plan.limit < 1:
         raise InvalidInput(f"a limit of {plan.limit} examples measures nothing: give at least 1")

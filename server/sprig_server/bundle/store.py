@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sprig_server.bundle.manifest import FILE_NAME, Manifest, describe_file, parse_manifest
 from sprig_server.errors import InvalidBundle
 from sprig_server.types import Task
-
-BUILT_IN = Path(__file__).resolve().parent.parent / "bundles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +58,20 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, parse_manifest(text, path))
 
 
-def find_bundle(folder: Path) -> Bundle:
-    """The bundle in `folder`, or the built-in one of that name.
+def find_bundle(folder: Path, installed: Iterable[Bundle]) -> Bundle:
+    """The bundle in `folder`, or the installed one of that name.
 
     Raises:
         InvalidBundle: neither of them, or a manifest that this version cannot read.
     """
-    built_in = BUILT_IN / folder.name
-    named = len(folder.parts) == 1 and not folder.exists() and (built_in / FILE_NAME).is_file()
-    return open_bundle(built_in if named else folder)
-
-
-def built_in_bundles() -> tuple[Bundle, ...]:
-    """The bundles that come with Sprig, sorted by name."""
-    folders = sorted(path.parent for path in BUILT_IN.glob(f"*/{FILE_NAME}"))
-    return tuple(open_bundle(folder) for folder in folders)
+    if len(folder.parts) == 1 and not folder.exists():
+        for bundle in installed:
+            if bundle.folder.name == folder.name:
+                return bundle
+    return open_bundle(folder)
 
 
 def choose_bundle(bundles: Iterable[Bundle], task: Task, language: str) -> Bundle | None:
-    """The bundle for a task and a language, or None.
-
-    Search falls back to the first bundle for any language, since every encoder can rank any text a little; a summary
-    in a language the model never saw would be worse than none.
-    """
-    of_task: Sequence[Bundle] = [bundle for bundle in bundles if bundle.manifest.task == task]
-    for bundle in of_task:
-        if language in bundle.manifest.languages:
-            return bundle
-    return of_task[0] if of_task and task == "search" else None
+    """The first bundle for a task that serves the language, or None: code of a language that a model never saw would
+    get a vector that says little, or a sentence that is wrong."""
+    return next((b for b in bundles if b.manifest.task == task and language in b.manifest.languages), None)

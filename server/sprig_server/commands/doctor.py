@@ -13,13 +13,16 @@ from pathlib import Path
 from rich.text import Text
 
 from sprig_server import __version__
+from sprig_server.bundle.store import Bundle
 from sprig_server.code.functions import parse_functions
 from sprig_server.code.languages import NAMES
 from sprig_server.commands.terminal import output
 from sprig_server.errors import SprigError
 from sprig_server.index.store import Store, index_path
 from sprig_server.inference.models import Models
+from sprig_server.types import Task
 
+_SUMMARIZED = "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result"
 _PACKAGES = ("onnxruntime", "tokenizers", "tree-sitter", "pygls", "numpy")
 
 
@@ -29,7 +32,11 @@ def run(arguments: Namespace) -> int:
 
     def load_bundles() -> str:
         models.append(Models(arguments.bundle, arguments.threads))
-        return f"{len(models[0].bundles)} found, {models[0].threads} threads"
+        problems = [problem for pack in models[0].packs for problem in pack.problems]
+        if problems:
+            raise SprigError("; ".join(problems))
+        packs = ", ".join(f"{pack.distribution} {pack.version}" for pack in models[0].packs) or "no language pack"
+        return f"{len(models[0].bundles)} found ({packs}), {models[0].threads} threads"
 
     checks: list[tuple[str, Callable[[], str]]] = [
         ("sprig", lambda: f"{__version__} on Python {platform.python_version()}, {platform.platform()}"),
@@ -64,9 +71,7 @@ def _check_index() -> str:
 
 
 def _check_search(models: list[Models]) -> str:
-    bundle = models[0].search_bundle("python") if models else None
-    if bundle is None:
-        raise SprigError("no bundle for search: install Sprig again, or name one with --bundle")
+    bundle = _any_bundle(models, "search")
     vectors = models[0].encoder(bundle).encode(["sort a list", "order the items", "open a socket"])
     near, far = vectors[1:] @ vectors[0]
     if not near > far:
@@ -74,10 +79,17 @@ def _check_search(models: list[Models]) -> str:
     return f"{bundle.manifest.name}: {near:.2f} for like texts, {far:.2f} for unlike ones"
 
 
+def _any_bundle(models: list[Models], task: Task) -> Bundle:
+    for bundle in models[0].bundles if models else ():
+        if bundle.manifest.task == task:
+            return bundle
+    raise SprigError(
+        f'no bundle for {task}: install a language pack, pip install "sprig-lsp[python]", or give --bundle'
+    )
+
+
 def _check_summaries(models: list[Models]) -> str:
-    bundle = models[0].summary_bundle("python") if models else None
-    if bundle is None:
-        raise SprigError("no bundle for summaries: install Sprig again, or name one with --bundle")
-    code = "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result"
-    summary = models[0].summarizer(bundle).summarize(code, "python")
+    bundle = _any_bundle(models, "summarize")
+    language = bundle.manifest.languages[0]
+    summary = models[0].summarizer(bundle).summarize(_SUMMARIZED, language)
     return f"{bundle.manifest.name}: {summary.text!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
-from sprig_server.commands.terminal import output, progress
+from sprig_server.commands.terminal import output, progress, warn_of_missing_packs
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 
@@ -26,5 +26,6 @@ def run(arguments: Namespace) -> int:
     )
     for path in unreadable:
         output().print(f"cannot read {path}: left out", markup=False)
+    warn_of_missing_packs(workspace)
     workspace.close()
     return 0

@@ -10,7 +10,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from sprig_server.code.lines import decode, split_lines
-from sprig_server.commands.terminal import messages, output, progress, read_lines, write_json
+from sprig_server.commands.terminal import messages, output, progress, read_lines, warn_of_missing_packs, write_json
 from sprig_server.errors import InvalidInput
 from sprig_server.index.workspace import Mode, Workspace
 from sprig_server.inference.models import Models
@@ -32,6 +32,7 @@ def run(arguments: Namespace) -> int:
         unreadable = workspace.update(report=report, encode=mode != "lexical")
     for path in unreadable:
         messages().print(f"cannot read {path}: left out")
+    warn_of_missing_packs(workspace)
     for query in queries:
         hits = workspace.search(query, arguments.k, arguments.language, mode)
         if arguments.json:

@@ -13,7 +13,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sprig_server.bundle.packs import explain_missing, missing_packs
 from sprig_server.errors import InvalidInput
+from sprig_server.index.workspace import Workspace
 
 Report = Callable[[str, int, int], None]
 
@@ -26,6 +28,16 @@ def output() -> Console:
 def messages() -> Console:
     """The console for everything that is not a result."""
     return Console(stderr=True, highlight=False)
+
+
+def warn_of_missing_packs(workspace: Workspace) -> None:
+    """Say on stderr which language packs the code of a folder would need, and what is wrong with those there are."""
+    models = workspace.models
+    for pack in models.packs:
+        for problem in pack.problems:
+            messages().print(problem, markup=False, soft_wrap=True)
+    if missing := missing_packs(workspace.store.languages(), models.bundles):
+        messages().print(explain_missing(missing), markup=False, soft_wrap=True)
 
 
 def write_json(value: Any) -> None:

@@ -54,7 +54,7 @@ def apply(server: SprigServer, data: Any) -> None:
         try:
             server.models = Models(settings.bundle_folders, settings.thread_count)
         except SprigError as error:
-            server.show_problem(f"{error} (the built-in bundles are used)")
+            server.show_problem(f"{error} (the installed bundles are used)")
             server.models = Models((), settings.thread_count)
 
 

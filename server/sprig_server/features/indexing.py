@@ -13,6 +13,7 @@ from pygls import uris
 from sprig_server.code.languages import LANGUAGES
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, SprigError
+from sprig_server.features.packs import tell_about_packs
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import Folder, SprigServer
 
@@ -126,6 +127,7 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
                 rescan = await _update_known(server, folder, changed, typed)
             if rescan:
                 await _rescan(server, folder)
+                await tell_about_packs(server, folder)
             folder.error = None
         except Cancelled:
             return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sprig_server import __version__
-from sprig_server.protocol import STATUS, BundleStatus, FolderStatus, StatusResult
+from sprig_server.bundle.packs import missing_packs
+from sprig_server.protocol import STATUS, BundleStatus, FolderStatus, PackStatus, StatusResult
 from sprig_server.server import Folder, SprigServer
 
 
@@ -13,7 +14,12 @@ def register(server: SprigServer) -> None:
     @server.command(STATUS)
     async def status(ls: SprigServer) -> StatusResult:
         folders = list(ls.folders.values())
-        found = await ls.questions.run(lambda stop: [_folder_status(folder) for folder in folders])
+        found, languages = await ls.questions.run(
+            lambda stop: (
+                [_folder_status(folder) for folder in folders],
+                [language for folder in folders for language in folder.workspace.store.languages()],
+            )
+        )
         bundles = [
             BundleStatus(
                 name=bundle.manifest.name,
@@ -23,7 +29,12 @@ def register(server: SprigServer) -> None:
             )
             for bundle in ls.models.bundles
         ]
-        return StatusResult(version=__version__, folders=found, bundles=bundles)
+        packs = [
+            PackStatus(name=pack.distribution, version=pack.version, problems=list(pack.problems))
+            for pack in ls.models.packs
+        ]
+        missing = missing_packs(languages, ls.models.bundles)
+        return StatusResult(version=__version__, folders=found, bundles=bundles, packs=packs, missing_packs=missing)
 
 
 def _folder_status(folder: Folder) -> FolderStatus:

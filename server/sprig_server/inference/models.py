@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprig_server.bundle.store import Bundle, built_in_bundles, choose_bundle, find_bundle
+from sprig_server.bundle.packs import installed_packs
+from sprig_server.bundle.store import Bundle, choose_bundle, find_bundle
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.summarizer import Summarizer
 
@@ -15,12 +16,14 @@ class Models:
     """Which bundle serves which task and language, and the loaded ones."""
 
     def __init__(self, folders: Sequence[Path], threads: int) -> None:
-        """Bundles in `folders`, which may be names of built-in ones, come before the built-in ones.
+        """Bundles in `folders`, which may be names of installed ones, come before those of the language packs.
 
         Raises:
             InvalidBundle: one of the folders is not a bundle, nor the name of one.
         """
-        self.bundles: tuple[Bundle, ...] = (*map(find_bundle, folders), *built_in_bundles())
+        self.packs = installed_packs()
+        installed = [bundle for pack in self.packs for bundle in pack.bundles]
+        self.bundles: tuple[Bundle, ...] = (*(find_bundle(folder, installed) for folder in folders), *installed)
         self.threads = threads
         self._lock = threading.Lock()
         self._encoders: dict[Path, Encoder] = {}

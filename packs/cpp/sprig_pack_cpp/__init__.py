@@ -1,0 +1,1 @@
+"""The bundles of Sprig for C and C++. This package is data: it is located, never imported."""

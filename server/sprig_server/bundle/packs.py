@@ -1,0 +1,85 @@
+"""Language packs: small distributions that bring bundles, found by an entry point.
+
+A pack registers a package in the group `sprig.bundles`. Each folder of that package with a manifest is a bundle. A pack
+is data: its package is located, never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from sprig_server.bundle.manifest import FILE_NAME
+from sprig_server.bundle.store import Bundle, open_bundle
+from sprig_server.errors import InvalidBundle
+
+GROUP = "sprig.bundles"
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """An installed pack.
+
+    Attributes:
+        name: of its entry point: the language that it serves, or what several languages share.
+        distribution, version: as pip knows it.
+        bundles: those that this version of Sprig can read, sorted by name.
+        problems: one sentence for each bundle that it cannot read, or for a pack that holds none.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    bundles: tuple[Bundle, ...]
+    problems: tuple[str, ...] = ()
+
+
+def installed_packs() -> tuple[Pack, ...]:
+    """All packs that are installed beside Sprig, sorted by name."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    return tuple(_open_pack(found[name]) for name in sorted(found))
+
+
+def installed_bundles() -> tuple[Bundle, ...]:
+    """The bundles of all installed packs."""
+    return tuple(bundle for pack in installed_packs() for bundle in pack.bundles)
+
+
+def missing_packs(languages: Iterable[str], bundles: Iterable[Bundle]) -> list[str]:
+    """The extras of Sprig that would bring a search bundle for those of `languages` that have none, sorted."""
+    served = {language for b in bundles if b.manifest.task == "search" for language in b.manifest.languages}
+    return sorted({"javascript" if language == "typescript" else language for language in set(languages) - served})
+
+
+def explain_missing(packs: Iterable[str]) -> str:
+    """One sentence that names packs to install."""
+    names = list(packs)
+    return (
+        f"no language pack for {' and '.join(names)} is installed, so such code is found by its words alone: "
+        f'pip install "sprig-lsp[{",".join(names)}]"'
+    )
+
+
+def _open_pack(point: EntryPoint) -> Pack:
+    distribution = point.dist.name if point.dist is not None else point.name
+    version = point.dist.version if point.dist is not None else "unknown"
+    bundles, problems = [], []
+    folders = _bundle_folders(point.value)
+    if not folders:
+        problems.append(f'the pack "{distribution}" {version} holds no bundle: install it again')
+    for folder in folders:
+        try:
+            bundles.append(open_bundle(folder))
+        except InvalidBundle as error:
+            problems.append(f'the pack "{distribution}" {version} does not go with this version of Sprig: {error}')
+    return Pack(point.name, distribution, version, tuple(bundles), tuple(problems))
+
+
+def _bundle_folders(package: str) -> list[Path]:
+    """The bundles of a package, which is not imported: looking up a package inside another would import that."""
+    spec = find_spec(package) if package.isidentifier() else None
+    places = spec.submodule_search_locations if spec is not None else None
+    return sorted(path.parent for place in places or () for path in Path(place).glob(f"*/{FILE_NAME}"))

@@ -1,0 +1,19 @@
+"""Messages about language packs: those that the code of a folder would need, and those that cannot be used."""
+
+from __future__ import annotations
+
+from sprig_server.bundle.packs import explain_missing, missing_packs
+from sprig_server.server import Folder, SprigServer
+
+
+async def tell_about_packs(server: SprigServer, folder: Folder) -> None:
+    """Show, once each, what is wrong with the installed packs and which ones a folder would need."""
+    models = server.models
+    languages = await server.questions.run(lambda stop: folder.workspace.store.languages())
+    texts = [problem for pack in models.packs for problem in pack.problems]
+    if missing := missing_packs(languages, models.bundles):
+        texts.append(explain_missing(missing))
+    for text in texts:
+        if text not in server.told_about_packs:
+            server.told_about_packs.add(text)
+            server.show_problem(text)

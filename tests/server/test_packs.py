@@ -1,0 +1,156 @@
+"""Language packs: what each brings, that it installs as a wheel, and what happens where one is missing or does not fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sprig_server.bundle.packs import installed_bundles, installed_packs, missing_packs
+from sprig_server.bundle.store import choose_bundle, find_bundle
+from sprig_server.code.languages import NAMES
+from sprig_server.errors import InvalidBundle
+
+ROOT = Path(__file__).parents[2]
+PACKS = sorted(path.parent for path in (ROOT / "packs").glob("*/pyproject.toml"))
+_MOST = {"search": 10_000_000, "summary": 14_000_000}
+"""Bytes of a bundle."""
+
+
+@pytest.mark.parametrize("task", ["search", "summarize"])
+@pytest.mark.parametrize("language", NAMES)
+def test_every_language_has_a_bundle_of_its_own(task, language):
+    bundle = choose_bundle(installed_bundles(), task, language)
+    assert bundle is not None
+    assert language in bundle.manifest.languages
+
+
+def test_bundles_stay_small():
+    for bundle in installed_bundles():
+        kind = bundle.folder.name.split("-")[0]
+        assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= _MOST[kind], bundle.folder.name
+
+
+def test_the_tracked_weights_stay_within_their_budget():
+    weights = [path for folder in ("packs", "models") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in weights) <= 300_000_000
+
+
+def test_the_files_are_those_of_the_manifests():
+    for bundle in installed_bundles():
+        for name in bundle.manifest.files:
+            bundle.load(name)  # raises where a hash does not match
+        unlisted = {path.name for path in bundle.folder.iterdir()} - set(bundle.manifest.files) - {"manifest.json"}
+        assert not unlisted
+
+
+def test_an_installed_bundle_is_found_by_its_name(tmp_path, monkeypatch):
+    bundles = installed_bundles()
+    first = bundles[0]
+    assert find_bundle(Path(first.folder.name), bundles) == first
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / first.folder.name).mkdir()
+    with pytest.raises(InvalidBundle, match="is not a bundle"):
+        find_bundle(Path(first.folder.name), bundles)  # a folder of that name is what is meant
+    with pytest.raises(InvalidBundle, match="does not exist"):
+        find_bundle(Path("no-such-bundle"), bundles)
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
+def test_a_wheel_holds_every_file_of_its_bundles(pack, tmp_path):
+    """Hatchling leaves out what .gitignore names, without a word."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, pack]
+    subprocess.run(build, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size <= 60_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        archive.extractall(tmp_path / "installed")
+    there = {path.relative_to(pack).as_posix() for path in pack.glob("sprig_pack_*/**/*") if path.is_file()}
+    assert packed == {name for name in there if "__pycache__" not in name}
+    assert sum(name.endswith("manifest.json") for name in packed) == 2
+    seen = _sprig(["models", "--json"], _site(tmp_path / "site", without="sprig_lsp_"), tmp_path / "installed")
+    rows = json.loads(seen.stdout)
+    assert {row["pack"] for row in rows} == {f"sprig-lsp-{pack.name} 0.1.0"}
+    assert {row["task"] for row in rows} == {"search", "summarize"}
+
+
+@pytest.fixture(scope="module")
+def java_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("java")
+    (folder / "Reader.java").write_text("class Reader {\n  int readBytes(int n) { return n + 1; }\n}\n")
+    (folder / "a.py").write_text("def read_text(path):\n    return path.read_text()\n")
+    return folder
+
+
+def test_without_a_pack_code_is_found_by_its_words_and_the_pack_is_named(java_folder, tmp_path):
+    site = _site(tmp_path / "site", without="sprig_lsp_java")
+    found = _sprig(["search", "read bytes", "--workspace", str(java_folder), "--json"], site)
+    assert json.loads(found.stdout)["hits"][0]["name"] == "Reader.readBytes"
+    assert "no language pack for java is installed" in found.stderr
+    assert 'pip install "sprig-lsp[java]"' in found.stderr
+
+
+def test_without_any_pack_search_and_index_work(java_folder, tmp_path):
+    site = _site(tmp_path / "site", without="sprig_lsp_")
+    found = _sprig(["search", "read_text", "--workspace", str(java_folder), "--json"], site)
+    assert "read_text" in {hit["name"] for hit in json.loads(found.stdout)["hits"]}
+    assert 'pip install "sprig-lsp[java,python]"' in found.stderr
+    assert json.loads(_sprig(["models", "--json"], site).stdout) == []
+
+
+def test_a_pack_of_another_schema_is_named_and_the_others_serve(java_folder, tmp_path):
+    site = _site(tmp_path / "site", without="sprig_lsp_java")
+    (site / "sprig_pack_java" / "search-java").mkdir(parents=True)
+    (site / "sprig_pack_java" / "search-java" / "manifest.json").write_text('{"schema": 99}')
+    (site / "sprig_pack_java" / "__init__.py").write_text("raise SystemExit('a pack is never imported')")
+    info = site / "sprig_lsp_java-9.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sprig-lsp-java\nVersion: 9.0.0\n")
+    (info / "entry_points.txt").write_text("[sprig.bundles]\njava = sprig_pack_java\n")
+    seen = _sprig(["models"], site)
+    assert 'the pack "sprig-lsp-java" 9.0.0 does not go with this version of Sprig' in seen.stderr
+    assert "schema version 99" in seen.stderr
+    assert "search-python" in seen.stdout
+    found = _sprig(["search", "read_text", "--workspace", str(java_folder), "--json"], site)
+    assert json.loads(found.stdout)["hits"][0]["name"] == "read_text"
+    assert "sprig-lsp-java" in found.stderr
+
+
+def test_packs_say_what_they_are():
+    assert {pack.name: (pack.distribution, pack.problems) for pack in installed_packs()} == {
+        path.name: (f"sprig-lsp-{path.name}", ()) for path in PACKS
+    }
+
+
+def test_typescript_needs_the_pack_of_javascript():
+    assert missing_packs(["typescript", "javascript"], []) == ["javascript"]
+    assert missing_packs(NAMES, installed_bundles()) == []
+
+
+def _site(folder: Path, without: str) -> Path:
+    """The packages that are installed here, but for the packs whose names begin with `without`."""
+    folder.mkdir(parents=True)
+    for place in {sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]}:
+        for path in Path(place).iterdir():
+            editable = path.suffix == ".pth" or path.name.startswith("sprig_pack_")
+            if not editable and not path.name.startswith(without):
+                (folder / path.name).symlink_to(path)
+    for pack in PACKS:
+        if not f"sprig_lsp_{pack.name}".startswith(without):
+            (folder / f"sprig_pack_{pack.name}").symlink_to(pack / f"sprig_pack_{pack.name}")
+    return folder
+
+
+def _sprig(words: list[str], site: Path, *more: Path) -> subprocess.CompletedProcess[str]:
+    """A command of Sprig that sees the packages of `site` and `more` alone."""
+    paths = [str(ROOT / "server"), *map(str, more), str(site)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "SPRIG_CACHE_DIR": str(site.parent / "cache")}
+    command = [sys.executable, "-S", "-m", "sprig_server", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
