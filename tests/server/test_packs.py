@@ -1,4 +1,4 @@
-"""Language packs: what each brings, that it installs as a wheel, and what happens where one is missing or does not fit."""
+"""Language packs: what each brings, that it installs as a wheel, and what happens where one is missing or unfit."""
 
 from __future__ import annotations
 
