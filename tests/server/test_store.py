@@ -463,3 +463,22 @@ def test_each_workspace_has_its_own_file_under_the_cache_folder(tmp_path, monkey
     assert {one.parent, two.parent} == {tmp_path / "cache" / "indexes"}
     assert one == index_path(tmp_path / "one" / "project")
     assert len(index_path(tmp_path / ("long" * 50)).name) < 100
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "names"),
+    [
+        ("ui/Button.tsx", "export default (props) => <b/>;\n", ["Button"]),
+        ("ui/Panel.ts", "export default class { draw() {} }\n", ["Panel.draw", "Panel"]),
+        ("lib/parse.js", "module.exports = function () {};\n", ["parse"]),
+        (
+            "lib/json.py",
+            "class Encoder:\n    def default(self): pass\ndef default(): pass\n",
+            ["Encoder.default", "default"],
+        ),
+    ],
+)
+def test_what_a_module_exports_without_a_name_is_known_by_the_file(path, text, names):
+    found = [entry.qualified_name for entry, _ in parse_file(path, text.encode()) if entry.kind != "module"]
+    assert [name for name in names if name not in found] == []
+    assert not {"exports", "default.draw"} & set(found)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from sprig_server.code.documentation import comment_above
-from sprig_server.code.functions import name_node_of, name_path, outermost, scope_names
+from sprig_server.code.functions import outermost
 from sprig_server.code.languages import find_language
+from sprig_server.code.naming import name_node_of, name_path, scope_names
 from sprig_server.code.syntax import SyntaxTree
 from sprig_server.types import Definition
 
@@ -26,7 +27,7 @@ def documented_declarations(text: str) -> Iterator[tuple[Key, str]]:
     tree = SyntaxTree(text, find_language("cpp"))
     for node in tree.nodes(_DECLARATIONS):
         declarator = _function_declarator(node)
-        named = name_node_of(tree.language, node) if declarator is not None else None
+        named = name_node_of(tree, node, ()) if declarator is not None else None
         if declarator is None or named is None:
             continue
         documentation = comment_above(tree, outermost(tree, node)) or _comment_behind(tree, node)

@@ -14,6 +14,7 @@ from tree_sitter import Node
 from sprig_server.code.documentation import clean_docstring, comment_above, docstring_node
 from sprig_server.code.languages import Language, find_language
 from sprig_server.code.lines import Lines
+from sprig_server.code.naming import holder_of, name_node_of, name_path, scope_names
 from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Kind, Span
 
@@ -33,8 +34,7 @@ def parse_functions(text: str, language: str) -> tuple[Definition, ...]:
     """
     tree = SyntaxTree(text, find_language(language))
     lines = Lines(text)
-    found = (define_function(tree, lines, node) for node in tree.nodes(tree.language.functions))
-    return tuple(function for function in found if function is not None)
+    return tuple(function for _, function in define_functions(tree, lines))
 
 
 def enclosing_function(functions: Iterable[Definition], offset: int) -> Definition | None:
@@ -67,21 +67,36 @@ def called_name(text: str, language: str, offset: int) -> str | None:
     return None
 
 
+def define_functions(tree: SyntaxTree, lines: Lines) -> list[tuple[Node, Definition]]:
+    """Every function with its node; of several that one name stands for, as in `a ? f : g`, the longest."""
+    found: dict[int, tuple[Node, Definition]] = {}
+    for node in tree.nodes(tree.language.functions):
+        function = define_function(tree, lines, node)
+        if function is not None:
+            other = found.get(function.name_span.start)
+            if other is None or other[0].end_byte - other[0].start_byte < node.end_byte - node.start_byte:
+                found[function.name_span.start] = (node, function)
+    return list(found.values())
+
+
 def define_function(tree: SyntaxTree, lines: Lines, node: Node) -> Definition | None:
     """The function that `node` defines; None where it has no body or no name."""
     body = node.child_by_field_name("body")
     if body is None:
         return None
-    name_node = name_node_of(tree.language, node)
+    around = list(ancestors(tree, node))
+    name_node = name_node_of(tree, node, around)
     if name_node is None:
         return None
     own_path = name_path(tree, name_node)
     if not own_path:
         return None
-    outer = outermost(tree, node)
-    scopes = scope_names(tree, node, name_node)
+    outer = outermost(tree, node, around)
+    scopes = scope_names(tree, node, name_node, around)
     path = [*(scope for scope, _ in scopes if scope), *own_path]
     within_type = len(own_path) > 1 or (len(scopes) > 0 and scopes[-1][1])
+    if len(own_path) == 1 and node.type in tree.language.values:  # a local variable is no member
+        within_type = within_type and _is_member(tree.language, around)
     documentation, code = _documentation_and_code(tree, outer, body)
     start, end = start_of(tree, outer), tree.end(outer)
     return Definition(
@@ -102,95 +117,8 @@ def span_of(lines: Lines, start: int, end: int) -> Span:
     return Span(start, end, lines.line_of(start), lines.line_of(max(start, end - 1)))
 
 
-def name_node_of(language: Language, node: Node) -> Node | None:
-    """The node that names a definition."""
-    parent = node.parent
-    if parent is not None and parent.type in language.named_by:  # `f = function g() {}` is known as f
-        named = parent.child_by_field_name(language.named_by[parent.type])
-        if named is not None and named.type == "member_expression":
-            return named.child_by_field_name("property")
-        return named
-    declarator = node.child_by_field_name("declarator")
-    if declarator is not None:
-        return _declared_name(declarator)
-    return node.child_by_field_name("name")
-
-
-def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
-    """The name as it is written, cut at the qualifiers: ["A<T>", "f"] for `A<T>::f`."""
-    path = owner_names(tree, name_node)
-    while name_node.type == "qualified_identifier":
-        scope, name = name_node.child_by_field_name("scope"), name_node.child_by_field_name("name")
-        if scope is not None:
-            path.append(_SPACE.sub("", tree.text_of(scope)))
-        if name is None:
-            return []
-        name_node = name
-    if name_node.type == "operator_cast":
-        return [*path, _SPACE.sub(" ", tree.text_of(name_node)).split("(")[0].strip()]
-    name_text = clean_name(tree.text_of(name_node))
-    return [*path, name_text] if name_text else []
-
-
-def clean_name(name: str) -> str:
-    """A name without quotes and without line breaks; of C++ `inline` namespaces, the names only."""
-    return re.sub(r"\binline ", "", _SPACE.sub(" ", name)).strip("\"'` ")
-
-
-def owner_names(tree: SyntaxTree, name_node: Node) -> list[str]:
-    """Whose property is named, where it is a class as in `List.prototype.sum`: ["List"]."""
-    parent = name_node.parent
-    owner = parent.child_by_field_name("object") if parent is not None and parent.type == "member_expression" else None
-    if owner is None or owner.type != "member_expression":
-        return []
-    prototype, owner = owner.child_by_field_name("property"), owner.child_by_field_name("object")
-    if prototype is None or owner is None or tree.text_of(prototype) != "prototype":
-        return []
-    return [tree.text_of(owner)]
-
-
-def _declared_name(declarator: Node) -> Node | None:
-    """The name inside a C declarator: what the function declarator declares."""
-    inside_function = False
-    current: Node | None = declarator
-    while current is not None:
-        innermost = current
-        while innermost.type == "qualified_identifier" and (name := innermost.child_by_field_name("name")) is not None:
-            innermost = name
-        if innermost.type == "operator_cast":
-            return current
-        inside_function = inside_function or current.type == "function_declarator"
-        inner = current.child_by_field_name("declarator")
-        if inner is None and current.type in ("reference_declarator", "parenthesized_declarator"):
-            inner = current.named_children[0] if current.named_children else None
-        if inner is None:
-            return current if inside_function and current.type != "function_declarator" else None
-        current = inner
-    return None
-
-
-def scope_names(tree: SyntaxTree, node: Node, name_node: Node) -> list[tuple[str, bool]]:
-    """The names that qualify a function, outermost first, each with whether it is a type."""
-    scopes: list[tuple[str, bool]] = []
-    last: Node | None = name_node
-    for parent in ancestors(tree, node):
-        if parent.type not in tree.language.scopes:
-            continue
-        if parent.id not in tree.names:  # finding the name takes longer the deeper a node lies
-            tree.names[parent.id] = name_node_of(tree.language, parent) or parent.child_by_field_name("key")
-        named = tree.names[parent.id]
-        if named is None and parent.type in tree.language.anonymous:
-            named = parent.child_by_field_name(tree.language.anonymous[parent.type])
-        if named is None and parent.type in tree.language.types:
-            scopes.append(("", True))
-        if named is None or named == last:  # `const A = class {}`: the declarator and the class have one name
-            continue
-        last = named
-        name = clean_name(tree.text_of(named))
-        if name:
-            scopes.append((name, parent.type in tree.language.types))
-    scopes.reverse()
-    return scopes
+def _is_member(language: Language, around: Sequence[Node]) -> bool:
+    return next((n.type in language.types for n in around if n.type in language.types | language.functions), False)
 
 
 def _kind(language: Language, node: Node, path: Sequence[str], within_type: bool) -> Kind:
@@ -202,14 +130,16 @@ def _kind(language: Language, node: Node, path: Sequence[str], within_type: bool
     return "method" if within_type else "function"
 
 
-def outermost(tree: SyntaxTree, node: Node) -> Node:
+def outermost(tree: SyntaxTree, node: Node, around: Sequence[Node] | None = None) -> Node:
     """The node with all that belongs to the definition: decorators, `export`, `const name =`, template header."""
-    outer = node
-    for parent in ancestors(tree, node):
-        if parent.type not in tree.language.wrappers:
+    around = list(ancestors(tree, node)) if around is None else around
+    held = holder_of(tree, node, around)
+    outer, after = (around[held[0]], held[0] + 1) if held is not None else (node, 0)
+    wrappers = tree.language.wrappers | tree.language.value_wrappers if held is not None else tree.language.wrappers
+    for parent in around[after:]:
+        if parent.type not in wrappers:
             break
-        others = [c for c in parent.named_children if c.type == "variable_declarator" and c != outer]
-        if others:
+        if outer.type in tree.language.named_by and any(c.type == outer.type and c != outer for c in parent.children):
             break
         outer = parent
     return outer
@@ -254,7 +184,7 @@ def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[
 
 def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int]]]:
     """The text of a docstring, and where it stands: what is to be left out of the code, at most one range."""
-    statement = docstring_node(body)
+    statement = docstring_node(body) if body.type in tree.language.docstrings else None
     documentation = clean_docstring(tree.text_of(statement)) if statement is not None else ""
     if statement is None or not documentation:
         return "", []

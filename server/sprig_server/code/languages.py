@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import PurePath
+from typing import Any
 
 from tree_sitter import Language as Grammar
 
@@ -22,7 +23,17 @@ class Language:
     `functions` are the node types with a body that define a function; `named_by` says for the anonymous ones which
     field of which parent names them. `scopes` are the node types that qualify the names inside them, `types` those of
     them whose functions are methods. `wrappers` are parents that belong to the definition they hold. `calls` maps a
-    call's node type to the field with what is called. `statements` maps node types to the statement classes of
+    call's node type to the field with what is called, `members` an access to the field with the member's name.
+
+    `values` are the functions and classes that are values. They are known by what holds them (which belongs to them
+    with its `value_wrappers`), through `transparent` nodes and the `arguments` of calls: inside of functions only where
+    the language `wraps_locally`, and never those of `consumers`. `patterns` name several things at once. `exports` maps
+    a statement to the keywords by which a module exports one value: what has no name is known by the keyword, one of
+    the `unnamed_exports`. `binders` are the methods of a function that give it back, `definers` the calls that define a
+    property by an object with `accessors`. `friends` hold functions that stand beside the class they are written in.
+    `docstrings` are the blocks that may begin with one.
+
+    `statements` maps node types to the statement classes of
     `code.statements`; compound nodes are listed too, their class is that of their header.
     """
 
@@ -36,23 +47,44 @@ class Language:
     calls: dict[str, str]
     aliases: tuple[str, ...] = ()
     wrappers: frozenset[str] = frozenset()
+    value_wrappers: frozenset[str] = frozenset()
     named_by: dict[str, str] = field(default_factory=dict)
     anonymous: dict[str, str] = field(default_factory=dict)
+    values: frozenset[str] = frozenset()
+    transparent: frozenset[str] = frozenset()
+    arguments: frozenset[str] = frozenset()
+    members: dict[str, str] = field(default_factory=dict)
+    patterns: frozenset[str] = frozenset()
+    wraps_locally: bool = False
+    consumers: frozenset[str] = frozenset()
+    exports: dict[str, frozenset[str]] = field(default_factory=dict)
+    unnamed_exports: frozenset[str] = frozenset()
+    binders: frozenset[str] = frozenset()
+    definers: frozenset[str] = frozenset()
+    accessors: frozenset[str] = frozenset()
     constructors: frozenset[str] = frozenset()
     separator: str = "."
-    docstrings: bool = False
+    docstrings: frozenset[str] = frozenset()
+    friends: frozenset[str] = frozenset()
 
 
 _PYTHON = Language(
     name="python",
     grammar=("tree_sitter_python", "language"),
     extensions=(".py", ".pyi", ".pyw"),
-    functions=frozenset({"function_definition"}),
+    functions=frozenset({"function_definition", "lambda"}),
     scopes=frozenset({"class_definition", "function_definition"}),
     types=frozenset({"class_definition"}),
     wrappers=frozenset({"decorated_definition"}),
+    value_wrappers=frozenset({"assignment", "expression_statement"}),
+    named_by={"assignment": "left", "named_expression": "name", "pair": "key"},
+    values=frozenset({"lambda"}),
+    transparent=frozenset({"parenthesized_expression", "conditional_expression", "boolean_operator"}),
+    arguments=frozenset({"argument_list"}),
+    members={"attribute": "attribute"},
+    patterns=frozenset({"pattern_list", "tuple_pattern", "list_pattern"}),
     constructors=frozenset({"__init__"}),
-    docstrings=True,
+    docstrings=frozenset({"block", "module"}),
     calls={"call": "function"},
     statements={
         "function_definition": "method",
@@ -108,7 +140,22 @@ _JAVA = Language(
     name="java",
     grammar=("tree_sitter_java", "language"),
     extensions=(".java",),
-    functions=frozenset({"method_declaration", "constructor_declaration", "compact_constructor_declaration"}),
+    functions=frozenset(
+        {
+            "method_declaration",
+            "constructor_declaration",
+            "compact_constructor_declaration",
+            "lambda_expression",
+        }
+    ),
+    value_wrappers=frozenset(
+        {"field_declaration", "local_variable_declaration", "constant_declaration", "expression_statement"}
+    ),
+    named_by={"variable_declarator": "name", "assignment_expression": "left"},
+    values=frozenset({"lambda_expression"}),
+    transparent=frozenset({"parenthesized_expression", "cast_expression", "ternary_expression"}),
+    arguments=frozenset({"argument_list"}),
+    members={"field_access": "field"},
     scopes=frozenset(
         {
             "class_declaration",
@@ -174,6 +221,42 @@ _SCRIPT_NAMED_BY = {
     "field_definition": "property",
     "public_field_definition": "name",
 }
+# A function that the standard library calls at once: what comes of the call is not that function.
+_SCRIPT_CONSUMERS = frozenset(
+    {
+        *("every", "filter", "find", "findIndex", "findLast", "findLastIndex", "flatMap", "forEach", "map", "reduce"),
+        *("reduceRight", "some", "sort", "toSorted", "from", "fromAsync", "groupBy", "then", "catch", "finally"),
+        *("replace", "replaceAll", "parse", "stringify", "Promise", "addEventListener", "queueMicrotask"),
+        *("setTimeout", "setInterval", "setImmediate", "requestAnimationFrame", "requestIdleCallback"),
+    }
+)
+_SCRIPT_NAMING: dict[str, Any] = {
+    "named_by": _SCRIPT_NAMED_BY,
+    "values": frozenset({"arrow_function", "function_expression", "generator_function", "class"}),
+    "transparent": frozenset(
+        {
+            "parenthesized_expression",
+            "as_expression",
+            "satisfies_expression",
+            "non_null_expression",
+            "type_assertion",
+            "await_expression",
+            "ternary_expression",
+            "binary_expression",
+            "sequence_expression",
+        }
+    ),
+    "arguments": frozenset({"arguments"}),
+    "members": {"member_expression": "property", "subscript_expression": "index"},
+    "patterns": frozenset({"object_pattern", "array_pattern"}),
+    "wraps_locally": True,
+    "consumers": _SCRIPT_CONSUMERS,
+    "exports": {"export_statement": frozenset({"default", "export"})},
+    "unnamed_exports": frozenset({"default", "export", "exports"}),
+    "binders": frozenset({"bind", "call", "apply"}),
+    "definers": frozenset({"Object.defineProperty", "Reflect.defineProperty"}),
+    "accessors": frozenset({"get", "set", "value"}),
+}
 _SCRIPT_WRAPPERS = frozenset(
     {
         "export_statement",
@@ -210,7 +293,7 @@ _JAVASCRIPT = Language(
     scopes=_SCRIPT_TYPES | _SCRIPT_FUNCTIONS | {"variable_declarator", "pair"},
     types=_SCRIPT_TYPES,
     wrappers=_SCRIPT_WRAPPERS,
-    named_by=_SCRIPT_NAMED_BY,
+    **_SCRIPT_NAMING,
     constructors=frozenset({"constructor"}),
     calls={"call_expression": "function", "new_expression": "constructor"},
     statements=_SCRIPT_STATEMENTS,
@@ -227,7 +310,7 @@ def _typescript(function: str, extensions: tuple[str, ...], aliases: tuple[str, 
         scopes=_JAVASCRIPT.scopes | {"internal_module", "module"},
         types=_SCRIPT_TYPES,
         wrappers=_SCRIPT_WRAPPERS,
-        named_by=_SCRIPT_NAMED_BY,
+        **_SCRIPT_NAMING,
         constructors=frozenset({"constructor"}),
         calls=_JAVASCRIPT.calls,
         statements=_SCRIPT_STATEMENTS,
@@ -240,10 +323,18 @@ _CPP = Language(
     grammar=("tree_sitter_cpp", "language"),
     extensions=(".cpp", ".cc", ".cxx", ".c", ".hpp", ".hh", ".hxx", ".h", ".ipp", ".inl"),
     aliases=("c", "c++"),
-    functions=frozenset({"function_definition"}),
-    scopes=_CPP_TYPES | {"namespace_definition"},
+    functions=frozenset({"function_definition", "lambda_expression"}),
+    scopes=_CPP_TYPES | {"namespace_definition", "function_definition"},
     types=_CPP_TYPES,
     wrappers=frozenset({"template_declaration"}),
+    value_wrappers=frozenset({"declaration", "expression_statement"}),
+    named_by={"init_declarator": "declarator", "field_declaration": "declarator", "assignment_expression": "left"},
+    values=frozenset({"lambda_expression"}),
+    transparent=frozenset({"parenthesized_expression", "cast_expression", "conditional_expression"}),
+    arguments=frozenset({"argument_list", "initializer_list"}),
+    members={"field_expression": "field"},
+    patterns=frozenset({"structured_binding_declarator"}),
+    friends=frozenset({"friend_declaration"}),
     separator="::",
     calls={"call_expression": "function", "new_expression": "type"},
     statements=_C_FAMILY

@@ -9,20 +9,18 @@ from tree_sitter import Node
 from sprig_server.code.documentation import comment_above, comments_above
 from sprig_server.code.functions import (
     dedent,
-    define_function,
+    define_functions,
     docstring_of,
     first_of,
-    name_node_of,
-    name_path,
     outermost,
-    scope_names,
     span_of,
     start_of,
     without,
 )
 from sprig_server.code.languages import find_language
 from sprig_server.code.lines import Lines
-from sprig_server.code.syntax import SyntaxTree
+from sprig_server.code.naming import name_node_of, name_path, scope_names
+from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Span
 
 _WORD = re.compile(r"[^\W\d_]{3}")
@@ -45,12 +43,12 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
     classes: list[Definition] = []
     bodies: list[tuple[int, int]] = []
     documentation, holes = docstring_of(tree, tree.root) if tree.language.docstrings else ("", [])
-    for node in tree.nodes(tree.language.functions):
+    for node, function in define_functions(tree, lines):
         body = node.child_by_field_name("body")
-        if body is not None and (f := define_function(tree, lines, node)):
-            functions.append(f)
-            bodies.append((tree.start(body), tree.end(body)))
-            holes += _holes(tree, node, f)
+        assert body is not None
+        functions.append(function)
+        bodies.append((tree.start(body), tree.end(body)))
+        holes += _holes(tree, node, function)
     for node in tree.nodes(tree.language.types):
         if c := _define_class(tree, lines, node, bodies):
             classes.append(c)
@@ -66,18 +64,21 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
 
 def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple[int, int]]) -> Definition | None:
     body = node.child_by_field_name("body")
-    name_node = name_node_of(tree.language, node)
-    path = name_path(tree, name_node) if name_node is not None else []
-    if body is None or name_node is None or not path:
+    if body is None:
         return None
-    outer = outermost(tree, node)
+    around = list(ancestors(tree, node))
+    name_node = name_node_of(tree, node, around)
+    path = name_path(tree, name_node) if name_node is not None else []
+    if name_node is None or not path:
+        return None
+    outer = outermost(tree, node, around)
     start, end = start_of(tree, outer), tree.end(outer)
     holes = [hole for hole in bodies if start < hole[0]]
     documentation = comment_above(tree, first_of(outer))
     if tree.language.docstrings:
         documentation, own = docstring_of(tree, body)
         holes += own
-    path = [*(name for name, _ in scope_names(tree, node, name_node) if name), *path]
+    path = [*(name for name, _ in scope_names(tree, node, name_node, around) if name), *path]
     return Definition(
         name=path[-1],
         qualified_name=tree.language.separator.join(path),

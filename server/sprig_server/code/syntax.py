@@ -25,7 +25,7 @@ class SyntaxTree:
 
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
-        self.names: dict[int, Node | None] = {}  # by node id; kept by `functions.scope_names`
+        self.names: dict[int, Node | None] = {}  # by node id; kept by `naming.scope_names`
         self.language = language
         # Every replacement keeps the length, so that offsets in the tree are offsets in the text.
         clean = _LONE_RETURN.sub("\n", text).replace("\0", " ")

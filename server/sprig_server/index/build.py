@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from sprig_server.code.languages import language_of_path
+from sprig_server.code.languages import Language, language_of_path
 from sprig_server.code.lines import decode
 from sprig_server.code.outline import parse_outline
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
@@ -31,14 +31,25 @@ def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
     text = decode(data)
     name = language.aliases[0] if language.extensions == (".tsx",) else language.name
     entries = []
-    for d in parse_outline(text, name, PurePosixPath(path).stem):
-        content = search_input(d.code, d.documentation, d.qualified_name)
+    module = PurePosixPath(path).stem
+    for d in parse_outline(text, name, module):
+        qualified_name = _known_as(d.qualified_name, language, module)
+        content = search_input(d.code, d.documentation, qualified_name)
         digest = digest_of(content.encode("utf-8", errors="replace"))
         start, end = d.span.start_line + 1, d.span.end_line + 1
         documented = bool(d.documentation)
-        entry = Entry(path, d.name, d.qualified_name, d.kind, d.language, start, end, digest, documented)
+        bare_name = qualified_name if d.name == d.qualified_name else d.name
+        entry = Entry(path, bare_name, qualified_name, d.kind, d.language, start, end, digest, documented)
         entries.append((entry, search_passage(content, len(content) - len(d.code), d.language)))
     return entries
+
+
+def _known_as(qualified_name: str, language: Language, module: str) -> str:
+    """What a module exports as a whole and gives no name is looked for by the name of its file."""
+    first, _, rest = qualified_name.partition(language.separator)
+    if first not in language.unnamed_exports:
+        return qualified_name
+    return language.separator.join(part for part in (module, rest) if part)
 
 
 def update_files(

@@ -39,7 +39,7 @@ public final class Shapes<T extends Comparable<T>> extends Base implements Area 
     /* Not documentation style, but right above. */
     public static <K, V extends K> List<V> convert(final List<? super K> in, V... more)
             throws java.io.IOException, IllegalStateException {
-        Runnable later = () -> System.out.println("a lambda is no function");
+        Runnable later = () -> System.out.println("a local one");
         in.forEach(item -> more.toString());
         return null;
     }
