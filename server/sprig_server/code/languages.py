@@ -13,6 +13,7 @@ from typing import Any
 
 from tree_sitter import Language as Grammar
 
+from sprig_server.code import extensions
 from sprig_server.errors import InvalidInput
 
 
@@ -71,7 +72,8 @@ class Language:
 _PYTHON = Language(
     name="python",
     grammar=("tree_sitter_python", "language"),
-    extensions=(".py", ".pyi", ".pyw"),
+    extensions=extensions.PYTHON,
+    aliases=("py",),
     functions=frozenset({"function_definition", "lambda"}),
     scopes=frozenset({"class_definition", "function_definition"}),
     types=frozenset({"class_definition"}),
@@ -139,7 +141,7 @@ _C_FAMILY = {
 _JAVA = Language(
     name="java",
     grammar=("tree_sitter_java", "language"),
-    extensions=(".java",),
+    extensions=extensions.JAVA,
     functions=frozenset(
         {
             "method_declaration",
@@ -287,8 +289,8 @@ _SCRIPT_STATEMENTS = _C_FAMILY | {
 _JAVASCRIPT = Language(
     name="javascript",
     grammar=("tree_sitter_javascript", "language"),
-    extensions=(".js", ".jsx", ".mjs", ".cjs"),
-    aliases=("javascriptreact",),
+    extensions=extensions.JAVASCRIPT,
+    aliases=("javascriptreact", "javascript.jsx", "js", "jsx"),
     functions=_SCRIPT_FUNCTIONS,
     scopes=_SCRIPT_TYPES | _SCRIPT_FUNCTIONS | {"variable_declarator", "pair"},
     types=_SCRIPT_TYPES,
@@ -300,11 +302,11 @@ _JAVASCRIPT = Language(
 )
 
 
-def _typescript(function: str, extensions: tuple[str, ...], aliases: tuple[str, ...]) -> Language:
+def _typescript(function: str, endings: tuple[str, ...], aliases: tuple[str, ...]) -> Language:
     return Language(
         name="typescript",
         grammar=("tree_sitter_typescript", function),
-        extensions=extensions,
+        extensions=endings,
         aliases=aliases,
         functions=_SCRIPT_FUNCTIONS,
         scopes=_JAVASCRIPT.scopes | {"internal_module", "module"},
@@ -321,8 +323,8 @@ _CPP_TYPES = frozenset({"class_specifier", "struct_specifier", "union_specifier"
 _CPP = Language(
     name="cpp",
     grammar=("tree_sitter_cpp", "language"),
-    extensions=(".cpp", ".cc", ".cxx", ".c", ".hpp", ".hh", ".hxx", ".h", ".ipp", ".inl"),
-    aliases=("c", "c++"),
+    extensions=extensions.CPP,
+    aliases=("c", "c++", "cuda", "cuda-cpp", "hip", "arduino"),
     functions=frozenset({"function_definition", "lambda_expression"}),
     scopes=_CPP_TYPES | {"namespace_definition", "function_definition"},
     types=_CPP_TYPES,
@@ -354,8 +356,8 @@ LANGUAGES: tuple[Language, ...] = (
     _PYTHON,
     _JAVA,
     _JAVASCRIPT,
-    _typescript("language_typescript", (".ts", ".mts", ".cts"), ()),
-    _typescript("language_tsx", (".tsx",), ("tsx", "typescriptreact")),
+    _typescript("language_typescript", extensions.TYPESCRIPT, ("ts",)),
+    _typescript("language_tsx", extensions.TSX, ("tsx", "typescriptreact", "typescript.tsx")),
     _CPP,
 )
 
@@ -368,6 +370,15 @@ _BY_NAME = {name: language for language in reversed(LANGUAGES) for name in (lang
 def language_of_path(path: str) -> Language | None:
     """The language of a file by its extension, or None where Sprig has none for it."""
     return _BY_EXTENSION.get(PurePath(path).suffix.lower())
+
+
+def language_of_document(path: str, language_id: str | None) -> Language | None:
+    """The language of a document in an editor: as its identifier says, or by its extension where that is unknown."""
+    by_extension = language_of_path(path)
+    language = _BY_NAME.get((language_id or "").lower(), by_extension)
+    if by_extension is not None and language is not None and by_extension.name == language.name:
+        return by_extension  # editors call .tsx files "typescript", too
+    return language
 
 
 def find_language(name: str) -> Language:

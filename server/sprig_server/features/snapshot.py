@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from lsprotocol import types as lsp
 from pygls import uris
 
-from sprig_server.code.languages import find_language, language_of_path
+from sprig_server.code.languages import language_of_document
 from sprig_server.code.lines import PositionEncoding
-from sprig_server.errors import InvalidInput
 from sprig_server.server import SprigServer
 
 
@@ -27,14 +26,13 @@ class Snapshot:
 def take_snapshot(server: SprigServer, uri: str, position: lsp.Position) -> Snapshot | None:
     """A document now; None where it cannot be read or is of no known language."""
     document = server.workspace.get_text_document(uri)
-    language = language_of_path(uris.to_fs_path(uri) or "")
-    name = document.language_id if document.language_id else language.name if language else None
-    if language is not None and language.extensions == (".tsx",):
-        name = "tsx"
-    try:
-        find_language(name or "")
-        text = document.source
-    except (InvalidInput, OSError, UnicodeDecodeError):
+    language = language_of_document(uris.to_fs_path(uri) or "", document.language_id)
+    if language is None:
         return None
+    try:
+        text = document.source
+    except (OSError, UnicodeDecodeError):
+        return None
+    name = language.aliases[0] if language.extensions == (".tsx",) else language.name
     encoding = str(getattr(server.workspace.position_encoding, "value", server.workspace.position_encoding))
-    return Snapshot(text, name or "", position.line, position.character, encoding)  # type: ignore[arg-type]
+    return Snapshot(text, name, position.line, position.character, encoding)  # type: ignore[arg-type]
