@@ -136,6 +136,12 @@ class FolderStatus:
     definitions: int
     encoded: int
     """How many definitions have a vector, and so are found by meaning."""
+    generated: int
+    """Files that are left out since they are generated or minified."""
+    too_large: int
+    """Files that are left out for their size."""
+    unreadable: int
+    """Files and folders that could not be read or parsed."""
     indexing: bool
     error: str | None = None
     """Why indexing failed, where it did."""

@@ -19,6 +19,7 @@ from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 from sprig_server.protocol import SprigProtocol
 from sprig_server.settings import Settings
+from sprig_server.types import LeftOut
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class Folder:
     """A workspace folder of the client, its index, and the state of its indexing.
 
     `changed` and `typed` are the paths that wait to be updated: of files that may be new, and of documents that were
-    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one.
+    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one, and
+    `left_out` what the last one passed over.
     """
 
     uri: str
@@ -36,6 +38,7 @@ class Folder:
     indexing: bool = False
     indexed: bool = False
     error: str | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
     changed: set[str] = field(default_factory=set)
     typed: set[str] = field(default_factory=set)
     rescan: bool = False

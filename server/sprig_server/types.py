@@ -70,3 +70,13 @@ class Summary:
 
     text: str
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What an update of an index passed over: paths that could not be read or parsed, and how many source files are
+    generated or minified, or larger than what is indexed."""
+
+    unreadable: tuple[str, ...] = ()
+    generated: int = 0
+    too_large: int = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
-from sprig_server.commands.terminal import output, progress, warn_of_missing_packs
+from sprig_server.commands.terminal import output, progress, warn_of_missing_packs, warn_of_unreadable
+from sprig_server.index.files import MAX_BYTES
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 
@@ -15,7 +16,7 @@ def run(arguments: Namespace) -> int:
     workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
     started = time.perf_counter()
     with progress() as report:
-        unreadable = workspace.update(report=report)
+        left_out = workspace.update(report=report)
     seconds = time.perf_counter() - started
     counted = workspace.statistics()
     size = workspace.store.path.stat().st_size / 1e6
@@ -24,8 +25,13 @@ def run(arguments: Namespace) -> int:
         f"{seconds:.1f} s, {size:.1f} MB in {workspace.store.path}",
         markup=False,
     )
-    for path in unreadable:
-        output().print(f"cannot read {path}: left out", markup=False)
+    if left_out.generated or left_out.too_large:
+        output().print(
+            f"left out: {left_out.generated} generated or minified, "
+            f"{left_out.too_large} larger than {MAX_BYTES // 1_000_000} MB",
+            markup=False,
+        )
+    warn_of_unreadable(left_out)
     warn_of_missing_packs(workspace)
     workspace.close()
     return 0

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
 from sprig_server.code.lines import decode, split_lines
-from sprig_server.commands.terminal import messages, output, progress, read_lines, warn_of_missing_packs, write_json
+from sprig_server.commands.terminal import (
+    displayable,
+    output,
+    progress,
+    read_lines,
+    warn_of_missing_packs,
+    warn_of_unreadable,
+    write_json,
+)
 from sprig_server.errors import InvalidInput
+from sprig_server.index.files import MAX_BYTES
+from sprig_server.index.reading import read_regular
 from sprig_server.index.workspace import Mode, Workspace
 from sprig_server.inference.models import Models
 from sprig_server.types import Hit
@@ -29,14 +41,13 @@ def run(arguments: Namespace) -> int:
     mode: Mode = "dense" if arguments.dense_only else "lexical" if arguments.lexical_only else "hybrid"
     workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
     with progress() as report:
-        unreadable = workspace.update(report=report, encode=mode != "lexical")
-    for path in unreadable:
-        messages().print(f"cannot read {path}: left out")
+        left_out = workspace.update(report=report, encode=mode != "lexical")
+    warn_of_unreadable(left_out)
     warn_of_missing_packs(workspace)
     for query in queries:
         hits = workspace.search(query, arguments.k, arguments.language, mode)
         if arguments.json:
-            write_json({"query": query, "hits": [asdict(hit) for hit in hits]})
+            write_json({"query": query, "hits": [asdict(hit) | {"path": displayable(hit.path)} for hit in hits]})
         else:
             show_hits(workspace.root, query, hits)
     workspace.close()
@@ -52,12 +63,18 @@ def show_hits(root: Path, query: str, hits: list[Hit]) -> None:
         head = Text(f"{place:2} ")
         head.append(hit.name, style="bold")
         head.append(f"  {hit.kind}", style="dim")
-        head.append(f"  {hit.path}:{hit.start_line}-{hit.end_line}", style="cyan")
+        head.append(f"  {displayable(hit.path)}:{hit.start_line}-{hit.end_line}", style="cyan")
         head.append(f"  {hit.score:.2f}", style="dim")
         console.print(head)
-        lines = split_lines(decode((root / hit.path).read_bytes()))[hit.start_line - 1 : hit.end_line]
-        excerpt = "".join(lines[:_EXCERPT_LINES]).rstrip()
-        if console.is_terminal:
-            console.print(Syntax(excerpt, hit.language, start_line=hit.start_line, line_numbers=True))
-        else:
-            console.print("\n".join(f"     {line}" for line in excerpt.splitlines()), markup=False)
+        with suppress(OSError):  # gone since: the hit stands without an excerpt
+            _show_excerpt(console, root, hit)
+
+
+def _show_excerpt(console: Console, root: Path, hit: Hit) -> None:
+    data, _ = read_regular(root / hit.path, MAX_BYTES)
+    lines = split_lines(decode(data))[hit.start_line - 1 : hit.end_line]
+    excerpt = "".join(lines[:_EXCERPT_LINES]).rstrip()
+    if console.is_terminal:
+        console.print(Syntax(excerpt, hit.language, start_line=hit.start_line, line_numbers=True))
+    else:
+        console.print("\n".join(f"     {line}" for line in excerpt.splitlines()), markup=False)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sprig_server.bundle.packs import explain_missing, missing_packs
 from sprig_server.errors import InvalidInput
 from sprig_server.index.workspace import Workspace
+from sprig_server.types import LeftOut
 
 Report = Callable[[str, int, int], None]
 
@@ -40,9 +41,25 @@ def warn_of_missing_packs(workspace: Workspace) -> None:
         messages().print(explain_missing(missing), markup=False, soft_wrap=True)
 
 
+def warn_of_unreadable(left_out: LeftOut) -> None:
+    """Name on stderr what an index lacks since it could not be read."""
+    for path in left_out.unreadable:
+        messages().print(f"cannot read {displayable(path)}: left out", markup=False, soft_wrap=True)
+
+
+def displayable(path: str) -> str:
+    """A path as text: what is no UTF-8 in its name becomes U+FFFD."""
+    return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+
+
 def write_json(value: Any) -> None:
-    """One line of JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One line of JSON on stdout, with escapes where stdout has not all characters."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(value)
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

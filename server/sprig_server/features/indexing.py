@@ -164,14 +164,14 @@ async def _rescan(server: SprigServer, folder: Folder) -> None:
     if not folder.indexed:  # later ones take a moment, and a bar that flashes up says nothing
         await progress.begin()
     try:
-        unreadable = await server.builds.run(
+        folder.left_out = await server.builds.run(
             lambda stop: workspace.update(
                 buffers, newest_first, progress.report, lambda: stop() or progress.cancelled()
             )
         )
         folder.indexed = True
-        for path in unreadable:
-            _log.warning("cannot read %s: it is not indexed", path)
+        for path in folder.left_out.unreadable:
+            _log.warning("cannot read %a: it is not indexed", path)
     finally:
         progress.end(workspace)
 

@@ -45,6 +45,9 @@ def _folder_status(folder: Folder) -> FolderStatus:
         functions=counted.functions,
         definitions=counted.definitions,
         encoded=counted.encoded,
+        generated=folder.left_out.generated,
+        too_large=folder.left_out.too_large,
+        unreadable=len(folder.left_out.unreadable),
         indexing=folder.indexing,
         error=folder.error,
     )

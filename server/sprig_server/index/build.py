@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from sprig_server.code.generated import is_generated
 from sprig_server.code.languages import Language, language_of_path
 from sprig_server.code.lines import decode
 from sprig_server.code.outline import parse_outline
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled
-from sprig_server.index.files import is_indexable, list_sources
-from sprig_server.index.store import Entry, FileState, Store, digest_of
+from sprig_server.index.files import MAX_BYTES, is_indexable, list_files
+from sprig_server.index.reading import read_regular
+from sprig_server.index.store import GENERATED, Entry, FileState, Store, digest_of
 from sprig_server.inference.models import Models
+from sprig_server.types import LeftOut
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[str, int, int], None]
 """Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
@@ -58,21 +65,19 @@ def update_files(
     buffers: dict[str, str],
     report: Report,
     stop: Callable[[], bool],
-) -> list[str]:
+) -> LeftOut:
     """Parse every file that is new or changed, and forget those that are gone.
 
     Args:
-        buffers: texts of open documents by path; they stand for what is on disk.
-
-    Returns:
-        Paths that could not be read, which are left out.
+        buffers: texts of open documents by path; they stand for what is on disk, and for files that are not there yet.
 
     Raises:
         Cancelled: `stop` returned True; what was committed stays.
     """
     known = store.file_states()
-    paths = list_sources(root)
-    unreadable: list[str] = []
+    listing = list_files(root, buffers, stop)
+    paths = listing.paths
+    unreadable = list(listing.unreadable)
     store.delete_files(sorted(known.keys() - set(paths)))
 
     def changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, Passage]]]]:
@@ -82,23 +87,24 @@ def update_files(
             report("parsing", done, len(paths))
             try:
                 found = _read_changed(root / path, known.get(path), buffers.get(path))
+                if found is None:
+                    continue
+                if _is_known(known.get(path), found[0]):
+                    store.touch_files([(path, found[0])])
+                    continue
+                parsed = _parse(path, *found)
             except OSError:
                 unreadable.append(path)
                 continue
-            if found is not None:
-                state, data = found
-                before = known.get(path)
-                if before is not None and before.digest == state.digest and before.chunker == CHUNKER_VERSION:
-                    store.touch_files([(path, state)])
-                else:
-                    yield path, state, parse_file(path, data)
+            yield path, *parsed
 
     files = changed()
     while batch := list(islice(files, _FILES_A_COMMIT)):
         store.put_files(batch)
     store.prune()
     report("parsing", len(paths), len(paths))
-    return unreadable
+    generated = sum(state.digest.startswith(GENERATED) for state in store.file_states().values())
+    return LeftOut(tuple(unreadable), generated, len(listing.too_large))
 
 
 def update_file(store: Store, root: Path, path: str, buffer: str | None) -> None:
@@ -109,11 +115,10 @@ def update_file(store: Store, root: Path, path: str, buffer: str | None) -> None
         return
     try:
         found = _read_changed(root / path, None if buffer is None else known, buffer)
+        if found is not None and not _is_known(known, found[0]):
+            store.put_files([(path, *_parse(path, *found))])
     except OSError:
         store.delete_files([path])
-        return
-    if found is not None and (known is None or known.digest != found[0].digest):
-        store.put_files([(path, found[0], parse_file(path, found[1]))])
 
 
 def encode_missing(store: Store, models: Models, first: Iterable[str], report: Report, stop: Callable[[], bool]) -> int:
@@ -157,12 +162,35 @@ def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tu
     if buffer is not None:
         data = buffer.encode("utf-8", errors="replace")
         return FileState(digest_of(data), -1, -1), data  # no file on disk has this size: closing it reads it again
-    status = path.stat()
+    status = path.lstat()
     if known is not None and (known.size, known.mtime, known.chunker) == (
         status.st_size,
         status.st_mtime_ns,
         CHUNKER_VERSION,
     ):
         return None
-    data = path.read_bytes()
+    data, status = read_regular(path, MAX_BYTES)
     return FileState(digest_of(data), status.st_size, status.st_mtime_ns), data
+
+
+def _is_known(known: FileState | None, state: FileState) -> bool:
+    """Whether the index holds what is in a file now."""
+    return (
+        known is not None and known.digest.removeprefix(GENERATED) == state.digest and known.chunker == CHUNKER_VERSION
+    )
+
+
+def _parse(path: str, state: FileState, data: bytes) -> tuple[FileState, list[tuple[Entry, Passage]]]:
+    """What is put into the index for a file; nothing for one that is generated, whose digest says so.
+
+    Raises:
+        OSError: it cannot be parsed, which must not keep the other files out of the index.
+    """
+    language = language_of_path(path)
+    try:
+        if language is not None and is_generated(decode(data), language.name):
+            return replace(state, digest=GENERATED + state.digest), []
+        return state, parse_file(path, data)
+    except Exception as error:
+        _log.warning("cannot parse %r: %s", path, type(error).__name__)
+        raise OSError(f"cannot parse {path!r}") from error

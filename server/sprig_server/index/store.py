@@ -55,6 +55,10 @@ CREATE TABLE summaries (
 """
 
 
+GENERATED = "generated:"
+"""Stands before the digest of a file that is left out since nobody wrote it by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """What a file was like when it was indexed; `mtime` in nanoseconds, `digest` of its bytes or its buffer."""
@@ -100,7 +104,7 @@ def index_path(root: Path) -> Path:
     """Where the index of a workspace lies: SPRIG_CACHE_DIR where it is set, otherwise the user's cache folder."""
     own = os.environ.get("SPRIG_CACHE_DIR")
     folder = Path(own) if own else user_cache_path("sprig")
-    return folder / "indexes" / f"{root.name[:40]}-{digest_of(str(root).encode())[:12]}.sqlite3"
+    return folder / "indexes" / f"{root.name[:40]}-{digest_of(os.fsencode(root))[:12]}.sqlite3"
 
 
 class Store:
@@ -326,7 +330,8 @@ class Store:
     def statistics(self) -> Statistics:
         """How much the index holds."""
         ((files, definitions, functions, encoded),) = self._read(
-            "SELECT (SELECT count(*) FROM files), count(*), coalesce(sum(kind NOT IN ('class', 'module')), 0), "
+            f"SELECT (SELECT count(*) FROM files WHERE digest NOT LIKE '{GENERATED}%'), "
+            "count(*), coalesce(sum(kind NOT IN ('class', 'module')), 0), "
             "coalesce(sum(EXISTS (SELECT 1 FROM vectors v WHERE v.content = d.content)), 0) FROM definitions d"
         )
         return Statistics(files, definitions, functions, encoded)

@@ -14,7 +14,7 @@ from sprig_server.index.ranking import fuse, rank
 from sprig_server.index.store import Entry, Statistics, Store, index_path
 from sprig_server.index.vectors import VectorTable
 from sprig_server.inference.models import Models
-from sprig_server.types import Hit
+from sprig_server.types import Hit, LeftOut
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
@@ -66,7 +66,7 @@ class Workspace:
         report: build.Report = _silent,
         stop: Callable[[], bool] = _never,
         encode: bool = True,
-    ) -> list[str]:
+    ) -> LeftOut:
         """Bring the whole index up to date.
 
         Args:
@@ -76,21 +76,18 @@ class Workspace:
             stop: asked between files and between batches.
             encode: False leaves out the vectors, which take nearly all of the time.
 
-        Returns:
-            Files that could not be read.
-
         Raises:
             Cancelled: `stop` returned True; what was done stays.
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
         except DamagedIndex:
             self._start_anew()
-            unreadable = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
-        return unreadable
+        return left_out
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
         """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
