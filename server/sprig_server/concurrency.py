@@ -6,18 +6,16 @@ pygls reads stdin on its thread pool, so model work there would delay every mess
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sprig_server.errors import Cancelled
+from sprig_server.logs import log_unexpected
 
 T = TypeVar("T")
 Stop = Callable[[], bool]
-
-_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -82,4 +80,4 @@ class Tasks:
             return
         error = task.exception()
         if error is not None and not isinstance(error, Cancelled):
-            _log.error("%s failed: %s", task.get_name(), error, exc_info=error)
+            log_unexpected(f"{task.get_name()} failed", error)

@@ -2,51 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from lsprotocol import types as lsp
-from pygls.exceptions import (
-    JsonRpcException,
-    JsonRpcInvalidParams,
-    JsonRpcInvalidRequest,
-    JsonRpcServerNotInitialized,
-)
-from pygls.protocol import LanguageServerProtocol
 
 SEARCH = "sprig.search"
 STATUS = "sprig.status"
 TRIM = "sprig.trim"
-
-
-class SprigProtocol(LanguageServerProtocol):
-    """The protocol of pygls, with an answer to every request: also to one that comes too early, late, or garbled."""
-
-    def handle_message(self, message: Any) -> None:
-        """Refuse a request before `initialize` and after `shutdown`; hand on everything else."""
-        is_request = hasattr(message, "method") and hasattr(message, "id")
-        if is_request and self._shutdown:
-            self._refuse(message.id, JsonRpcInvalidRequest("the server is shutting down"))
-        elif is_request and self._workspace is None and message.method != lsp.INITIALIZE:
-            self._refuse(message.id, JsonRpcServerNotInitialized("initialize the server first"))
-        else:
-            super().handle_message(message)
-
-    def structure_message(self, data: dict[str, Any]) -> Any:
-        """The typed message in `data`; where its parameters make no sense, the client is told before this raises.
-
-        Raises:
-            JsonRpcException: they make no sense.
-        """
-        try:
-            return super().structure_message(data)
-        except JsonRpcException:
-            if "id" in data and "method" in data:
-                self._refuse(data["id"], JsonRpcInvalidParams(f"the parameters of {data['method']} cannot be read"))
-            raise
-
-    def _refuse(self, request: int | str, error: JsonRpcException) -> None:
-        self._send_response(request, None, error.to_response_error())
 
 
 @attrs.define(kw_only=True)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lsprotocol import types as lsp
-from pygls import uris
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from sprig_server import __version__
 from sprig_server.concurrency import Tasks, Worker
+from sprig_server.connection import SprigProtocol, make_converter
 from sprig_server.description import MemoryCache
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
-from sprig_server.protocol import SprigProtocol
+from sprig_server.logs import log_unexpected
 from sprig_server.settings import Settings
 from sprig_server.types import LeftOut
+from sprig_server.workspace import path_of
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# A client that does not answer a question of ours must not keep the index from being built.
+ANSWER_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -46,7 +55,7 @@ class Folder:
 
     def relative(self, uri: str) -> str | None:
         """The path of a document within this folder, with forward slashes; None where it lies outside."""
-        path = uris.to_fs_path(uri)
+        path = path_of(uri)
         if path is None:
             return None
         try:
@@ -59,8 +68,9 @@ class SprigServer(LanguageServer):
     """State that lives as long as the connection. Nothing else in the package is global and mutable."""
 
     def __init__(self) -> None:
-        super().__init__("sprig", __version__, protocol_cls=SprigProtocol)
+        super().__init__("sprig", __version__, protocol_cls=SprigProtocol, converter_factory=make_converter)
         self.settings = Settings()
+        self.setting_problems: tuple[str, ...] = ()
         self.models = Models((), self.settings.thread_count)
         self.folders: dict[str, Folder] = {}
         self.cache = MemoryCache()
@@ -69,6 +79,8 @@ class SprigServer(LanguageServer):
         self.tasks = Tasks()
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
+        self.leave: Callable[[], None] = lambda: None
+        """Ends the connection; may be called from any thread."""
 
     def folder_of(self, uri: str) -> tuple[Folder, str] | None:
         """The innermost folder that holds a document, and the document's path in it."""
@@ -82,7 +94,14 @@ class SprigServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls could not handle; a popup for every keystroke would help nobody."""
-        _log.error("%s: %s", type(error).__name__, error)
+        log_unexpected("a message was not handled", error)
+
+    async def ask_client(self, question: Awaitable[T], otherwise: U, seconds: float = ANSWER_SECONDS) -> T | U:
+        """The client's answer to a request of the server; `otherwise` where it refuses or does not answer in time."""
+        try:
+            return await asyncio.wait_for(question, seconds)
+        except (JsonRpcException, asyncio.TimeoutError):
+            return otherwise
 
     def close(self) -> None:
         """Stop all work and close every index."""

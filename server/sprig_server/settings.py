@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-import cattrs
-from cattrs.gen import make_dict_structure_fn, override
-from cattrs.v import format_exception
 
 from sprig_server.inference.session import default_threads
 from sprig_server.types import MIN_CONFIDENCE
 
 SECTION = "sprig"
+
+MAX_LIMIT = 1000
+"""Hits of one search, at most."""
+_MAX_THREADS = 1024
+
+# What clients keep in the same section for themselves.
+_OF_CLIENTS = frozenset({"trace"})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _setting(default: Any, accepts: Callable[[Any], bool], wanted: str) -> Any:
+    return field(default=default, metadata={"accepts": accepts, "wanted": wanted})
+
+
+def _switch(default: bool) -> Any:
+    return _setting(default, lambda value: isinstance(value, bool), "true or false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +43,9 @@ class HoverSettings:
     """`enabled` turns hovers on; `generate` allows written summaries; below `min_confidence` (a mean
     log-probability) none is shown."""
 
-    enabled: bool = True
-    generate: bool = True
-    min_confidence: float = MIN_CONFIDENCE
+    enabled: bool = _switch(True)
+    generate: bool = _switch(True)
+    min_confidence: float = _setting(MIN_CONFIDENCE, _is_number, "a number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +57,20 @@ class Settings:
     `limit` is how many hits `workspace/symbol` gives.
     """
 
-    bundles: tuple[str, ...] = ()
-    threads: int = 0
-    index: bool = True
-    limit: int = 50
+    bundles: tuple[str, ...] = _setting(
+        (), lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of texts"
+    )
+    threads: int = _setting(
+        0, lambda value: _is_whole(value, 0, _MAX_THREADS), f"a whole number from 0 to {_MAX_THREADS}"
+    )
+    index: bool = _switch(True)
+    limit: int = _setting(50, lambda value: _is_whole(value, 1, MAX_LIMIT), f"a whole number from 1 to {MAX_LIMIT}")
     hover: HoverSettings = field(default_factory=HoverSettings)
 
     @property
     def bundle_folders(self) -> tuple[Path, ...]:
         """The folders of own bundles, "~" expanded, or the names of installed ones."""
-        return tuple(Path(folder).expanduser() for folder in self.bundles)
+        return tuple(_expanded(folder) for folder in self.bundles)
 
     @property
     def thread_count(self) -> int:
@@ -52,56 +78,65 @@ class Settings:
         return self.threads if self.threads > 0 else default_threads()
 
 
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
+def _expanded(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:  # "~nobody"
+        return Path(folder)
 
 
-_converter = cattrs.Converter(detailed_validation=True)
-_converter.register_structure_hook(int, lambda value, _: _expect(value, int))
-_converter.register_structure_hook(bool, lambda value, _: _expect(value, bool))
-_converter.register_structure_hook(str, lambda value, _: _expect(value, str))
-_converter.register_structure_hook(float, lambda value, _: float(_expect(value, (int, float))))
-_converter.register_structure_hook_func(
-    lambda kind: kind == tuple[str, ...],
-    lambda value, _: tuple(_expect(item, str) for item in _expect(value, list)),
-)
-for _class in (HoverSettings, Settings):
-    _names = {name: override(rename=_camel(name)) for name in _class.__dataclass_fields__}
-    _converter.register_structure_hook(_class, make_dict_structure_fn(_class, _converter, **_names))  # type: ignore[arg-type]
+def own_section(data: Any, shared: bool) -> Any:
+    """What is Sprig's in the settings of an editor, under `sprig` or bare; None where nothing is.
 
-
-def _expect(value: Any, kind: type | tuple[type, ...]) -> Any:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        expected = kind.__name__ if isinstance(kind, type) else "number"
-        raise TypeError(f"{value!r} is not of type {expected}")
-    return value
+    Where they may be `shared` with other servers, bare ones are Sprig's only if it knows one of them.
+    """
+    if not isinstance(data, Mapping):
+        return data
+    if SECTION in data:
+        return data[SECTION]
+    known = {_camel(setting.name) for setting in fields(Settings)}
+    return data if not shared or known & data.keys() else None
 
 
 def parse_settings(data: Any) -> tuple[Settings, tuple[str, ...]]:
-    """Settings from what an editor sends, and what is wrong with it.
+    """Settings from what an editor sends, and what is wrong with it, a phrase each.
 
-    Unset keys (absent, or null as editors send them) have their defaults. A value that cannot be used is reported and
-    leaves the whole at its defaults: wrong settings never keep the server from starting.
+    Unset keys (absent, or null as editors send them) have their defaults, and so has each whose value cannot be used:
+    wrong settings never keep the server from starting, nor right ones from being followed.
     """
+    problems: list[str] = []
+    settings = _parse(Settings, data, SECTION, problems)
+    return settings, tuple(problems)
+
+
+def _parse(kind: type[Any], data: Any, path: str, problems: list[str]) -> Any:
     if data is None:
-        return Settings(), ()
-    if not isinstance(data, dict):
-        return Settings(), (f"settings must be an object, not {data!r}",)
-    try:
-        return _converter.structure(_without_nulls(data), Settings), ()
-    except Exception as error:
-        return Settings(), tuple(cattrs.transform_error(error, path=SECTION, format_exception=_describe))
+        return kind()
+    if not isinstance(data, Mapping):
+        problems.append(f"{path} is {_quoted(data)}, not an object")
+        return kind()
+    known = {_camel(setting.name): setting for setting in fields(kind)}
+    given = {}
+    for key, value in data.items():
+        setting = known.get(key)
+        if setting is None:
+            if key not in _OF_CLIENTS:
+                close = get_close_matches(str(key), known, 1)
+                problems.append(f"there is no setting {path}.{str(key)[:50]}" + (f" ({close[0]}?)" if close else ""))
+        elif "accepts" not in setting.metadata:
+            given[setting.name] = _parse(setting.default_factory, value, f"{path}.{key}", problems)  # type: ignore[arg-type]
+        elif value is not None and setting.metadata["accepts"](value):
+            given[setting.name] = tuple(value) if isinstance(value, list) else value
+        elif value is not None:
+            problems.append(f"{path}.{key} is {_quoted(value)}, not {setting.metadata['wanted']}")
+    return kind(**given)
 
 
-def _describe(error: BaseException, kind: type | None) -> str:
-    """What is wrong with one value; our own messages quote it."""
-    return str(error) if isinstance(error, TypeError) else format_exception(error, kind)
+def _quoted(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 50 else f"{text[:50]}..."
 
 
-def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nulls(value) if isinstance(value, dict) else value
-        for key, value in data.items()
-        if value is not None
-    }
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)

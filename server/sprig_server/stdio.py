@@ -1,18 +1,75 @@
-"""Keeping the protocol's stdout clean: it is moved aside before anything else can write to it."""
+"""stdin and stdout as the protocol needs them: kept clean of everything else, and never in the way of leaving."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from typing import BinaryIO
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+_CHUNK = 1 << 16
+_RETRY_SECONDS = 0.01
 
 
-def claim_stdout() -> BinaryIO:
+class Output:
+    """The protocol's end of a pipe: messages of several threads never mix, and each is written whole."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`.
+
+        Raises:
+            OSError: nobody reads any more.
+        """
+        rest = memoryview(data)
+        with self._lock:
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest[: 1 << 30]) :]
+                except BlockingIOError:  # the client made the pipe so, and is slow
+                    time.sleep(_RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Nothing more is written; the pipe itself ends with the process."""
+
+
+def claim_stdout() -> Output:
     """Take stdout for the protocol: whatever else writes to file descriptor 1 from now on lands on stderr.
 
     A stray print, or a line from native code, would break the framing for strict clients.
     """
-    protocol = os.fdopen(os.dup(1), "wb", buffering=0)
+    protocol = Output(os.dup(1))
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return protocol
+
+
+def read_stdin(loop: asyncio.AbstractEventLoop) -> Callable[[], Awaitable[bytes]]:
+    """A function that awaits what comes next on stdin; b"" is its end.
+
+    A thread of its own reads, which Python does not wait for at exit: somebody may hold the pipe open for ever.
+    """
+    arrived: asyncio.Queue[bytes] = asyncio.Queue(maxsize=16)
+
+    def read() -> None:
+        data = b"?"
+        while data:
+            try:
+                data = os.read(0, _CHUNK)
+            except BlockingIOError:
+                time.sleep(_RETRY_SECONDS)
+                continue
+            except OSError:
+                data = b""
+            try:
+                asyncio.run_coroutine_threadsafe(arrived.put(data), loop).result()
+            except (RuntimeError, asyncio.CancelledError):  # the loop is closed: nobody asks any more
+                return
+
+    threading.Thread(target=read, name="sprig-stdin", daemon=True).start()
+    return arrived.get

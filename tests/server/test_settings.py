@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprig_server.settings import HoverSettings, Settings, parse_settings
+from sprig_server.settings import HoverSettings, Settings, own_section, parse_settings
 
 
 @pytest.mark.parametrize("data", [None, {}, {"threads": None}, {"hover": None}, {"hover": {"enabled": None}}])
@@ -58,13 +58,33 @@ def test_names_are_in_camel_case():
         ({"hover": False}, "hover"),
         ({"hover": {"enabled": "no"}}, "hover.enabled"),
         ({"hover": {"minConfidence": "low"}}, "hover.minConfidence"),
+        ({"threads": -1}, "threads"),
+        ({"threads": 10**9}, "threads"),
+        ({"limit": 0}, "limit"),
+        ({"limit": 1001}, "limit"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_named_and_leaves_the_defaults(data, named):
+def test_a_value_that_cannot_be_used_is_named_and_its_default_holds(data, named):
     settings, problems = parse_settings(data)
     assert settings == Settings()
     assert len(problems) == 1
-    assert f"sprig.{named}" in problems[0].replace("min_confidence", "minConfidence")
+    assert problems[0].startswith(f"sprig.{named} is ")
+
+
+def test_one_wrong_value_leaves_the_others_alone():
+    sent = {"threads": "4", "limit": 9, "hover": {"enabled": 2, "generate": False}, "bundles": ["~no-such-user/x"]}
+    settings, problems = parse_settings(sent)
+    assert settings == Settings(bundles=("~no-such-user/x",), limit=9, hover=HoverSettings(generate=False))
+    assert problems == (
+        'sprig.threads is "4", not a whole number from 0 to 1024',
+        "sprig.hover.enabled is 2, not true or false",
+    )
+    assert settings.bundle_folders == (Path("~no-such-user/x"),)
+
+
+def test_a_long_value_is_not_quoted_to_its_end():
+    _, (problem,) = parse_settings({"limit": "x" * 1000})
+    assert len(problem) < 150
 
 
 def test_every_wrong_value_is_reported():
@@ -76,11 +96,40 @@ def test_every_wrong_value_is_reported():
 def test_settings_that_are_no_object(data):
     settings, problems = parse_settings(data)
     assert settings == Settings()
-    assert problems == (f"settings must be an object, not {data!r}",)
+    assert len(problems) == 1
+    assert problems[0].endswith("not an object")
 
 
-def test_unknown_keys_are_passed_over():
+def test_settings_that_do_not_exist_are_named():
+    settings, problems = parse_settings({"limits": 3, "limit": 9, "hover": {"minconfidence": -1}, "colour": "green"})
+    assert settings == Settings(limit=9)
+    assert problems == (
+        "there is no setting sprig.limits (limit?)",
+        "there is no setting sprig.hover.minconfidence (minConfidence?)",
+        "there is no setting sprig.colour",
+    )
+
+
+def test_what_clients_keep_for_themselves_is_passed_over():
     assert parse_settings({"trace": {"server": "off"}, "limit": 9}) == (Settings(limit=9), ())
+
+
+@pytest.mark.parametrize(
+    ("sent", "alone", "beside_others"),
+    [
+        ({"limit": 9}, {"limit": 9}, {"limit": 9}),
+        ({"sprig": {"limit": 9}}, {"limit": 9}, {"limit": 9}),
+        ({"sprig": {"limit": 9}, "python": {"limit": 1}}, {"limit": 9}, {"limit": 9}),
+        ({"sprig": None}, None, None),
+        ({"python": {}}, {"python": {}}, None),
+        ({}, {}, None),
+        (None, None, None),
+        ([1], [1], [1]),
+    ],
+)
+def test_the_settings_of_others_are_not_ours(sent, alone, beside_others):
+    assert own_section(sent, shared=False) == alone
+    assert own_section(sent, shared=True) == beside_others
 
 
 JSON = st.recursive(
@@ -93,6 +142,9 @@ KEYS = st.sampled_from(["bundles", "threads", "index", "limit", "hover"])
 
 @given(JSON | st.dictionaries(KEYS, JSON | st.dictionaries(st.sampled_from(["enabled", "minConfidence"]), JSON)))
 def test_nothing_that_an_editor_sends_is_an_exception(data):
-    settings, problems = parse_settings(data)
+    settings, _ = parse_settings(data)
     assert isinstance(settings, Settings)
-    assert settings == Settings() or not problems
+    assert settings == parse_settings(data)[0]
+    assert 1 <= settings.limit <= 1000
+    assert settings.thread_count >= 1
+    assert len(settings.bundle_folders) == len(settings.bundles)

@@ -39,6 +39,11 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def well_formed(text: str) -> str:
+    """`text` as it can be encoded: a lone surrogate becomes U+FFFD, two that belong together their character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of `text` with their endings; joined they are `text` again."""
     return _LINE.findall(text)

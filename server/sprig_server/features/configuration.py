@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -11,9 +10,11 @@ from sprig_server.errors import SprigError
 from sprig_server.features import indexing
 from sprig_server.inference.models import Models
 from sprig_server.server import SprigServer
-from sprig_server.settings import SECTION, parse_settings
+from sprig_server.settings import SECTION, own_section, parse_settings
 
-_log = logging.getLogger(__name__)
+# Some clients show a dialog first; nothing waits this long for the answer.
+_PATIENCE_SECONDS = 600.0
+_PROBLEMS_SHOWN = 5
 
 
 def register(server: SprigServer) -> None:
@@ -21,49 +22,60 @@ def register(server: SprigServer) -> None:
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def changed(ls: SprigServer, params: lsp.DidChangeConfigurationParams) -> None:
-        before = ls.models
-        if not await pull(ls):
-            sent = params.settings
-            data = sent.get(SECTION, sent) if isinstance(sent, dict) else getattr(sent, SECTION, sent)
-            apply(ls, data)
-        if ls.models is not before:
-            indexing.reindex(ls)
+        await follow(ls, own_section(params.settings, shared=True))
 
 
-async def pull(server: SprigServer) -> bool:
-    """Ask the client for its settings and apply them; False where it cannot be asked."""
+async def follow(server: SprigServer, sent: Any = None) -> None:
+    """Apply the settings that the client has, or else those that it `sent`, and index anew where that is needed."""
+    before, indexed = server.models, server.settings.index
+    if not await _pull(server) and sent is not None:
+        apply(server, sent)
+    if server.models is not before:
+        indexing.reindex(server)
+    if server.settings.index and not indexed:
+        indexing.open_folders(server)
+
+
+def can_be_asked(server: SprigServer) -> bool:
+    """Whether the client answers questions about its settings."""
     workspace = server.client_capabilities.workspace
-    if workspace is None or not workspace.configuration:
+    return workspace is not None and bool(workspace.configuration)
+
+
+async def _pull(server: SprigServer) -> bool:
+    """Ask the client for its settings and apply them; False where it gives none."""
+    if not can_be_asked(server):
         return False
     item = lsp.ConfigurationItem(section=SECTION)
-    values = await server.workspace_configuration_async(lsp.ConfigurationParams(items=[item]))
+    asked = server.workspace_configuration_async(lsp.ConfigurationParams(items=[item]))
+    values = await server.ask_client(asked, None, _PATIENCE_SECONDS)
     if values and values[0] is not None:
         apply(server, values[0])
-    return True
+    return values is not None
 
 
 def apply(server: SprigServer, data: Any) -> None:
-    """Take over settings; what is wrong with them is shown, and the defaults hold."""
-    settings, problems = parse_settings(_plain(data))
-    for problem in problems:
-        server.show_problem(f"Sprig's settings cannot be used ({problem}): mend them; the defaults hold until then")
+    """Take over settings; what is wrong with them is shown in one message, and defaults hold for that."""
+    settings, problems = parse_settings(data)
+    if problems and problems != server.setting_problems:
+        more = len(problems) - _PROBLEMS_SHOWN
+        listed = "; ".join(problems[:_PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        server.show_problem(f"Sprig's settings need mending, until then the defaults hold for these: {listed}")
+    server.setting_problems = problems
     if settings == server.settings:
         return
     before, server.settings = server.settings, settings
     if (settings.bundle_folders, settings.thread_count) != (before.bundle_folders, before.thread_count):
+        server.models = _open_models(server)
+
+
+def _open_models(server: SprigServer) -> Models:
+    """The models of the bundles that are set; those that are none are shown and left out."""
+    usable = []
+    for folder in server.settings.bundle_folders:
         try:
-            server.models = Models(settings.bundle_folders, settings.thread_count)
+            Models((folder,), server.settings.thread_count)
+            usable.append(folder)
         except SprigError as error:
-            server.show_problem(f"{error} (the installed bundles are used)")
-            server.models = Models((), settings.thread_count)
-
-
-def _plain(value: Any) -> Any:
-    """Dictionaries again, where the JSON reader made named tuples."""
-    if hasattr(value, "_asdict"):
-        return {key: _plain(item) for key, item in value._asdict().items()}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+            server.show_problem(f"{error} (it is left out)")
+    return Models(usable, server.settings.thread_count)

@@ -68,7 +68,7 @@ async def watch_files(server: SprigServer) -> None:
     glob = f"**/*.{{{','.join(extensions)}}}"
     options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[lsp.FileSystemWatcher(glob_pattern=glob)])
     registration = lsp.Registration("sprig-files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
-    await server.client_register_capability_async(lsp.RegistrationParams([registration]))
+    await server.ask_client(server.client_register_capability_async(lsp.RegistrationParams([registration])), None)
 
 
 def open_folders(server: SprigServer) -> None:
@@ -191,7 +191,8 @@ class _Progress:
         if window is None or not window.work_done_progress:
             return
         token = str(uuid.uuid4())  # pygls never forgets a token, so none may be used twice
-        await self._server.work_done_progress.create_async(token)
+        if await self._server.ask_client(self._server.work_done_progress.create_async(token), "no") == "no":
+            return
         self._token = token
         self._server.work_done_progress.begin(
             token, lsp.WorkDoneProgressBegin(title=self._title, percentage=0, cancellable=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from logging.handlers import MemoryHandler
 
 from lsprotocol import types as lsp
 
 from sprig_server.features import configuration, indexing
+from sprig_server.lifetime import watch_client
 from sprig_server.logs import forward_logs
-from sprig_server.server import SprigServer
+from sprig_server.server import ANSWER_SECONDS, SprigServer
+from sprig_server.settings import own_section
 from sprig_server.workspace import install_documents
+
+_log = logging.getLogger(__name__)
 
 
 def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
@@ -18,16 +24,25 @@ def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
     @server.feature(lsp.INITIALIZE)
     def initialize(ls: SprigServer, params: lsp.InitializeParams) -> None:
         install_documents(ls)
-        configuration.apply(ls, params.initialization_options)
+        configuration.apply(ls, own_section(params.initialization_options, shared=False))
+        if params.process_id is not None and params.process_id > 0:
+            watch_client(params.process_id, lambda: _client_gone(ls))
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(ls: SprigServer, params: lsp.InitializedParams) -> None:
         forward_logs(log_buffer, ls)
-        await configuration.pull(ls)
-        await indexing.watch_files(ls)
+        if configuration.can_be_asked(ls):
+            asked = ls.tasks.start(configuration.follow(ls), "reading the settings")
+            await asyncio.wait({asked}, timeout=ANSWER_SECONDS)
+        ls.tasks.start(indexing.watch_files(ls), "asking for changed files")
         indexing.open_folders(ls)
 
     @server.feature(lsp.SHUTDOWN)
     def shutdown(ls: SprigServer, params: None) -> None:
         ls.was_shut_down = True
         ls.close()
+
+
+def _client_gone(server: SprigServer) -> None:
+    server.leave()
+    _log.warning("the client's process has ended, and so does the server (a client that cannot know sends null)")

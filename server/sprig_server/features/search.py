@@ -14,9 +14,8 @@ from sprig_server.errors import Cancelled, DamagedIndex, InvalidInput
 from sprig_server.features import indexing
 from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
 from sprig_server.server import Folder, SprigServer
+from sprig_server.settings import MAX_LIMIT
 from sprig_server.types import Hit
-
-_MAX_LIMIT = 1000
 
 _SYMBOL_KINDS = {
     "function": lsp.SymbolKind.Function,
@@ -32,8 +31,8 @@ def register(server: SprigServer) -> None:
 
     @server.command(SEARCH)
     async def search(ls: SprigServer, params: SearchParams) -> SearchResult:
-        if not 1 <= params.limit <= _MAX_LIMIT:
-            raise JsonRpcInvalidParams(f"the limit {params.limit} is out of range: give 1 to {_MAX_LIMIT}")
+        if not 1 <= params.limit <= MAX_LIMIT:
+            raise JsonRpcInvalidParams(f"the limit {params.limit} is out of range: give 1 to {MAX_LIMIT}")
         found = await _search(ls, params.query, params.limit, params.language)
         complete = not any(folder.indexing for folder in ls.folders.values())
         return SearchResult(hits=[_to_search_hit(folder, hit) for folder, hit in found], complete=complete)

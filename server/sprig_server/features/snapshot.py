@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lsprotocol import types as lsp
-from pygls import uris
 
 from sprig_server.code.languages import language_of_document
 from sprig_server.code.lines import PositionEncoding
@@ -26,12 +25,12 @@ class Snapshot:
 def take_snapshot(server: SprigServer, uri: str, position: lsp.Position) -> Snapshot | None:
     """A document now; None where it cannot be read or is of no known language."""
     document = server.workspace.get_text_document(uri)
-    language = language_of_document(uris.to_fs_path(uri) or "", document.language_id)
+    language = language_of_document(document.path, document.language_id)
     if language is None:
         return None
     try:
         text = document.source
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return None
     name = language.aliases[0] if language.extensions == (".tsx",) else language.name
     encoding = str(getattr(server.workspace.position_encoding, "value", server.workspace.position_encoding))
