@@ -15,7 +15,7 @@ from sprig_server.errors import InvalidInput
 DECODER_ONLY = ("llama", "qwen2", "gemma", "gpt2")
 """The families (`model_type`) that write by going on with a prompt."""
 
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 """What a tokenizer is read from; where it is not the first, transformers converts it."""
 _WINDOW = 512  # tokens; longer ones cost more than they tell
 _POSITIONS_BEHIND_PADDING = (
