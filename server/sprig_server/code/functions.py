@@ -15,6 +15,7 @@ from sprig_server.code.documentation import clean_docstring, comment_above, docs
 from sprig_server.code.languages import Language, find_language
 from sprig_server.code.lines import Lines
 from sprig_server.code.naming import holder_of, name_node_of, name_path, scope_names
+from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Kind, Span
 
@@ -32,7 +33,7 @@ def parse_functions(text: str, language: str) -> tuple[Definition, ...]:
     Raises:
         InvalidInput: unknown language.
     """
-    tree = SyntaxTree(text, find_language(language))
+    tree = definition_tree(text, find_language(language))
     lines = Lines(text)
     return tuple(function for _, function in define_functions(tree, lines))
 
@@ -155,23 +156,34 @@ def first_of(outer: Node) -> Node:
 
 def start_of(tree: SyntaxTree, outer: Node) -> int:
     """Offset of the first character of a definition, its decorators included."""
-    return tree.start(first_of(outer))
+    return visible_start(tree, first_of(outer))
+
+
+def visible_start(tree: SyntaxTree, node: Node) -> int:
+    """Where a node starts, with what was hidden from the parser before it on its line, such as an export macro."""
+    start = tree.start(node)
+    if tree.readable == tree.text:
+        return start
+    line_start = tree.readable.rfind("\n", 0, start) + 1
+    before = tree.text[line_start:start]
+    hidden = before.strip() and not tree.readable[line_start:start].strip()
+    return start - len(before.lstrip()) if hidden else start
 
 
 def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
-    start = tree.start(outer)
-    for child in outer.children:  # decorators say nothing of how a function is called
-        if child.type != "decorator":
-            start = tree.start(child)
-            break
-    head = tree.text[start : tree.start(body)]
-    colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
-    if tree.language.docstrings and colon is not None:  # comments, and what cannot be parsed, stand before the body
-        head = tree.text[start : tree.start(colon)]
+    shown = next((c for c in outer.children if c.type != "decorator"), outer)  # they say nothing of how it is called
+    start = visible_start(tree, shown)
+    end = header_end(tree, node, body)
     initializers = next((c for c in node.children if c.type == "field_initializer_list"), None)
     if initializers is not None:
-        head = tree.text[start : tree.start(initializers)]
-    return _SPACE.sub(" ", head).strip().rstrip("{:").rstrip()
+        end = tree.start(initializers)
+    return _SPACE.sub(" ", tree.text[start:end]).strip().rstrip("{:").rstrip()
+
+
+def header_end(tree: SyntaxTree, node: Node, body: Node) -> int:
+    """Where a header ends: at its colon, since comments and unfinished code may come before a body."""
+    colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
+    return tree.start(colon if tree.language.docstrings and colon is not None else body)
 
 
 def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[str, str]:

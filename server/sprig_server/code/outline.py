@@ -12,6 +12,7 @@ from sprig_server.code.functions import (
     define_functions,
     docstring_of,
     first_of,
+    header_end,
     outermost,
     span_of,
     start_of,
@@ -20,6 +21,7 @@ from sprig_server.code.functions import (
 from sprig_server.code.languages import find_language
 from sprig_server.code.lines import Lines
 from sprig_server.code.naming import name_node_of, name_path, scope_names
+from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Span
 
@@ -37,7 +39,7 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
     Raises:
         InvalidInput: unknown language.
     """
-    tree = SyntaxTree(text, find_language(language))
+    tree = definition_tree(text, find_language(language))
     lines = Lines(text)
     functions: list[Definition] = []
     classes: list[Definition] = []
@@ -84,7 +86,7 @@ def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple
         qualified_name=tree.language.separator.join(path),
         kind="class",
         language=tree.language.name,
-        signature=" ".join(tree.text[start : tree.start(body)].split()).rstrip("{: "),
+        signature=" ".join(tree.text[start : header_end(tree, node, body)].split()).rstrip("{: "),
         documentation=documentation,
         code=dedent(tree.text, start, end, holes),
         span=span_of(lines, start, end),

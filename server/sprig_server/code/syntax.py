@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +15,27 @@ from sprig_server.code.languages import Language, load_grammar
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 
+_MISSING_WEIGHT = 10
+
 # A parser may not be shared between threads.
 _parsers = threading.local()
 
 
 class SyntaxTree:
-    """The tree of one text; `start` and `end` give a node's place in characters of that text."""
+    """The tree of one text; `start` and `end` give a node's place in characters of that text.
 
-    __slots__ = ("_characters", "language", "names", "root", "source", "text")
+    `readable` is what the parser reads, of the same length as the text.
+    """
 
-    def __init__(self, text: str, language: Language) -> None:
+    __slots__ = ("_characters", "language", "names", "readable", "root", "source", "text")
+
+    def __init__(self, text: str, language: Language, readable: str | None = None) -> None:
         self.text = text
         self.names: dict[int, Node | None] = {}  # by node id; kept by `naming.scope_names`
         self.language = language
         # Every replacement keeps the length, so that offsets in the tree are offsets in the text.
-        clean = _LONE_RETURN.sub("\n", text).replace("\0", " ")
-        self.source = clean.encode("utf-8", errors="replace")
+        self.readable = with_line_feeds(text if readable is None else readable).replace("\0", " ")
+        self.source = self.readable.encode("utf-8", errors="replace")
         self._characters = None if len(self.source) == len(text) else _character_offsets(self.source)
         self.root = _parser(language).parse(self.source).root_node
 
@@ -55,9 +61,25 @@ class SyntaxTree:
         captures = QueryCursor(found).captures(self.root).get("node", [])
         return sorted(captures, key=lambda node: (node.start_byte, -node.end_byte))
 
+    def damage(self) -> tuple[int, int]:
+        """How many places could not be parsed, and how much of the text that is: (0, 0) without errors."""
+        nodes = self._error_nodes()
+        return len(nodes), sum(node.end_byte - node.start_byte + _MISSING_WEIGHT for node in nodes)
+
+    def error_lines(self) -> list[tuple[int, int]]:
+        """First and last line, 0-based, of everything that could not be parsed or lacks a part."""
+        nodes = [node.parent or node if node.is_missing else node for node in self._error_nodes()]
+        return [(node.start_point[0], node.end_point[0]) for node in nodes]
+
+    def _error_nodes(self) -> list[Node]:
+        if not self.root.has_error:
+            return []
+        errors = QueryCursor(_error_query(self.language)).captures(self.root)
+        return errors.get("node", [])
+
     def leaf_at(self, offset: int) -> Node | None:
         """The smallest named node that holds the character at `offset`, or ends there."""
-        byte = len(self.text[:offset].encode("utf-8", errors="replace"))
+        byte = len(self.readable[:offset].encode("utf-8", errors="replace"))
         leaf = self.root.named_descendant_for_byte_range(byte, byte)
         if leaf is not None and leaf.child_count and byte:
             before = self.root.named_descendant_for_byte_range(byte - 1, byte - 1)
@@ -66,6 +88,11 @@ class SyntaxTree:
 
     def _character(self, byte: int) -> int:
         return byte if self._characters is None else int(self._characters[byte])
+
+
+def with_line_feeds(text: str) -> str:
+    """The text with a line feed for every lone carriage return, of the same length."""
+    return _LONE_RETURN.sub("\n", text)
 
 
 def ancestors(tree: SyntaxTree, node: Node) -> Iterator[Node]:
@@ -87,6 +114,11 @@ def _parser(language: Language) -> Parser:
     if key not in parsers:
         parsers[key] = Parser(load_grammar(*language.grammar))
     return parsers[key]
+
+
+@cache
+def _error_query(language: Language) -> Query:
+    return Query(load_grammar(*language.grammar), "[(ERROR) (MISSING)] @node")
 
 
 _queries: dict[tuple[tuple[str, str], frozenset[str]], Query] = {}
