@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from sprig_server.code.generated import is_generated
 from sprig_server.code.languages import Language, language_of_path
-from sprig_server.code.lines import decode
+from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled
@@ -37,7 +37,7 @@ def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
         return []
     text = decode(data)
     name = language.aliases[0] if language.extensions == (".tsx",) else language.name
-    entries = []
+    entries, lines = [], Lines(text)
     module = PurePosixPath(path).stem
     for d in parse_outline(text, name, module):
         qualified_name = _known_as(d.qualified_name, language, module)
@@ -47,6 +47,8 @@ def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
         documented = bool(d.documentation)
         bare_name = qualified_name if d.name == d.qualified_name else d.name
         entry = Entry(path, bare_name, qualified_name, d.kind, d.language, start, end, digest, documented)
+        name_line, name_column = lines.position(d.name_span.start, "utf-16")
+        entry = replace(entry, name_line=name_line + 1, name_column=name_column)
         entries.append((entry, search_passage(content, len(content) - len(d.code), d.language)))
     return entries
 

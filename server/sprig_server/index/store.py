@@ -26,7 +26,7 @@ from sprig_server.code.words import index_words
 from sprig_server.errors import DamagedIndex, SprigError
 from sprig_server.types import Vectors
 
-SCHEMA = 3
+SCHEMA = 4
 _BUSY_SECONDS = 30
 
 _TABLES = """
@@ -36,7 +36,7 @@ CREATE TABLE files (
 CREATE TABLE definitions (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, qualified_name TEXT NOT NULL, kind TEXT NOT NULL,
   language TEXT NOT NULL, start_line INTEGER NOT NULL, end_line INTEGER NOT NULL, content TEXT NOT NULL,
-  documented INTEGER NOT NULL
+  documented INTEGER NOT NULL, name_line INTEGER NOT NULL, name_column INTEGER NOT NULL
 );
 CREATE INDEX definitions_by_path ON definitions (path);
 CREATE INDEX definitions_by_name ON definitions (name);
@@ -71,7 +71,10 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded."""
+    """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded.
+
+    `name_line` and `name_column` (in UTF-16 units, from 0) are where its name begins.
+    """
 
     path: str
     name: str
@@ -83,6 +86,8 @@ class Entry:
     content: str
     documented: bool
     id: int = 0
+    name_line: int = 1
+    name_column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,7 @@ class Store:
                 path_words = " ".join(index_words(path))
                 for e, passage in entries:
                     row = connection.execute(
-                        "INSERT INTO definitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO definitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (
                             path,
                             e.name,
@@ -196,6 +201,8 @@ class Store:
                             e.end_line,
                             e.content,
                             e.documented,
+                            e.name_line,
+                            e.name_column,
                         ),
                     ).lastrowid
                     connection.execute(
@@ -303,7 +310,8 @@ class Store:
 
     def _entries(self, condition: str, values: Sequence[object]) -> list[Entry]:
         rows = self._read(
-            "SELECT path, name, qualified_name, kind, language, start_line, end_line, content, documented, id "
+            "SELECT path, name, qualified_name, kind, language, start_line, end_line, content, documented, "
+            "id, name_line, name_column "
             f"FROM definitions {condition}",
             values,
         )

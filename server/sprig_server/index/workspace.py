@@ -175,4 +175,6 @@ def _hit(entry: Entry, score: float) -> Hit:
         entry.kind,
         entry.language,
         round(score, 4),
+        entry.name_line,
+        entry.name_column,
     )
