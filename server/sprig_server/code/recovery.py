@@ -7,7 +7,7 @@ by indentation; the smallest groups that cannot be parsed by themselves are hidd
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from sprig_server.code.languages import Language
@@ -25,9 +25,13 @@ Replacement = tuple[int, int, str]
 """The lines [first, last) of a text, and what the parser reads instead of them, of the same length."""
 
 
-def definition_tree(text: str, language: Language) -> SyntaxTree:
-    """The tree from which definitions are read: of the text as it stands where that can be parsed."""
-    tree = SyntaxTree(text, language, repair_certain(with_line_feeds(text)) if language.macros else None)
+def definition_tree(text: str, language: Language, stop: Callable[[], bool] | None = None) -> SyntaxTree:
+    """The tree from which definitions are read: of the text as it stands where that can be parsed.
+
+    Raises:
+        Cancelled: `stop` returned True.
+    """
+    tree = SyntaxTree(text, language, repair_certain(with_line_feeds(text)) if language.macros else None, stop)
     if not tree.root.has_error or len(text) > _LONGEST:
         return tree
     best = _Reading(tree)
@@ -60,7 +64,7 @@ class _Reading:
         """Another reading of the text, where that has less errors, and no definition less or more beside the hidden."""
         if readable == self.tree.readable:
             return self
-        other = _Reading(SyntaxTree(self.tree.text, self.tree.language, readable))
+        other = _Reading(SyntaxTree(self.tree.text, self.tree.language, readable, self.tree.stop))
         if other.damage >= self.damage:
             return self
         more_beside = other.beside(hidden) > self.beside(hidden)
@@ -82,7 +86,7 @@ class _Finder:
     """The smallest groups of lines that cannot be parsed."""
 
     def __init__(self, tree: SyntaxTree) -> None:
-        self._language = tree.language
+        self._language, self._stop = tree.language, tree.stop
         self._lines = tree.readable.split("\n")
         self._errors = tree.error_lines()
         self._budget = _MOST_PARSED * len(tree.readable)
@@ -158,7 +162,7 @@ class _Finder:
     def _parses(self, lines: list[str]) -> bool:
         text = "\n".join(lines)
         self._budget -= len(text)
-        return self._budget < 0 or not SyntaxTree(text, self._language).root.has_error
+        return self._budget < 0 or not SyntaxTree(text, self._language, stop=self._stop).root.has_error
 
     def _filler(self, lines: str) -> str:
         """Nothing; but what stood above the lines must not belong to what stands below them."""
