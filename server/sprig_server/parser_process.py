@@ -28,7 +28,7 @@ from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.stdio import claim_stdout
 from sprig_server.types import Definition
 
-PARSING_SECONDS = 15.0
+PARSING_SECONDS = 30.0
 """A text that takes longer is given up."""
 
 _IDLE_SECONDS = 60.0

@@ -31,9 +31,12 @@ def old_offset(old: str, new: str, offset: int) -> int | None:
         first -= 1
     while last < min(len(new), offset + _LONGEST_WORD) and _in_word(new[last]):
         last += 1
-    if last < changed.start:
-        return offset
-    return offset + changed.old_end - changed.new_end if first > changed.new_end else None
+    if last <= changed.start:
+        return offset if not _in_word(old[last : last + 1]) else None
+    shift = changed.old_end - changed.new_end
+    if first < changed.new_end or _in_word(old[max(0, first + shift - 1) : first + shift]):
+        return None
+    return offset + shift
 
 
 def _in_word(character: str) -> bool:

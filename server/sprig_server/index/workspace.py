@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from sprig_server.code.languages import find_language
+from sprig_server.code.outline import parse_outline
 from sprig_server.errors import DamagedIndex, InvalidInput
 from sprig_server.index import build
 from sprig_server.index.lexical import search_lexical
@@ -33,8 +34,11 @@ def _silent(stage: str, done: int, total: int) -> None:
 class Workspace:
     """The index of one folder. Updating and searching use connections of their own and may run at the same time."""
 
-    def __init__(self, root: Path, models: Models) -> None:
+    def __init__(self, root: Path, models: Models, outline: build.Outline = parse_outline) -> None:
         """Open or create the index of `root`.
+
+        Args:
+            outline: what parses its files.
 
         Raises:
             InvalidInput: `root` is not a folder.
@@ -44,6 +48,7 @@ class Workspace:
             raise InvalidInput(f'the workspace "{root}" is not a folder: give the folder with your source code')
         self.root = root.resolve()
         self.models = models
+        self.outline = outline
         self.store = Store(index_path(self.root))
         self._reader = Store(self.store.path)
         self._table = VectorTable(self._reader)
@@ -81,17 +86,17 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, self.outline, report, stop)
         except DamagedIndex:
             self._start_anew()
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, self.outline, report, stop)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
         return left_out
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
         """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
-        build.update_file(self.store, self.root, path, buffer)
+        build.update_file(self.store, self.root, path, buffer, self.outline)
         build.encode_missing(self.store, self.models, [path], _silent, stop)
 
     def search(
