@@ -9,7 +9,6 @@ goes out on its standard output, both pickled.
 from __future__ import annotations
 
 import faulthandler
-import io
 import itertools
 import os
 import pickle
@@ -25,7 +24,6 @@ from typing import BinaryIO
 
 from sprig_server.code.source import Source, parse_source
 from sprig_server.errors import Cancelled, NotParsed
-from sprig_server.stdio import claim_stdout
 from sprig_server.types import Definition
 
 PARSING_SECONDS = 30.0
@@ -159,7 +157,7 @@ class ParserProcess:
             process.communicate()
 
 
-def main(requests: BinaryIO, answers: io.BufferedWriter) -> None:
+def main(requests: BinaryIO, answers: BinaryIO) -> None:
     """Parse what comes in until there is no more."""
     while True:
         try:
@@ -188,4 +186,6 @@ def _limit_memory() -> None:
 
 if __name__ == "__main__":
     _limit_memory()
-    main(sys.stdin.buffer, io.BufferedWriter(claim_stdout()))
+    own_output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else writes to stdout must not get between the answers
+    main(sys.stdin.buffer, own_output)

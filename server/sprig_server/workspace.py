@@ -12,8 +12,9 @@ from pygls.lsp.server import LanguageServer
 from pygls.workspace import PositionCodec, TextDocument
 from pygls.workspace import Workspace as DocumentWorkspace
 
-from sprig_server.code.languages import language_of_document, name_of
+from sprig_server.code.languages import language_of_document
 from sprig_server.code.lines import Lines, PositionEncoding, decode, split_lines
+from sprig_server.code.source import name_of
 from sprig_server.index.files import is_indexable
 from sprig_server.sources import Sources, Text
 

@@ -386,11 +386,6 @@ def find_language(name: str) -> Language:
     return language
 
 
-def name_of(language: Language) -> str:
-    """A name that `find_language` gives exactly this entry for: TSX shares the name of TypeScript."""
-    return language.aliases[0] if language.extensions == (".tsx",) else language.name
-
-
 @cache
 def load_grammar(module: str, function: str) -> Grammar:
     """The compiled grammar of a wheel; loaded at first use, so that a Python workspace never pays for C++."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tree_sitter import Node
 
-from sprig_server.code.languages import find_language
+from sprig_server.code.languages import Language, find_language
 from sprig_server.code.outline import outline
 from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree
@@ -61,6 +61,11 @@ def parse_source(text: str, language: str, module: str, stop: Callable[[], bool]
     typed = tree if tree.readable == text else SyntaxTree(text, tree.language, stop=stop)
     calls = sorted({(typed.start(name), typed.end(name)) for name in _called_names(typed)})
     return Source(text, language, module, outline(tree, module), np.array(calls, dtype=np.int64).reshape(-1, 2))
+
+
+def name_of(language: Language) -> str:
+    """A name that `find_language` gives exactly this entry for: TSX shares the name of TypeScript."""
+    return language.aliases[0] if language.extensions == (".tsx",) else language.name
 
 
 def _called_names(tree: SyntaxTree) -> Iterator[Node]:

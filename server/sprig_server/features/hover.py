@@ -8,8 +8,9 @@ import re
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError
 
-from sprig_server.code.languages import find_language, language_of_path, name_of
+from sprig_server.code.languages import find_language, language_of_path
 from sprig_server.code.lines import decode
+from sprig_server.code.source import name_of
 from sprig_server.concurrency import Stop
 from sprig_server.description import Name, name_at, summarize
 from sprig_server.errors import Cancelled, NotParsed, SprigError

@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from sprig_server.code.generated import is_generated
-from sprig_server.code.languages import Language, language_of_path, name_of
+from sprig_server.code.languages import Language, language_of_path
 from sprig_server.code.lines import Lines, decode
+from sprig_server.code.outline import parse_outline
+from sprig_server.code.source import name_of
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.index.files import MAX_BYTES, is_indexable, list_files
@@ -32,7 +34,7 @@ _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
 
 
-def parse_file(path: str, data: bytes, outline: Outline) -> list[tuple[Entry, Passage]]:
+def parse_file(path: str, data: bytes, outline: Outline = parse_outline) -> list[tuple[Entry, Passage]]:
     """What a file defines, each with the passage that is encoded for it; empty for a file of an unknown language, and
     for one that is too large or too deep."""
     language = language_of_path(path)
@@ -72,9 +74,9 @@ def update_files(
     store: Store,
     root: Path,
     buffers: dict[str, str],
-    outline: Outline,
     report: Report,
     stop: Callable[[], bool],
+    outline: Outline = parse_outline,
 ) -> LeftOut:
     """Parse every file that is new or changed, and forget those that are gone.
 

@@ -86,10 +86,10 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            left_out = build.update_files(self.store, self.root, buffers or {}, self.outline, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         except DamagedIndex:
             self._start_anew()
-            left_out = build.update_files(self.store, self.root, buffers or {}, self.outline, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
         return left_out
