@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.recipe import Recipe
-from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, Prompts, describe_file
+from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, describe_file
+
+Pooling = Literal["mean", "cls", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +18,9 @@ class Interface:
     """How a bundle's graphs are to be used: what its manifest says of them."""
 
     dimensions: int
-    pooling: str
+    pooling: Pooling
     max_tokens: int
     decoding: Decoding | None = None
-    prompts: Prompts = field(default_factory=Prompts)
 
 
 def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Interface, staging: Path) -> Manifest:
@@ -38,5 +40,4 @@ def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Inte
         licence=base.licence,
         files={path.name: describe_file(path) for path in staging.iterdir() if path.is_file()},
         decoding=interface.decoding,
-        prompts=interface.prompts,
     )

@@ -129,7 +129,16 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"')
     embed.add_argument("--output", type=Path, required=True, metavar="FILE", help="the .npy file to write")
 
-    commands.add_parser("index", parents=[shared, workspace], help="build or refresh the index of a folder")
+    index = commands.add_parser(
+        "index",
+        parents=[shared, workspace, as_json],
+        help="build or refresh the index of a folder; list or remove indexes",
+    )
+    instead = index.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list the indexes of all folders")
+    instead.add_argument("--prune", action="store_true", help="remove the indexes of folders that are gone")
+    index.add_argument("--older-than", type=float, metavar="DAYS", help="with --prune: also those not used for so long")
+    index.add_argument("--max-size", metavar="SIZE", help="with --prune: also the least recently used beyond it (500M)")
     commands.add_parser("models", parents=[shared, as_json], help="list the bundles")
     commands.add_parser("doctor", parents=[shared], help="check that everything works on this machine")
     return parser

@@ -53,10 +53,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer of a search: a function of the workspace, lines 1-based and inclusive.
-
-    Its name begins at `name_line` (1-based) and `name_column` (0-based, in UTF-16 units).
-    """
+    """One answer of a search: a function of the workspace, lines 1-based and inclusive."""
 
     path: str
     start_line: int
@@ -65,8 +62,6 @@ class Hit:
     kind: str
     language: str
     score: float
-    name_line: int
-    name_column: int
 
 
 @dataclass(frozen=True, slots=True)

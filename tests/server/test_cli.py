@@ -60,8 +60,6 @@ def test_search_prints_json_with_every_field(capsys, project: Path):
         "name": "clamp_number",
         "kind": "function",
         "language": "python",
-        "name_line": 1,
-        "name_column": 4,
     }
 
 
@@ -95,7 +93,7 @@ def test_search_shows_an_excerpt_without_colours_in_a_pipe(capsys, project: Path
 
 
 def test_the_index_may_be_deleted(capsys, project: Path):
-    from sprig_server.index.store import index_path
+    from sprig_server.index.cache import index_path
 
     words = ("search", "deliver", "--workspace", project, "--json")
     before = run(capsys, *words)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sprig_server.code.outline import parse_outline
 from sprig_server.errors import Cancelled, InvalidInput
+from sprig_server.index import build
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
-from sprig_server.types import Definition
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,26 @@ def test_stopping_keeps_what_was_done(workspace: Workspace):
         workspace.update(stop=lambda: workspace.store.statistics().files > 0)
     assert workspace.statistics().files == 2
     assert encoded(workspace) == [4]
+
+
+def test_only_the_active_bundle_of_a_language_is_asked(folder: Path, models: Models):
+    with_other = Models([], threads=2)
+    searching = [bundle for bundle in with_other.bundles if bundle.manifest.task == "search"]
+    other = next(bundle for bundle in searching if "python" not in bundle.manifest.languages)
+    serves_python = replace(other, manifest=replace(other.manifest, languages=("python",)))
+    with_other.bundles = (serves_python, *with_other.bundles)
+    first = Workspace(folder, with_other)
+    first.update()
+    assert first.search("feed the cat", 5, mode="dense")
+    first.close()
+    again = Workspace(folder, models)
+    again.update(encode=False)
+    assert again.search("feed the cat", 5, mode="dense") == []  # the vectors of another bundle are not compared
+    again.update()
+    names = [hit.name for hit in again.search("feed the cat", 50, mode="dense")]
+    assert len(names) == len(set(names)) == 4
+    assert again.store.vectors(other.manifest.digest, ["python"]).ids.tolist() == []  # and go
+    again.close()
 
 
 def test_two_windows_share_an_index(folder: Path, models: Models):
@@ -171,18 +191,19 @@ def test_a_document_that_was_never_saved_is_found_until_it_is_closed(workspace: 
     assert not workspace.find_named("invent_wheel")
 
 
-def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path):
+def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch):
     (folder / "a_pipe.py").symlink_to("/dev/zero")
     os.mkfifo(folder / "b_pipe.py")
     (folder / "c_bytes.py").write_bytes(bytes(range(256)) * 20)
     (folder / "d_nul.py").write_bytes(b"def after_nul():\n    return '\0'\n")
+    parse = build.parse_outline
 
-    def fails(text: str, language: str, module: str) -> tuple[Definition, ...]:
+    def fails(text: str, language: str, module: str) -> object:
         if module == "cars":
             raise RuntimeError("a fault of the parser")
-        return parse_outline(text, language, module)
+        return parse(text, language, module)
 
-    workspace.outline = fails
+    monkeypatch.setattr(build, "parse_outline", fails)
     assert workspace.update().unreadable == ("cars.py",)
     assert workspace.find_named("feed_cat")
     assert workspace.find_named("after_nul")

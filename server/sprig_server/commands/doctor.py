@@ -18,7 +18,8 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.code.languages import NAMES
 from sprig_server.commands.terminal import output
 from sprig_server.errors import SprigError
-from sprig_server.index.store import Store, index_path
+from sprig_server.index.cache import index_path
+from sprig_server.index.store import Store
 from sprig_server.inference.models import Models
 from sprig_server.types import Task
 

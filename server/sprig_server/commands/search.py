@@ -14,14 +14,17 @@ from rich.text import Text
 from sprig_server.code.lines import decode, split_lines
 from sprig_server.commands.terminal import (
     displayable,
+    messages,
     output,
     progress,
     read_lines,
+    tell_of_removed,
     warn_of_missing_packs,
     warn_of_unreadable,
     write_json,
 )
 from sprig_server.errors import InvalidInput
+from sprig_server.index.cache import limit_cache
 from sprig_server.index.files import MAX_BYTES
 from sprig_server.index.reading import read_regular
 from sprig_server.index.workspace import Mode, Workspace
@@ -40,6 +43,8 @@ def run(arguments: Namespace) -> int:
         raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
     mode: Mode = "dense" if arguments.dense_only else "lexical" if arguments.lexical_only else "hybrid"
     workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
+    if workspace.unwritable is not None:
+        messages().print(f"{workspace.unwritable}; this time the index is kept in a temporary folder", markup=False)
     with progress() as report:
         left_out = workspace.update(report=report, encode=mode != "lexical")
     warn_of_unreadable(left_out)
@@ -51,6 +56,7 @@ def run(arguments: Namespace) -> int:
         else:
             show_hits(workspace.root, query, hits)
     workspace.close()
+    tell_of_removed(limit_cache())
     return 0
 
 
@@ -63,7 +69,7 @@ def show_hits(root: Path, query: str, hits: list[Hit]) -> None:
         head = Text(f"{place:2} ")
         head.append(hit.name, style="bold")
         head.append(f"  {hit.kind}", style="dim")
-        head.append(f"  {displayable(hit.path)}:{hit.name_line}-{hit.end_line}", style="cyan")
+        head.append(f"  {displayable(hit.path)}:{hit.start_line}-{hit.end_line}", style="cyan")
         head.append(f"  {hit.score:.2f}", style="dim")
         console.print(head)
         with suppress(OSError):  # gone since: the hit stands without an excerpt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sprig_server.bundle.packs import explain_missing, missing_packs
 from sprig_server.errors import InvalidInput
+from sprig_server.index.cache import CachedIndex
 from sprig_server.index.workspace import Workspace
 from sprig_server.types import LeftOut
 
@@ -50,6 +51,13 @@ def warn_of_unreadable(left_out: LeftOut) -> None:
 def displayable(path: str) -> str:
     """A path as text: what is no UTF-8 in its name becomes U+FFFD."""
     return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+
+
+def tell_of_removed(indexes: Sequence[CachedIndex], console: Console | None = None) -> None:
+    """Say which indexes were removed, on stderr unless another console is given."""
+    for index in indexes:
+        text = f"removed the index of {index.folder} ({index.size / 1e6:.1f} MB)"
+        (console or messages()).print(text.encode(errors="replace").decode(), markup=False)
 
 
 def write_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from sprig_server.code.languages import LANGUAGES
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.packs import tell_about_packs
+from sprig_server.index.cache import limit_cache
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import Folder, SprigServer
 
@@ -83,10 +84,12 @@ def open_folders(server: SprigServer) -> None:
         if client_folder.uri in server.folders or path is None:
             continue
         try:
-            folder = Folder(client_folder.uri, Workspace(Path(path), server.models, server.sources.outline))
+            folder = Folder(client_folder.uri, Workspace(Path(path), server.models))
         except SprigError as error:
             server.show_problem(str(error))
             continue
+        if folder.workspace.unwritable is not None:
+            server.show_problem(f"{folder.workspace.unwritable}; until then the index is kept in a temporary folder")
         server.folders[client_folder.uri] = folder
         _schedule(server, folder, delay=0.0, rescan=True)
 
@@ -127,6 +130,7 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
                 rescan = await _update_known(server, folder, changed, typed)
             if rescan:
                 await _rescan(server, folder)
+                await _limit_cache(server)
                 await tell_about_packs(server, folder)
             folder.error = None
         except Cancelled:
@@ -174,6 +178,14 @@ async def _rescan(server: SprigServer, folder: Folder) -> None:
             _log.warning("cannot read %a: it is not indexed", path)
     finally:
         progress.end(workspace)
+
+
+async def _limit_cache(server: SprigServer) -> None:
+    for index in await server.builds.run(lambda stop: limit_cache()):
+        server.show_problem(
+            f"The indexes together were too large: removed that of {index.folder} ({index.size / 1e6:.0f} MB). "
+            "SPRIG_CACHE_LIMIT says how much they may take"
+        )
 
 
 class _Progress:

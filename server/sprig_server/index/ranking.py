@@ -36,12 +36,16 @@ _MARGINAL = re.compile(
 )
 
 
-def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings, scaled so that first in all is 1."""
+def fuse(rankings: Sequence[Sequence[int]], most: int | None = None) -> dict[int, float]:
+    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings.
+
+    Args:
+        most: how many of the rankings can hold the same item, all where it is not said; first in so many scores 1.
+    """
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, item in enumerate(ranking):
-            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / max(1, len(rankings))
+            scores[item] = scores.get(item, 0.0) + (_FUSION + 1) / (_FUSION + 1 + rank) / (most or len(rankings))
     return scores
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
+from sprig_server.bundle.store import Bundle
 from sprig_server.code.languages import find_language
-from sprig_server.code.outline import parse_outline
-from sprig_server.errors import DamagedIndex, InvalidInput
+from sprig_server.errors import DamagedIndex, InvalidInput, SprigError
 from sprig_server.index import build
+from sprig_server.index.cache import index_path
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.ranking import fuse, rank
-from sprig_server.index.store import Entry, Statistics, Store, index_path
+from sprig_server.index.store import Entry, Statistics, Store
 from sprig_server.index.vectors import VectorTable
 from sprig_server.inference.models import Models
 from sprig_server.types import Hit, LeftOut
@@ -32,37 +35,52 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 class Workspace:
-    """The index of one folder. Updating and searching use connections of their own and may run at the same time."""
+    """The index of one folder. Updating and searching use connections of their own and may run at the same time.
 
-    def __init__(self, root: Path, models: Models, outline: build.Outline = parse_outline) -> None:
+    Where the cache folder cannot be written, `unwritable` says why, and the index lies in a temporary folder until this
+    is closed.
+    """
+
+    def __init__(self, root: Path, models: Models) -> None:
         """Open or create the index of `root`.
-
-        Args:
-            outline: what parses its files.
 
         Raises:
             InvalidInput: `root` is not a folder.
-            SprigError: the index cannot be written.
+            SprigError: an index cannot be written anywhere.
         """
         if not root.is_dir():
             raise InvalidInput(f'the workspace "{root}" is not a folder: give the folder with your source code')
         self.root = root.resolve()
         self.models = models
-        self.outline = outline
-        self.store = Store(index_path(self.root))
-        self._reader = Store(self.store.path)
-        self._table = VectorTable(self._reader)
+        self.unwritable: SprigError | None = None
+        self._temporary: TemporaryDirectory[str] | None = None
+        try:
+            self._open(index_path(self.root))
+        except SprigError as error:
+            self.unwritable = error
+            self._temporary = TemporaryDirectory(prefix="sprig-")
+            self._open(Path(self._temporary.name) / "indexes" / index_path(self.root).name)
+
+    def _open(self, path: Path) -> None:
+        self.store = Store(path, self.root)
+        self._reader = Store(path, self.root)
+        self._tables: dict[tuple[str, tuple[str, ...]], VectorTable] = {}
+        self._tables_lock = threading.Lock()
 
     def _start_anew(self) -> None:
         """Leave the damaged file, which one of the two connections has deleted and made anew, with both."""
-        self.close()
-        self.store, self._reader = Store(self.store.path), Store(self.store.path)
-        self._table = VectorTable(self._reader)
+        self._close_stores()
+        self._open(self.store.path)
+
+    def _close_stores(self) -> None:
+        self._reader.close()
+        self.store.close()
 
     def close(self) -> None:
         """Close the index."""
-        self._reader.close()
-        self.store.close()
+        self._close_stores()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def update(
         self,
@@ -86,17 +104,18 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
         except DamagedIndex:
             self._start_anew()
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
+            self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
         return left_out
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
         """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
-        build.update_file(self.store, self.root, path, buffer, self.outline)
+        build.update_file(self.store, self.root, path, buffer)
         build.encode_missing(self.store, self.models, [path], _silent, stop)
 
     def search(
@@ -126,14 +145,12 @@ class Workspace:
             raise
 
     def _search(self, query: str, limit: int, wanted: str | None, mode: Mode, stop: Callable[[], bool]) -> list[Hit]:
-        # Definitions in other languages are dropped later, so more candidates are needed where one is wanted.
-        candidates = _CANDIDATES * (5 if wanted else 1)
-        rankings = []
-        if mode != "dense":
-            rankings.append(search_lexical(self._reader, query, candidates))
-        if mode != "lexical":
-            rankings.append(self._search_dense(query, candidates, stop))
-        scores = fuse([[item for item, _ in ranking] for ranking in rankings if ranking or mode != "hybrid"])
+        # Full text knows no languages: more candidates are needed where those in the others are dropped.
+        full_text = search_lexical(self._reader, query, _CANDIDATES * (5 if wanted else 1)) if mode != "dense" else []
+        dense = self._search_dense(query, wanted, stop) if mode != "lexical" else []
+        found = [ranking for ranking in (full_text, *dense) if ranking]
+        # A definition has one language, and so a place in one of the dense rankings at most.
+        scores = fuse([[item for item, _ in ranking] for ranking in found], most=min(len(found), 2))
         entries = self._reader.entries(scores)
         if wanted:
             entries = {item: entry for item, entry in entries.items() if entry.language == wanted}
@@ -141,8 +158,8 @@ class Workspace:
             self._add_named(query, scores, entries, wanted)
             ranked = rank(query, scores, entries)
         else:
-            exact = dict(rankings[0])
-            ranked = [(entries[item], exact[item]) for item, _ in rankings[0] if item in entries]
+            pairs = sorted((pair for ranking in found for pair in ranking), key=lambda pair: -pair[1])
+            ranked = [(entries[item], score) for item, score in pairs if item in entries]
         return [_hit(entry, score) for entry, score in ranked[:limit]]
 
     def find_named(self, name: str) -> list[Entry]:
@@ -153,15 +170,37 @@ class Workspace:
         """How much the index holds."""
         return self._reader.statistics()
 
-    def _search_dense(self, query: str, limit: int, stop: Callable[[], bool]) -> list[tuple[int, float]]:
-        found: list[tuple[int, float]] = []
-        digests = set(self._reader.bundles())
-        for bundle in self.models.bundles:
-            if bundle.manifest.task == "search" and bundle.manifest.digest in digests:
+    def _search_dense(self, query: str, wanted: str | None, stop: Callable[[], bool]) -> list[list[tuple[int, float]]]:
+        """The nearest definitions for each active bundle: cosines of different bundles do not compare."""
+        rankings = []
+        active = self._active_bundles()
+        self._forget_tables({bundle.manifest.digest for bundle, _ in active})
+        for bundle, languages in active:
+            if wanted in (None, *languages):
                 vector = self.models.encoder(bundle).encode([query], stop)
-                found += self._table.search(bundle.manifest.digest, vector, limit)
-                digests.discard(bundle.manifest.digest)
-        return sorted(found, key=lambda pair: -pair[1])[:limit]
+                table = self._table(bundle.manifest.digest, (wanted,) if wanted else languages)
+                rankings.append(table.search(vector, _CANDIDATES))
+        return rankings
+
+    def _active_bundles(self) -> list[tuple[Bundle, tuple[str, ...]]]:
+        """The bundles that serve the languages of this folder, each with its languages."""
+        serving: dict[Path, tuple[Bundle, tuple[str, ...]]] = {}
+        for language in self._reader.languages():
+            bundle = self.models.search_bundle(language)
+            if bundle is not None:
+                _, languages = serving.get(bundle.folder, (bundle, ()))
+                serving[bundle.folder] = bundle, (*languages, language)
+        return list(serving.values())
+
+    def _forget_tables(self, active: Collection[str]) -> None:
+        with self._tables_lock:
+            self._tables = {key: table for key, table in self._tables.items() if key[0] in active}
+
+    def _table(self, bundle: str, languages: tuple[str, ...]) -> VectorTable:
+        with self._tables_lock:
+            if (bundle, languages) not in self._tables:
+                self._tables[bundle, languages] = VectorTable(self._reader, bundle, languages)
+            return self._tables[bundle, languages]
 
     def _add_named(self, query: str, scores: dict[int, float], entries: dict[int, Entry], language: str | None) -> None:
         """A definition that is asked for by its name is a candidate, even where neither list holds it."""
@@ -180,6 +219,4 @@ def _hit(entry: Entry, score: float) -> Hit:
         entry.kind,
         entry.language,
         round(score, 4),
-        entry.name_line,
-        entry.name_column,
     )
