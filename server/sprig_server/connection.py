@@ -86,10 +86,13 @@ class SprigProtocol(LanguageServerProtocol):
         elif "id" in message:
             try:
                 contextvars.copy_context().run(self._receive_request, message)
-            except JsonRpcException as error:
-                self.refuse(message["id"], error)
+            except Exception as error:  # whatever one message does, the next one is read
+                self.refuse(message["id"], _as_answer(error))
         else:
-            contextvars.copy_context().run(self._receive_notification, message)
+            try:
+                contextvars.copy_context().run(self._receive_notification, message)
+            except Exception as error:
+                log_unexpected("a notification was not handled", error)
 
     def _receive_request(self, message: dict[str, Any]) -> None:
         method = message["method"]
@@ -99,8 +102,8 @@ class SprigProtocol(LanguageServerProtocol):
             raise JsonRpcServerNotInitialized("initialize the server first")
         if self._workspace is not None and method == lsp.INITIALIZE:
             raise JsonRpcInvalidRequest("the server is initialized already")
-        if not self._serves(method):
-            raise JsonRpcMethodNotFound("there is no such method")
+        if not self._serves(method, asked=True):
+            raise JsonRpcMethodNotFound("there is no such request")
         try:
             request = self._converter.structure(message, self.get_message_type(method) or object)
         except Exception:
@@ -111,7 +114,7 @@ class SprigProtocol(LanguageServerProtocol):
         method = message["method"]
         if method == lsp.EXIT:
             self.left = True
-        elif self._workspace is not None and not self._shutdown and self._serves(method):
+        elif self._workspace is not None and not self._shutdown and self._serves(method, asked=False):
             try:
                 notification = self._converter.structure(message, self.get_message_type(method) or object)
             except Exception:
@@ -143,10 +146,11 @@ class SprigProtocol(LanguageServerProtocol):
         """The requests of the server that the client has not answered, by id."""
         return self._result_types
 
-    def _serves(self, method: str) -> bool:
-        """Whether something is done about a method, and pygls knows its parameters."""
+    def _serves(self, method: str, asked: bool) -> bool:
+        """Whether something is done about a method: one that is `asked`, with an id, or else a notification."""
         known = method in self.fm.builtin_features or method in self.fm.features or method == lsp.CANCEL_REQUEST
-        return known and self.get_message_type(method) is not None
+        kind = self.get_message_type(method)
+        return known and kind is not None and hasattr(kind, "id") == asked
 
     def refuse(self, request: int | str | None, error: JsonRpcException) -> None:
         """Answer a request with an error; with a null id where it cannot be told which request it was."""

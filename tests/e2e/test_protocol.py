@@ -100,6 +100,9 @@ def test_what_is_no_request_is_refused_with_a_null_id(client: RawClient, data: b
         pytest.param(request("sprig/nothing"), NO_METHOD, id="no such method"),
         pytest.param(request("sprig/nothing", {"a": SECRET}), NO_METHOD, id="no such method, with parameters"),
         pytest.param(request("sprig/nothing", [SECRET]), NO_METHOD, id="no such method, with a list"),
+        pytest.param(
+            request("textDocument/didClose", {"textDocument": {"uri": "file:///a.py"}}), NO_METHOD, id="a notification"
+        ),
         pytest.param(request("textDocument/definition", PLACE), NO_METHOD, id="a method that Sprig does not have"),
         pytest.param(request("$/nothing", {}), NO_METHOD, id="an optional request"),
         pytest.param(request(""), NO_METHOD, id="an empty method"),
@@ -173,6 +176,7 @@ def test_two_requests_of_one_id_are_both_answered(client: RawClient):
     "data",
     [
         pytest.param(notification("sprig/nothing", {"a": SECRET}), id="no such notification"),
+        pytest.param(notification("workspace/symbol", {"query": SECRET}), id="a request without an id"),
         pytest.param(notification("$/nothing", {"a": SECRET}), id="an optional one"),
         pytest.param(notification("$/nothing"), id="an optional one without parameters"),
         pytest.param(notification("$/cancelRequest"), id="cancel nothing"),
