@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Callable
 from copy import deepcopy
@@ -34,6 +35,8 @@ _NUMBERS: tuple[Any, ...] = (
     -1, 0, 1, 2**31 - 1, 2**31, -(2**31) - 1, 2**63, -(2**63) - 1, 10**400, 1e308, -0.0, 0.5, float("nan"),
     float("inf"),
 )  # fmt: skip
+_DEEP = 200  # brackets
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [[]], [None], {"": None}, {"jsonrpc": "2.0"}, "text", 7)
 
 
@@ -132,11 +135,16 @@ def _body(body: bytes) -> Message:
 
 
 def owed_id(body: bytes) -> int | str | None:
-    """The id that must be answered: that of a JSON object with a method and a valid id; None of anything else."""
+    """The id that must be answered: that of a JSON object with a method and a valid id; None of anything else.
+
+    A message that is nested deeply may be refused as a whole, with a null id.
+    """
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is no JSON")
 
+    if body.count(b"{") + body.count(b"[") > _DEEP:
+        return None
     try:
         message = json.loads(body.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError):
@@ -145,7 +153,7 @@ def owed_id(body: bytes) -> int | str | None:
         return None
     number = message.get("id")
     if isinstance(number, str):
-        return number
+        return None if _SURROGATE.search(number) else number  # which cannot be written as UTF-8
     return number if type(number) is int and abs(number) < 2**31 else None
 
 

@@ -18,6 +18,7 @@ import rich
 from reliability.connection import TRACEBACK
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.store import Store
+from sprig_server.inference.models import Models
 
 QUESTIONS = (
     "how is markup turned into styled text", "wrap long lines", "measure the width of a cell", "parse a colour name",
@@ -104,11 +105,11 @@ def index_of(cache: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All that an index holds: digests by path, definitions, vectors by definition and bundle, hits of full text."""
+    """All that an index holds: digests by path, definitions, vectors by definition, hits of full text."""
 
     files: dict[str, str]
     definitions: frozenset[tuple[Any, ...]]
-    vectors: dict[tuple[str, str, int, str], Any]
+    vectors: dict[tuple[str, str, int], Any]
     hits: list[list[tuple[str, int]]]
 
 
@@ -126,10 +127,12 @@ def read_contents(cache: Path) -> Contents:
             (e.path, e.qualified_name, e.kind, e.start_line, e.end_line, e.content) for e in entries.values()
         )
         vectors = {}
-        for bundle in store.bundles():
-            for item, vector in zip(*store.vectors(bundle), strict=True):
+        bundle = Models((), 1).search_bundle("python")
+        if bundle is not None:
+            changes = store.vectors(bundle.manifest.digest, bundle.manifest.languages)
+            for item, vector in zip(changes.ids, changes.vectors, strict=True):
                 e = entries[int(item)]
-                vectors[e.path, e.qualified_name, e.start_line, bundle] = vector
+                vectors[e.path, e.qualified_name, e.start_line] = vector
         hits = []
         for question in QUESTIONS:
             found = search_lexical(store, question, 20)

@@ -83,18 +83,18 @@ class _Session:
         if self.failures:
             self._folder.with_suffix(".bin").write_bytes(self._written)
 
-    def _send(self, server: Connection, fuzzer: Fuzzer, count: int) -> set[int | str]:
-        """Write a batch without waiting; the ids whose answers are owed for it."""
+    def _send(self, server: Connection, fuzzer: Fuzzer, count: int) -> dict[int | str, bytes]:
+        """Write a batch without waiting; the messages that must be answered, by id."""
         batch = [fuzzer.next() for _ in range(count)]
         self._keep(server, b"".join(message.data for message in batch))
         self.sent += count
-        return {message.owed for message in batch if message.owed is not None}
+        return {message.owed: message.data for message in batch if message.owed is not None}
 
     def _keep(self, server: Connection, data: bytes) -> None:
         self._written += data
         server.write(data)
 
-    def _check(self, server: Connection, uri: str, owed: set[int | str]) -> None:
+    def _check(self, server: Connection, uri: str, owed: dict[int | str, bytes]) -> None:
         """An honest client's hover, after setting right what a fuzzed message may have set."""
         settings: dict[str, Any] = {"settings": {"sprig": {"threads": 1, "hover": {"generate": False}}}}
         self._keep(server, encoded({"method": "workspace/didChangeConfiguration", "params": settings}))
@@ -105,9 +105,9 @@ class _Session:
             raise Broken(f"hover at a checkpoint: {problem}") from None
         if "Still here" not in str(reply.get("result")):
             self.failures.append(f"hover at a checkpoint: {str(reply.get('error') or reply.get('result'))[:200]}")
-        missing = [number for number in owed if not _answered(server, number)]
-        if missing:
-            self.failures += [f"a request was not answered within {HANG_SECONDS:g} s"] * len(missing)
+        for number, data in owed.items():
+            if not _answered(server, number):
+                self.failures.append(f"not answered within {HANG_SECONDS:g} s: {data.partition(b'{')[2][:150]!r}")
         server.replies.clear()
         self.peak = max(self.peak, server.memory())
         if self.peak > _MEMORY:
