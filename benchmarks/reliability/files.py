@@ -27,10 +27,11 @@ from reliability.connection import HANG_SECONDS
 from reliability.mutation import Source, mutate
 from reliability.results import ROOT, Outcome, Watch, timed
 from sprig_server.code.documentation import clean_comment, clean_docstring
-from sprig_server.code.functions import called_name, enclosing_function, parse_functions
+from sprig_server.code.functions import enclosing_function, parse_functions
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
+from sprig_server.code.source import parse_source
 from sprig_server.code.statements import split_statements
 from sprig_server.index.build import parse_file
 from sprig_server.types import Definition
@@ -126,7 +127,7 @@ def problems_of(name: str, data: bytes) -> Iterator[str]:
         "parse_functions": lambda: _wrong(text, parse_functions(text, kind)),
         "parse_outline": lambda: _wrong(text, parse_outline(text, kind, "fuzzed")),
         "split_statements": lambda: _wrong_statements(text, kind),
-        "called_name": lambda: _no_problem(lambda: [called_name(text, kind, at) for at in _offsets(text)]),
+        "parse_source": lambda: _wrong_calls(text, kind),
         "enclosing_function": lambda: _no_problem(
             lambda: [enclosing_function(parse_functions(text, kind), at) for at in _offsets(text)]
         ),
@@ -177,6 +178,13 @@ def _is_text_of(code: str, text: str) -> bool:
             return False
         place = found + len(line.strip())
     return True
+
+
+def _wrong_calls(text: str, kind: str) -> Iterator[str]:
+    source = parse_source(text, kind, "fuzzed")
+    for start, end in source.calls.tolist():
+        if not 0 <= start < end <= len(text) or source.call_at(start) != (start, end):
+            yield "a call lies outside of the text"
 
 
 def _wrong_statements(text: str, kind: str) -> Iterator[str]:

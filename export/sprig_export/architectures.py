@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from sprig_export.checkpoints import DECODER_ONLY
 from sprig_server.errors import InvalidInput
@@ -85,6 +86,7 @@ def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrai
     Raises:
         InvalidInput: weights are missing, which transformers would draw at random, or are no numbers.
     """
+    disable_progress_bar()  # a bar for each set of shards, each time a model is loaded
     options = {"torch_dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
     model, found = kind.from_pretrained(folder, **options)
     missing = sorted(name for name in found["missing_keys"] if not name.startswith(_UNUSED))

@@ -7,12 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sprig_export.failures import readable
 from sprig_export.model_folder import WEIGHTS, check_settings, digest_weights, find_weights, read_settings
+from sprig_export.sentences import Sentences, read_sentences, transformer_folder
 from sprig_server.errors import InvalidInput
 
 DECODER_ONLY = ("llama", "qwen2", "gemma", "gpt2")
 """The families (`model_type`) that write by going on with a prompt."""
 
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
+"""What a tokenizer is read from; where it is not the first, transformers converts it."""
+_WINDOW = 512  # tokens; longer ones cost more than they tell
+_POSITIONS_BEHIND_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
+"""The families whose table of positions has its first token behind the row of padding."""
 _CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
 
 
@@ -25,6 +43,8 @@ class Checkpoint:
     sha256: str
     licence: str
     config: dict[str, Any]
+    home: Path | None = None
+    """The folder that says how texts become vectors, where it is not the folder of the weights."""
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the checkpoint; empty where there is none."""
@@ -36,15 +56,42 @@ class Checkpoint:
         return self.config.get("model_type") in DECODER_ONLY
 
     @property
+    def sentences(self) -> Sentences:
+        """How a sentence encoder makes vectors of texts."""
+        return read_sentences(self.home or self.folder, self.folder, self.config)
+
+    @property
     def pooling(self) -> str:
-        """How a sentence encoder pools: as its own pooling configuration says, otherwise the mean."""
-        return "cls" if self.read_json("1_Pooling/config.json").get("pooling_mode_cls_token") else "mean"
+        """How a sentence encoder pools."""
+        return self.sentences.pooling
 
     @property
     def max_tokens(self) -> int:
-        """The window of a sentence encoder in sub-tokens."""
-        own = self.read_json("sentence_bert_config.json").get("max_seq_length")
-        return int(own or min(self.config.get("max_position_embeddings", 512), 512))
+        """The window of a sentence encoder in sub-tokens: its own, otherwise the tokenizer's and at most 512, but never
+        more than it has positions."""
+        own = self.sentences.max_tokens or min(self._tokenizer_window, _WINDOW)
+        return min(own, self.positions or own)
+
+    @property
+    def positions(self) -> int | None:
+        """How many tokens the model has positions for; None where it needs none."""
+        from transformers import AutoConfig
+
+        with readable(self.folder):
+            config = AutoConfig.from_pretrained(self.folder)
+            count = getattr(config, "max_position_embeddings", None)
+            if not isinstance(count, int) or count < 1:
+                return None
+            behind_padding = config.model_type in _POSITIONS_BEHIND_PADDING
+            return max(1, count - (config.pad_token_id or 0) - 1) if behind_padding else count
+
+    @property
+    def _tokenizer_window(self) -> int:
+        window = self.read_json("tokenizer_config.json").get("model_max_length", _WINDOW)
+        if isinstance(window, bool) or not isinstance(window, int | float) or not window >= 1:
+            place = self.folder / "tokenizer_config.json"
+            raise InvalidInput(f'"{place}" has {window!r} for model_max_length: give a number of tokens')
+        return int(window)
 
 
 def open_checkpoint(model: str) -> Checkpoint:
@@ -58,19 +105,20 @@ def open_checkpoint(model: str) -> Checkpoint:
         if model.count("/") != 1 or model.startswith((".", "/")):
             raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
         folder = _download(model)
+    home, folder = folder, transformer_folder(folder)
     config, weights = read_settings(folder / "config.json", strict=True), find_weights(folder)
     if not config or not weights:
         needed = f"config.json, tokenizer.json and one of {', '.join(WEIGHTS)}"
         raise InvalidInput(f'"{model}" is not a model folder: it needs {needed}')
     check_settings(folder)
-    if not (folder / "tokenizer.json").is_file():
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise InvalidInput(
             f'the model "{model}" has no fast tokenizer (tokenizer.json), which is what the server reads: load it with '
             "transformers.AutoTokenizer and save it again there"
         )
     sha256 = digest_weights(weights)
-    card = _card(folder)
-    return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config)
+    card = _card(home)
+    return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config, home)
 
 
 def unsupported(family: str, done: str, families: Iterable[str]) -> InvalidInput:

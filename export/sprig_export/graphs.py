@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import decoder_shape
 from sprig_export.checkpoints import Checkpoint
-from sprig_export.interface import Interface, Pooling, describe_bundle
+from sprig_export.head import convert_head, head_of, pooled_width, vector_width
+from sprig_export.interface import Interface, describe_bundle
 from sprig_export.onnx.convert import convert_decoder_only, convert_encoder, convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.share import share_tables
@@ -27,9 +27,9 @@ from sprig_export.onnx.validate import (
     validate_encoder,
     validate_encoder_decoder,
 )
-from sprig_export.projection import output_width
+from sprig_export.projection import projection_of
 from sprig_export.prompts import check_prompt, default_prompt, encoder_of, end_token, stop_tokens
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+from sprig_export.pruning.checkpoint import load_model, load_tokenizer, write_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.stage import Run
@@ -52,7 +52,7 @@ def build_search(
     """
     model = load_model(checkpoint, "search")
     with run.stage("convert to ONNX") as facts:
-        path = convert_encoder(checkpoint.folder, folder, recipe.opset)
+        path = _convert_encoder(checkpoint, model, folder, recipe.opset)
         facts["megabytes"] = _megabytes(path)
     with run.stage("validate against PyTorch") as facts:
         tokenizer = load_tokenizer(checkpoint)
@@ -60,7 +60,7 @@ def build_search(
         facts |= asdict(validate_encoder(model, path, ids, mask))
     with run.stage(f"quantize to {recipe.products}") as facts:
         _replace_quantized(path, recipe)
-        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+        write_tokenizer(checkpoint, folder / "tokenizer.json")
         facts["megabytes"] = _megabytes(path)
     return _interface(recipe, checkpoint, model)
 
@@ -94,7 +94,7 @@ def _build_encoder_decoder(
         _replace_quantized(encoder, recipe)
         _replace_quantized(decoder, recipe)
         facts["megabytes"] = _megabytes(encoder, decoder)
-        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+        write_tokenizer(checkpoint, folder / "tokenizer.json")
     with run.stage("compare greedy tokens") as facts:
         agreement = _agreement(model, tokenizer, encoder, decoder, sample[:_AGREEMENT], recipe.summary_tokens)
         facts["agreement"] = agreement
@@ -121,7 +121,7 @@ def _build_decoder_only(
     with run.stage(f"quantize to {recipe.products}") as facts:
         _replace_quantized(path, recipe)
         facts["megabytes"] = _megabytes(path)
-        shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+        write_tokenizer(checkpoint, folder / "tokenizer.json")
     with run.stage("compare greedy tokens") as facts:
         agreement = facts["agreement"] = _continued_agreement(model, path, prompts)
     _check_agreement(agreement, recipe)
@@ -131,8 +131,9 @@ def _build_decoder_only(
 def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Path:
     """Write the bundle of a model into the new folder `folder`, to measure it: it is not compared with PyTorch."""
     folder.mkdir(parents=True)
+    model = load_model(checkpoint, recipe.task)
     if recipe.task == "search":
-        graphs: tuple[Path, ...] = (convert_encoder(checkpoint.folder, folder, recipe.opset),)
+        graphs: tuple[Path, ...] = (_convert_encoder(checkpoint, model, folder, recipe.opset),)
     elif checkpoint.decoder_only:
         graphs = (convert_decoder_only(checkpoint.folder, folder, recipe.opset),)
     else:
@@ -141,20 +142,30 @@ def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Pat
         _replace_quantized(path, recipe)
     if len(graphs) > 1 and recipe.tables == "int4":
         share_tables(*graphs)
-    shutil.copy(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
+    write_tokenizer(checkpoint, folder / "tokenizer.json")
     for path in folder.iterdir():
         if path.suffix not in (".onnx", ".npz") and path.name != "tokenizer.json":
             path.unlink()  # what the converter leaves
-    interface = _interface(recipe, checkpoint, load_model(checkpoint, recipe.task))
+    interface = _interface(recipe, checkpoint, model)
     manifest = describe_bundle(recipe, checkpoint, folder.name, interface, folder)
     (folder / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
     return folder
 
 
+def _convert_encoder(checkpoint: Checkpoint, model: PreTrainedModel, folder: Path, opset: int) -> Path:
+    """Write encoder.onnx into `folder`, and head.onnx where something is done behind the pooling."""
+    path = convert_encoder(checkpoint.folder, folder, opset, projection_of(model))
+    head = head_of(model)
+    if head is not None:
+        convert_head(head, pooled_width(model, checkpoint.pooling), folder, opset)
+    return path
+
+
 def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Interface:
     if recipe.task == "search":
-        pooling: Pooling = "cls" if checkpoint.pooling == "cls" else "mean"
-        return Interface(output_width(model), pooling, checkpoint.max_tokens)
+        sentences = checkpoint.sentences
+        width = vector_width(model, sentences.pooling)
+        return Interface(width, sentences.pooling, checkpoint.max_tokens, prompts=sentences.prompts)
     only = checkpoint.decoder_only
     tokenizer = load_tokenizer(checkpoint)
     decoding = Decoding(

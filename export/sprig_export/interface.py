@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.recipe import Recipe
-from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, describe_file
-
-Pooling = Literal["mean", "cls", "none"]
+from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, Prompts, describe_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +15,10 @@ class Interface:
     """How a bundle's graphs are to be used: what its manifest says of them."""
 
     dimensions: int
-    pooling: Pooling
+    pooling: str
     max_tokens: int
     decoding: Decoding | None = None
+    prompts: Prompts = field(default_factory=Prompts)
 
 
 def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Interface, staging: Path) -> Manifest:
@@ -40,4 +38,5 @@ def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Inte
         licence=base.licence,
         files={path.name: describe_file(path) for path in staging.iterdir() if path.is_file()},
         decoding=interface.decoding,
+        prompts=interface.prompts,
     )

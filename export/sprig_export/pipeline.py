@@ -18,6 +18,7 @@ from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
+from sprig_export.inspection import inspect_model
 from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.plans.choice import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
@@ -73,7 +74,8 @@ def export(
     run, base = Run(announce, say), open_checkpoint(recipe.model)
     shaping = shaping_of(recipe, base, calibrated_on)
     with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
-        with run.stage("load the model"):
+        with run.stage("load the model") as facts:
+            facts |= inspect_model(base, recipe.task)
             calibration = None
             if calibrated_on is not None:
                 wanted = recipe.task, recipe.language, recipe.sample, recipe.seed

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -22,29 +22,6 @@ from sprig_server.errors import InvalidInput
 FOLDER = "2_Dense"
 _WEIGHTS = "model.safetensors"
 _LINEAR = "torch.nn.modules.linear.Identity"
-
-
-def read_projection(folder: Path) -> nn.Linear | None:
-    """The map of a model folder, float32 weights [kept, width]; None where it has none.
-
-    Raises:
-        InvalidInput: it is of another kind than linear, or cannot be read.
-    """
-    place = folder / FOLDER
-    if not place.is_dir():
-        return None
-    try:
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-        tensors = load_file(place / _WEIGHTS)
-        weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
-    except Exception as error:  # safetensors raises its own types
-        raise InvalidInput(f'"{place}" is no dense layer that can be read ({error}): fetch the model again') from None
-    if config.get("activation_function") != _LINEAR:
-        raise InvalidInput(
-            f'"{place}" applies {config.get("activation_function")}: only dense layers without a function '
-            f"({_LINEAR}) can be exported"
-        )
-    return make_projection(weight, bias)
 
 
 def make_projection(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
@@ -87,12 +64,6 @@ def write_projection(model: PreTrainedModel, folder: Path) -> None:
     (place / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {f"linear.{name}": tensor.detach().contiguous() for name, tensor in projection.named_parameters()}
     save_file(tensors, place / _WEIGHTS)
-
-
-def output_width(model: PreTrainedModel) -> int:
-    """The length of an encoder's vectors."""
-    projection = projection_of(model)
-    return projection.out_features if projection is not None else int(model.config.hidden_size)
 
 
 def principal_directions(vectors: NDArray[np.float32], kept: int) -> Tensor:

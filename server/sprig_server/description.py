@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sprig_server.code.functions import called_name, parse_functions
-from sprig_server.code.lines import Lines
+from sprig_server.code.source import Source
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
 from sprig_server.inference.models import Models
-from sprig_server.types import Definition, Span, Summary
+from sprig_server.types import Definition, Summary
 
 _MEMORY_ENTRIES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """A function, its own documentation or else a generated summary, and the name in the text that was asked about."""
-
-    function: Definition
-    summary: Summary | None
-    name: Span
+_LONGEST_CODE = 100_000  # characters
 
 
 class SummaryCache(Protocol):
@@ -56,40 +47,38 @@ class MemoryCache:
             self._kept.popitem(last=False)
 
 
-Resolve = Callable[[str], Iterable[Definition]]
-"""Gives the functions of other files with a bare name."""
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that stands somewhere in a text, and the functions of the same text that it may mean."""
+
+    text: str
+    start: int
+    end: int
+    functions: tuple[Definition, ...]
 
 
-def function_at(text: str, language: str, offset: int, resolve: Resolve) -> tuple[Definition, Span] | None:
-    """The function whose name stands at `offset`, as its definition or as a call, and the span of that name.
-
-    A called name is looked up in the same text first, then through `resolve`. A name that several functions of other
-    files have says nothing certain, and gives None.
-    """
-    functions = parse_functions(text, language)
-    for function in functions:
+def name_at(source: Source, offset: int) -> Name | None:
+    """The name of a function at `offset`, in its definition or where it is called."""
+    for function in source.functions:
         if function.name_span.start <= offset <= function.name_span.end:
-            return function, function.name_span
-    called = called_name(text, language, offset)
-    if called is None:
+            return Name(function.name, function.name_span.start, function.name_span.end, (function,))
+    call = source.call_at(offset)
+    if call is None:
         return None
-    here = _span_of_name(text, offset, called)
-    same_file = [f for f in functions if f.name == called]
-    candidates = same_file or [f for f in resolve(called) if f.name == called]
-    if len(candidates) == 1 or same_file:
-        return candidates[0], here
-    return None
+    called = source.text[slice(*call)]
+    return Name(called, *call, tuple(f for f in source.functions if f.name == called))
 
 
 def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Summary | None:
-    """A sentence about a function, from the cache or generated; None where no bundle speaks its language.
+    """A sentence about a function, from the cache or generated; None where no bundle speaks its language, or where it
+    is so long that one sentence says nothing of it.
 
     Raises:
         Cancelled: `stop` returned True.
         InvalidBundle: the bundle cannot be loaded.
     """
     bundle = models.summary_bundle(function.language)
-    if bundle is None:
+    if bundle is None or len(function.code) > _LONGEST_CODE:
         return None
     content = digest_of(summary_input(function.code, function.language).encode("utf-8", errors="replace"))
     kept = cache.summary(content, bundle.manifest.digest)
@@ -98,9 +87,3 @@ def summarize(function: Definition, models: Models, cache: SummaryCache, stop: C
     summary = models.summarizer(bundle).summarize(function.code, function.language, stop)
     cache.put_summary(content, bundle.manifest.digest, summary.text, summary.confidence)
     return summary
-
-
-def _span_of_name(text: str, offset: int, name: str) -> Span:
-    start = text.rfind(name, 0, offset + len(name))
-    line = Lines(text).line_of(start)
-    return Span(start, start + len(name), line, line)

@@ -26,3 +26,7 @@ class Cancelled(SprigError):
 
     def __init__(self) -> None:
         super().__init__("the request was cancelled")
+
+
+class NotParsed(SprigError):
+    """A text is so large or so deep that it was not parsed; the message says why."""

@@ -129,6 +129,15 @@ class PackStatus:
 
 
 @attrs.define(kw_only=True)
+class DocumentStatus:
+    """An open document without hovers."""
+
+    uri: str
+    problem: str
+    """Why it is not parsed."""
+
+
+@attrs.define(kw_only=True)
 class StatusResult:
     """The result of `sprig.status`."""
 
@@ -138,3 +147,5 @@ class StatusResult:
     packs: list[PackStatus]
     missing_packs: list[str]
     """Packs that the workspace's code would need to be found by meaning, as the extras of `sprig-lsp`."""
+    documents: list[DocumentStatus]
+    """Those that are too large or too deep to be parsed."""

@@ -21,6 +21,7 @@ from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
 from sprig_server.settings import Settings
+from sprig_server.sources import Sources
 from sprig_server.types import LeftOut
 from sprig_server.workspace import path_of
 
@@ -77,6 +78,7 @@ class SprigServer(LanguageServer):
         self.questions = Worker("sprig-question", 2)
         self.builds = Worker("sprig-index", 2)
         self.tasks = Tasks()
+        self.sources = Sources(self.tasks)
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
         self.leave: Callable[[], None] = lambda: None
@@ -108,6 +110,7 @@ class SprigServer(LanguageServer):
         self.tasks.cancel()
         self.questions.close()
         self.builds.close()
+        self.sources.close()
 
     def show_problem(self, text: str) -> None:
         """Tell the user, once, about something that they can mend."""

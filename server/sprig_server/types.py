@@ -53,7 +53,10 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer of a search: a function of the workspace, lines 1-based and inclusive."""
+    """One answer of a search: a function of the workspace, lines 1-based and inclusive.
+
+    Its name begins at `name_line` (1-based) and `name_column` (0-based, in UTF-16 units).
+    """
 
     path: str
     start_line: int
@@ -62,6 +65,8 @@ class Hit:
     kind: str
     language: str
     score: float
+    name_line: int
+    name_column: int
 
 
 @dataclass(frozen=True, slots=True)

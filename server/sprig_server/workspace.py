@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -12,8 +12,11 @@ from pygls.lsp.server import LanguageServer
 from pygls.workspace import PositionCodec, TextDocument
 from pygls.workspace import Workspace as DocumentWorkspace
 
-from sprig_server.code.lines import decode, split_lines
+from sprig_server.code.languages import language_of_document
+from sprig_server.code.lines import Lines, PositionEncoding, decode, split_lines
+from sprig_server.code.source import name_of
 from sprig_server.index.files import is_indexable
+from sprig_server.sources import Sources, Text
 
 
 def path_of(uri: str) -> str | None:
@@ -31,6 +34,8 @@ class Document(TextDocument):
     pygls splits with `str.splitlines`, which also breaks at form feeds and other separators; incremental edits then
     land in the wrong place and the buffer is silently corrupted.
     """
+
+    _places: Lines | None = None
 
     def __init__(self, uri: str, **more: Any) -> None:
         try:
@@ -52,9 +57,57 @@ class Document(TextDocument):
         """The lines with their endings."""
         return split_lines(self.source)
 
+    @property
+    def places(self) -> Lines:
+        """The lines for conversions between positions and offsets, computed once a version."""
+        text = self.source
+        if self._places is None or self._places.text is not text:
+            self._places = Lines(text)
+        return self._places
+
+    @property
+    def encoding(self) -> PositionEncoding:
+        """What the client counts characters in."""
+        encoding = self.position_codec.encoding
+        return str(getattr(encoding, "value", encoding))  # type: ignore[return-value]
+
+    def parsable(self) -> Text | None:
+        """The document as it stands; None where it cannot be read or is of no known language."""
+        language = language_of_document(self.path, self.language_id)
+        if language is None:
+            return None
+        try:
+            return Text(self.uri, self.source, name_of(language), PurePath(self.path).stem)
+        except OSError:
+            return None
+
+    def _apply_incremental_change(self, change: lsp.TextDocumentContentChangePartial) -> None:
+        places = self.places  # pygls goes through all lines for each edit
+        first, last = change.range.start, change.range.end
+        start = places.offset(first.line, first.character, self.encoding)
+        end = max(start, places.offset(last.line, last.character, self.encoding))
+        self._source = places.text[:start] + change.text + places.text[end:]
+
 
 class Documents(DocumentWorkspace):
-    """A workspace of such documents."""
+    """A workspace of such documents; they are parsed as they are opened and edited."""
+
+    sources: Sources
+
+    def put_text_document(self, text_document: lsp.TextDocumentItem, notebook_uri: str | None = None) -> None:
+        """A document was opened."""
+        super().put_text_document(text_document, notebook_uri)
+        self._expect(text_document.uri)
+
+    def remove_text_document(self, doc_uri: str) -> None:
+        """A document was closed."""
+        self.sources.forget(self.get_text_document(doc_uri).uri)
+        super().remove_text_document(doc_uri)
+
+    def _expect(self, uri: str) -> None:
+        text = self.get_text_document(uri).parsable()  # type: ignore[attr-defined]
+        if text is not None:
+            self.sources.expect(text)
 
     def update_text_document(
         self, text_doc: lsp.VersionedTextDocumentIdentifier, change: lsp.TextDocumentContentChangeEvent
@@ -62,6 +115,7 @@ class Documents(DocumentWorkspace):
         """A document was edited; one that is not open is passed over."""
         with suppress(KeyError):
             super().update_text_document(text_doc, change)
+            self._expect(text_doc.uri)
 
     def _create_text_document(
         self,
@@ -80,13 +134,15 @@ class Documents(DocumentWorkspace):
         )
 
 
-def install_documents(server: LanguageServer) -> None:
+def install_documents(server: LanguageServer, sources: Sources) -> None:
     """Put `Documents` in the place of the workspace that pygls made; to be called first thing in `initialize`."""
     made = server.protocol.workspace
     codec: PositionCodec = made.position_codec
-    server.protocol._workspace = Documents(
+    documents = Documents(
         made.root_uri,
         sync_kind=made._sync_kind,
         workspace_folders=list(made.folders.values()),
         position_encoding=codec.encoding or lsp.PositionEncodingKind.Utf16,
     )
+    documents.sources = sources
+    server.protocol._workspace = documents

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,17 +16,17 @@ from transformers import AutoTokenizer
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.graphs import build_unchecked
+from sprig_export.head import read_head, vector_width
 from sprig_export.pipeline import export
 from sprig_export.projection import (
     attach_projection,
     make_projection,
-    output_width,
     principal_directions,
-    read_projection,
     write_projection,
 )
 from sprig_export.pruning.checkpoint import load_model
 from sprig_export.recipe import Recipe, whole_recipe
+from sprig_export.sentences import Layer, Sentences
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -58,30 +57,19 @@ def test_a_map_is_written_and_read_as_it_is(tmp_path: Path, bias: bool) -> None:
     plain = feed.run(model).last_hidden_state  # type: ignore[attr-defined]
     own = make_projection(torch.randn(8, 32), torch.randn(8) if bias else None)
     attach_projection(model, own)
-    assert output_width(model) == 8
+    assert vector_width(model, "mean") == 8
     assert torch.allclose(feed.run(model).last_hidden_state, own(plain))  # type: ignore[attr-defined]
     write_projection(model, tmp_path)
-    read = read_projection(tmp_path)
-    assert read is not None
+    read, head = read_head(Sentences(layers=(Layer("Dense", tmp_path / "2_Dense"),)))
+    assert read is not None and head is None
     assert torch.equal(read.weight, own.weight)
     assert (read.bias is None) == (not bias)
 
 
-def test_a_map_through_a_function_is_refused(tmp_path: Path) -> None:
-    model = make_model("bert")
-    attach_projection(model, make_projection(torch.eye(32)[:8]))
-    write_projection(model, tmp_path)
-    config = json.loads((tmp_path / "2_Dense" / "config.json").read_text())
-    tanh = config | {"activation_function": "torch.nn.modules.activation.Tanh"}
-    (tmp_path / "2_Dense" / "config.json").write_text(json.dumps(tanh))
-    with pytest.raises(InvalidInput, match=r"applies torch\.nn\.modules\.activation\.Tanh"):
-        read_projection(tmp_path)
-
-
 def test_a_damaged_map_is_named(tmp_path: Path) -> None:
     (tmp_path / "2_Dense").mkdir()
-    with pytest.raises(InvalidInput, match=r"2_Dense.* is no dense layer that can be read"):
-        read_projection(tmp_path)
+    with pytest.raises(InvalidInput, match=r"2_Dense.* is no layer that can be read"):
+        read_head(Sentences(layers=(Layer("Dense", tmp_path / "2_Dense"),)))
 
 
 @pytest.mark.parametrize("layers", [0, 1])

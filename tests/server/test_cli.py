@@ -60,6 +60,8 @@ def test_search_prints_json_with_every_field(capsys, project: Path):
         "name": "clamp_number",
         "kind": "function",
         "language": "python",
+        "name_line": 1,
+        "name_column": 4,
     }
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprig_server.code.functions import parse_functions
-from sprig_server.description import MemoryCache, function_at, summarize
+from sprig_server.code.source import parse_source
+from sprig_server.description import MemoryCache, name_at, summarize
 from sprig_server.errors import Cancelled
 from sprig_server.features.hover import escape_markdown, percent
 from sprig_server.inference.models import Models
@@ -25,28 +26,23 @@ def models() -> Models:
 
 
 @pytest.mark.parametrize(
-    ("marker", "name"),
+    ("marker", "name", "functions"),
     [
-        ("load", "load"),
-        ("parse(open", "parse"),
-        ("open_it", "open_it"),
-        ("path)", None),
-        ("return", None),
-        ("strip", None),
-        ("data.strip", None),
+        ("load", "load", ["load"]),
+        ("parse(open", "parse", ["parse"]),
+        ("open_it", "open_it", []),
+        ("path)", None, []),
+        ("return", None, []),
+        ("strip", "strip", []),
+        ("data.strip", None, []),
     ],
 )
-def test_a_name_leads_to_its_function(marker: str, name: str | None):
-    found = function_at(TEXT, "python", TEXT.index(marker) + 1, lambda wanted: [f for f in OTHER if f.name == wanted])
-    assert (found[0].name if found else None) == name
+def test_a_name_is_found_with_the_functions_it_may_mean(marker: str, name: str | None, functions: list[str]):
+    found = name_at(parse_source(TEXT, "python", "m"), TEXT.index(marker) + 1)
+    assert (found.text if found else None) == name
     if found:
-        span = found[1]
-        assert TEXT[span.start : span.end] == name
-
-
-def test_a_name_that_several_files_define_means_nothing_certain():
-    found = function_at(TEXT, "python", TEXT.index("open_it"), lambda wanted: [*OTHER, *OTHER])
-    assert found is None
+        assert TEXT[found.start : found.end] == name
+        assert [f.name for f in found.functions] == functions
 
 
 def test_a_summary_is_generated_once(models: Models):

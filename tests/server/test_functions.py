@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sprig_server.code.functions import called_name, enclosing_function, function_at_line, parse_functions
+from sprig_server.code.functions import enclosing_function, function_at_line, parse_functions
 from sprig_server.code.languages import LANGUAGES, NAMES, find_language, language_of_path
 from sprig_server.code.outline import parse_outline
+from sprig_server.code.source import parse_source
 from sprig_server.errors import InvalidInput
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"
@@ -286,6 +287,11 @@ def test_function_at_line():
 
 
 # What is called at a position.
+
+
+def called_name(text, language, offset):
+    call = parse_source(text, language, "m").call_at(offset)
+    return text[slice(*call)] if call else None
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sprig_server.code.functions import called_name, enclosing_function, function_at_line, parse_functions
+from sprig_server.code.functions import enclosing_function, function_at_line, parse_functions
 from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
+from sprig_server.code.source import parse_source
 from sprig_server.code.statements import split_statements
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"
@@ -98,9 +99,11 @@ def check(text, language):
         assert not text[position:start].strip()
         position = end
     assert not text[position:].strip()
-    for offset in (0, len(text) // 2, len(text)):
-        name = called_name(text, language, offset)
-        assert name is None or name in text
+    parsed = parse_source(text, language, "module")
+    assert parsed.definitions == outline
+    for start, end in parsed.calls.tolist():
+        assert parsed.call_at(start) == (start, end)
+        assert text[start:end].strip()
     return functions
 
 
@@ -263,7 +266,7 @@ def test_deep_nesting_takes_no_time(shape):
     before = time.perf_counter()
     parse_outline(text, language, "m")
     split_statements(text, language)
-    called_name(text, language, len(text) // 2)
+    parse_source(text, language, "m")
     assert time.perf_counter() - before < 5.0
 
 

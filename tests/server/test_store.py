@@ -550,3 +550,11 @@ def test_what_a_module_exports_without_a_name_is_known_by_the_file(path, text, n
     found = [entry.qualified_name for entry, _ in parse_file(path, text.encode()) if entry.kind != "module"]
     assert [name for name in names if name not in found] == []
     assert not {"exports", "default.draw"} & set(found)
+
+
+def test_an_entry_knows_where_its_name_is(store):
+    text = b"@cache\n@other\ndef f():\n    return 1\n\nclass A: 'x'; s = '\xf0\x9d\x84\x9e'; g = lambda: 1\n"
+    path, state, entries = "a.py", FileState("d", 1, 1), parse_file("a.py", text)
+    store.put_files([(path, state, entries)])
+    places = {e.name: (e.start_line, e.name_line, e.name_column) for e in store.in_file("a.py") if e.kind != "module"}
+    assert places == {"f": (1, 3, 4), "A": (6, 6, 6), "g": (6, 6, 24)}

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sprig_server.code.outline import parse_outline
 from sprig_server.errors import Cancelled, InvalidInput
-from sprig_server.index import build
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
+from sprig_server.types import Definition
 
 
 @pytest.fixture(scope="module")
@@ -191,19 +192,18 @@ def test_a_document_that_was_never_saved_is_found_until_it_is_closed(workspace: 
     assert not workspace.find_named("invent_wheel")
 
 
-def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path):
     (folder / "a_pipe.py").symlink_to("/dev/zero")
     os.mkfifo(folder / "b_pipe.py")
     (folder / "c_bytes.py").write_bytes(bytes(range(256)) * 20)
     (folder / "d_nul.py").write_bytes(b"def after_nul():\n    return '\0'\n")
-    parse = build.parse_outline
 
-    def fails(text: str, language: str, module: str) -> object:
+    def fails(text: str, language: str, module: str) -> tuple[Definition, ...]:
         if module == "cars":
             raise RuntimeError("a fault of the parser")
-        return parse(text, language, module)
+        return parse_outline(text, language, module)
 
-    monkeypatch.setattr(build, "parse_outline", fails)
+    workspace.outline = fails
     assert workspace.update().unreadable == ("cars.py",)
     assert workspace.find_named("feed_cat")
     assert workspace.find_named("after_nul")

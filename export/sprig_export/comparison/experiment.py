@@ -177,9 +177,13 @@ def _measure(
     found = {}
     for language, examples in measured.items():
         if task == "search":
+            prompts, settings = checkpoint.sentences.prompts, (checkpoint.pooling, checkpoint.max_tokens)
             queries, code = (
-                encode_with_torch(model, tokenizer, texts, checkpoint.pooling, checkpoint.max_tokens)
-                for texts in ([e.text for e in examples], [e.code for e in examples])
+                encode_with_torch(model, tokenizer, texts, *settings, prompt, prompts.pooled)
+                for prompt, texts in (
+                    (prompts.query, [e.text for e in examples]),
+                    (prompts.document, [e.code for e in examples]),
+                )
             )
             found[language] = reciprocal_ranks(queries, code, range(len(examples)))
         else:

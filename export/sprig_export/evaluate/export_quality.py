@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_export.train.queries import keywords
-from sprig_server.bundle.manifest import Manifest
+from sprig_server.bundle.manifest import Manifest, Trim
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.text import Passage, search_passage
 from sprig_server.inference.encoder import Encoder
@@ -71,7 +71,7 @@ def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Ex
     if recipe.task == "summarize":
         return {"BLEU-4": float(score_examples(checkpoint, recipe, sample).mean())}
     code, own = vectors_of_texts(checkpoint, [example.code for example in sample]), range(len(sample))
-    asked = {name: vectors_of_texts(checkpoint, texts) for name, texts in questions_of(sample).items()}
+    asked = {name: vectors_of_texts(checkpoint, texts, asked=True) for name, texts in questions_of(sample).items()}
     return {name: float(reciprocal_ranks(queries, code, own).mean()) for name, queries in asked.items()}
 
 
@@ -79,7 +79,7 @@ def score_examples(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Exam
     """The reciprocal rank of each function of a sample among them, or the BLEU-4 of its greedy summary: float64 [n]."""
     if recipe.task == "search":
         code = vectors_of_texts(checkpoint, [example.code for example in sample])
-        queries = vectors_of_texts(checkpoint, [example.text for example in sample])
+        queries = vectors_of_texts(checkpoint, [example.text for example in sample], asked=True)
         return reciprocal_ranks(queries, code, range(len(sample)))
     written = _summaries(checkpoint, recipe, sample)
     return np.array([sentence_bleu(s, e.text) for s, e in zip(written, sample, strict=True)])
@@ -107,10 +107,11 @@ def measure_search(
     functions = [example.code for example in sample]
     base_code, code = vectors_of_texts(base, functions), encoder.encode(_passages(sample))
     exact = base_code if pruned == base else vectors_of_texts(pruned, functions)
-    read_whole = code if manifest.trim.method == "none" else encoder.encode(functions)
+    untrimmed = Encoder(Bundle(folder, replace(manifest, trim=Trim())), default_threads())
+    read_whole = code if manifest.trim.method == "none" else untrimmed.encode(_passages(sample))
     ranks = {
         name: (
-            reciprocal_ranks(vectors_of_texts(base, texts), base_code, own),
+            reciprocal_ranks(vectors_of_texts(base, texts, asked=True), base_code, own),
             reciprocal_ranks(encoder.encode(texts), code, own),
         )
         for name, texts in questions_of(sample).items()
@@ -157,10 +158,13 @@ def _passages(sample: Sequence[Example]) -> list[Passage]:
     return [search_passage(example.code, 0, example.language) for example in sample]
 
 
-def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str]) -> Vectors:
-    """What a model makes of texts, in PyTorch."""
+def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str], asked: bool = False) -> Vectors:
+    """What a model makes of texts, in PyTorch: of functions, or of questions where they are `asked`."""
     model, tokenizer = load_model(checkpoint, "search"), load_tokenizer(checkpoint)
-    return encode_with_torch(model, tokenizer, list(texts), checkpoint.pooling, checkpoint.max_tokens)
+    prompts = checkpoint.sentences.prompts
+    prompt = prompts.query if asked else prompts.document
+    settings = checkpoint.pooling, checkpoint.max_tokens, prompt, prompts.pooled
+    return encode_with_torch(model, tokenizer, list(texts), *settings)
 
 
 def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> list[str]:

@@ -49,19 +49,22 @@ class TorchEncoder:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
-        self._checkpoint = checkpoint
+        self._sentences, self._window = checkpoint.sentences, checkpoint.max_tokens
         self._model = load_model(checkpoint, "search")
         self._tokenizer = load_tokenizer(checkpoint)
 
     def encode_code(self, functions: Sequence[Passage], tick: Tick) -> Vectors:
         """Vectors of functions."""
-        return self.encode_queries([function.text for function in functions], tick)
+        return self._encode([function.text for function in functions], self._sentences.prompts.document, tick)
 
     def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
         """Vectors of questions."""
-        pooling, window = self._checkpoint.pooling, self._checkpoint.max_tokens
+        return self._encode(texts, self._sentences.prompts.query, tick)
+
+    def _encode(self, texts: Sequence[str], prompt: str, tick: Tick) -> Vectors:
+        settings = self._sentences.pooling, self._window, prompt, self._sentences.prompts.pooled
         return _in_parts(
-            lambda part: encode_with_torch(self._model, self._tokenizer, part, pooling, window), texts, _AT_A_TIME, tick
+            lambda part: encode_with_torch(self._model, self._tokenizer, part, *settings), texts, _AT_A_TIME, tick
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_server.inference.encoder import normalize, pool
+from sprig_export.head import head_of
+from sprig_server.code.text import prompted
+from sprig_server.inference.encoder import normalize, pool, pooled_mask
 from sprig_server.types import Vectors
 
 _BATCH = 16
@@ -62,23 +65,42 @@ def encode_with_torch(
     texts: Sequence[str],
     pooling: str,
     max_tokens: int,
+    prompt: str = "",
+    pool_prompt: bool = True,
 ) -> Vectors:
-    """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure."""
-    by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure.
+
+    Args:
+        prompt: what stands before every text.
+        pool_prompt: whether its tokens are pooled too.
+    """
+    cut = {"truncation": True, "max_length": max_tokens}
+    read = [tokenizer(prompted(text, prompt), **cut)["input_ids"] for text in texts]
+    left_out = 0 if pool_prompt or not prompt else _prompt_length(prompt, tokenizer)
+    head, takes_types = head_of(model), "token_type_ids" in signature(model.forward).parameters
+    by_length = sorted(range(len(texts)), key=lambda index: len(read[index]))
     rows: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(texts)
     for start in range(0, len(by_length), _BATCH):
         batch = by_length[start : start + _BATCH]
-        inputs = tokenizer(
-            [texts[i] for i in batch],
-            padding=True,
-            truncation=True,
-            max_length=max_tokens,
-            return_tensors="pt",
-        )
+        # Padded behind, as the server does: some models count positions from the first place, padding or not.
+        ids = torch.zeros((len(batch), max(1, max(len(read[index]) for index in batch))), dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for row, index in enumerate(batch):
+            ids[row, : len(read[index])] = torch.tensor(read[index], dtype=torch.int64)
+            mask[row, : len(read[index])] = 1
+        types = {"token_type_ids": torch.zeros_like(ids)} if takes_types else {}
         with torch.inference_mode():
-            hidden = model(**inputs).last_hidden_state.float().numpy()
-        for index, vector in zip(
-            batch, normalize(pool(hidden, inputs["attention_mask"].numpy(), pooling)), strict=True
-        ):
+            hidden = model(input_ids=ids, attention_mask=mask, **types).last_hidden_state.float().numpy()
+            counted = pooled_mask(mask.numpy(), np.full(len(batch), left_out, dtype=np.int64))
+            vectors = pool(hidden, counted, pooling)
+            if head is not None:
+                vectors = head(torch.from_numpy(vectors)).numpy()
+        for index, vector in zip(batch, normalize(vectors), strict=True):
             rows[index] = vector
     return np.stack(rows)
+
+
+def _prompt_length(prompt: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The tokens of a prompt, with the special ones in front and without one behind."""
+    special = tokenizer(prompt, return_special_tokens_mask=True)["special_tokens_mask"]
+    return len(special) - (special[-1] if special else 0)

@@ -97,7 +97,8 @@ def _torch_work(folder: Path, task: Task) -> Work:
     checkpoint = open_checkpoint(str(folder))
     model, tokenizer = load_model(checkpoint, task), load_tokenizer(checkpoint)
     if task == "search":
-        settings = checkpoint.pooling, checkpoint.max_tokens
+        prompts = checkpoint.sentences.prompts
+        settings = checkpoint.pooling, checkpoint.max_tokens, prompts.document, prompts.pooled
         return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))
 
     def write(pairs: Sequence[tuple[str, str]]) -> int:

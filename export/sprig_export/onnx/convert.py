@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sprig_export.architectures import cross_attention, decoder_shape, load_summarizer
-from sprig_export.projection import read_projection
 
 
-def convert_encoder(model: Path, output: Path, opset: int) -> Path:
+def convert_encoder(model: Path, output: Path, opset: int, projection: nn.Linear | None = None) -> Path:
     """Write `encoder.onnx` of a sentence encoder into the folder `output`.
 
     Inputs input_ids, attention_mask (and token_type_ids where the model has them), int64 [b, t]; output the last
-    hidden state, float32 [b, t, d], behind the model's map to fewer dimensions if it has one. Pooling is left to
-    whoever runs it, as the manifest names it.
+    hidden state, float32 [b, t, d], behind the `projection` if there is one. Pooling is left to whoever runs it, as the
+    manifest names it.
     """
     with _quiet():
         main_export(
@@ -36,7 +35,6 @@ def convert_encoder(model: Path, output: Path, opset: int) -> Path:
             library_name="transformers",
         )
     path = (output / "model.onnx").rename(output / "encoder.onnx")
-    projection = read_projection(model)
     if projection is not None:
         _append(projection, path)
     return path

@@ -9,6 +9,7 @@ import numpy as np
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.evaluate.export_quality import questions_of, vectors_of_texts
 from sprig_export.evaluate.search import reciprocal_ranks
+from sprig_export.head import may_project, read_head
 from sprig_export.projection import principal_directions
 from sprig_export.samples import Example
 from sprig_server.types import Vectors
@@ -25,8 +26,10 @@ def choose_dimensions(base: Checkpoint, texts: Sequence[str], sample: Sequence[E
     Args:
         texts: code and prose that the directions are found on, none of it of the sample.
     """
+    if not may_project(base.pooling) or read_head(base.sentences)[1] is not None:
+        return 0  # a map of states would not turn the vectors
     known, code = vectors_of_texts(base, texts), vectors_of_texts(base, [example.code for example in sample])
-    asked = [vectors_of_texts(base, queries) for queries in questions_of(sample).values()]
+    asked = [vectors_of_texts(base, queries, asked=True) for queries in questions_of(sample).values()]
     width, own = int(code.shape[1]), range(len(sample))
     whole = np.mean([reciprocal_ranks(queries, code, own) for queries in asked])
     for share in _SHARES:

@@ -13,6 +13,7 @@ from sprig_export.bundle_writer import check_output, was_left, work_folder
 from sprig_export.calibration import ENOUGH, read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
+from sprig_export.inspection import inspect_model
 from sprig_export.pipeline import LostTooMuch, export, shaping_of
 from sprig_export.plans.choice import TRIAL_STEPS, Choice, choose_plan, slower_plans
 from sprig_export.plans.precision import fewest_bits
@@ -58,6 +59,7 @@ def export_to_target(
     shaping = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, shaping, resume, "plans") as folder:
         run = Run(announce, say)
+        inspect_model(base, recipe.task)
         with run.stage("read the code"):
             wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
             calibration = read_calibration(code, *wanted, prompt_for(base, recipe))

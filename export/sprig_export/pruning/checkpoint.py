@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import load_summarizer, load_whole
@@ -19,13 +19,12 @@ from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.failures import readable
+from sprig_export.head import attach_head, head_of, may_project, read_head, vector_width
 from sprig_export.projection import (
     attach_projection,
     make_projection,
-    output_width,
     principal_directions,
     projection_of,
-    read_projection,
     write_projection,
 )
 from sprig_export.pruning.feeds import make_feeds
@@ -35,11 +34,12 @@ from sprig_export.pruning.statistics import Feed
 from sprig_export.pruning.trimmed import Trimming
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
 from sprig_export.recipe import Recipe
+from sprig_export.sentences import write_sentences
 from sprig_export.train.loop import autocast
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
-_FILES = ("1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json", "special_tokens_map.json")
+_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 _OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
 _TRAINED = "eager"  # on CPUs, fused attention is slower backwards
 _PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
@@ -55,9 +55,12 @@ def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None)
         if task == "summarize":
             return load_summarizer(checkpoint.folder, attention)
         model = load_whole(AutoModel, checkpoint.folder, attention)
-    projection = read_projection(checkpoint.folder)
+    projection, head = read_head(checkpoint.sentences)
     if projection is not None:
         attach_projection(model, projection)
+    attach_head(model, head)
+    with readable(checkpoint.folder):
+        vector_width(model, checkpoint.pooling)
     return model
 
 
@@ -69,7 +72,24 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """
     with readable(checkpoint.folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
+        if not tokenizer.is_fast:
+            raise InvalidInput(
+                f'the model in "{checkpoint.folder}" has no fast tokenizer, which is what the server reads: its kind '
+                f"({type(tokenizer).__name__}) cannot be exported"
+            )
+    if checkpoint.sentences.lower_case:
+        backend = tokenizer.backend_tokenizer
+        others = [] if backend.normalizer is None else [backend.normalizer]
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *others])
     return tokenizer
+
+
+def write_tokenizer(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint's tokenizer as one file: as transformers reads it, since settings beside it change it."""
+    backend = load_tokenizer(checkpoint).backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    backend.save(str(path), pretty=False)
 
 
 def trim_checkpoint(
@@ -137,7 +157,7 @@ def cut_checkpoint(
     tokenizer = load_tokenizer(checkpoint)
     student = copy.deepcopy(teacher) if start is None else load_model(start, recipe.task, _TRAINED)
     if start is not None:
-        _check_alike(start, student, teacher, tokenizer)
+        _check_alike(start, student, teacher, tokenizer, checkpoint.pooling)
     feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
     layers = _or_none(recipe.layers), _or_none(recipe.decoder_layers)
     shape = Shape(*layers, recipe.units, recipe.heads, recipe.which_layers)
@@ -153,11 +173,15 @@ def cut_checkpoint(
         rounding = recipe.recovery_products or recipe.products
         schedule = Schedule(*lasting, recipe.seed, rounding, recipe.learn_tables)
         recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
-    return _write(student, checkpoint, output, lambda path: shutil.copy(checkpoint.folder / "tokenizer.json", path))
+    return _write(student, checkpoint, output, lambda path: write_tokenizer(checkpoint, path))
 
 
 def _check_alike(
-    start: Checkpoint, student: PreTrainedModel, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    start: Checkpoint,
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pooling: str,
 ) -> None:
     """Refuse to teach a model what another one reads or says in other terms.
 
@@ -168,7 +192,7 @@ def _check_alike(
         raise InvalidInput(
             f'the smaller model "{start.name}" has another vocabulary than the model: distil it from that'
         )
-    widths = output_width(student), output_width(teacher)
+    widths = vector_width(student, pooling), vector_width(teacher, pooling)
     if widths[0] != widths[1]:
         raise InvalidInput(
             f'the smaller model "{start.name}" has states of {widths[0]} numbers, the model of {widths[1]}: distil it '
@@ -191,7 +215,16 @@ def halve_checkpoint(checkpoint: Checkpoint, task: Task, output: Path) -> None:
 def _reduce_dimensions(
     student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
 ) -> None:
-    """Both give vectors along the directions in which the teacher's are longest; the student may turn its own."""
+    """Both give vectors along the directions in which the teacher's are longest; the student may turn its own.
+
+    Raises:
+        InvalidInput: what is done to the states would not turn the vectors.
+    """
+    if not may_project(pooling) or head_of(teacher) is not None:
+        raise InvalidInput(
+            f"dimensions = {kept}: a model with layers behind its pooling, or with the pooling {pooling}, keeps all of "
+            "its dimensions: take the setting out"
+        )
     directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
     for model in (teacher, student):
         own = projection_of(model)  # of a model that had a map already, both are one
@@ -221,6 +254,9 @@ def _write(
             shutil.copy(checkpoint.folder / name, output / name)
     restore_conv1d(model)
     write_projection(model, output)
+    if not hasattr(model, "lm_head"):
+        width = int(model.config.hidden_size)
+        write_sentences(checkpoint.sentences, output, width, projection_of(model) is not None)
     _save(model, output)
     write_tokenizer(output / "tokenizer.json")
     output.replace(target)
@@ -228,8 +264,9 @@ def _write(
 
 
 def _save(model: PreTrainedModel, folder: Path) -> None:
-    """The model without its map to fewer dimensions, which has a folder of its own."""
-    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("projection.")}
+    """The model without what comes behind it, which has folders of its own."""
+    behind = ("projection.", "sentence_head.")
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(behind)}
     model.save_pretrained(folder, state_dict=weights)
 
 

@@ -67,7 +67,7 @@ def recover(
             again.
         schedule: how long and how fast.
         state: a folder of checkpoints: an interrupted recovery goes on from there.
-        pooling: how the vectors of an encoder are made, "mean" or "cls".
+        pooling: how the vectors of an encoder are made, as its bundle says it.
         stop_after: stop, resumable, once so many steps are done; None to go on to the end.
         trimming: lets the student read half of the functions trimmed; None for whole ones.
 
@@ -84,11 +84,11 @@ class _Pupil(nn.Module):
 
     seen: Tensor
 
-    def __init__(self, student: PreTrainedModel) -> None:
+    def __init__(self, student: PreTrainedModel, poolings: int) -> None:
         super().__init__()
         own = projection_of(student)
         self.student, dimensions = student, student.config.hidden_size if own is None else own.out_features
-        self.register_buffer("seen", torch.zeros(_SEEN, dimensions))
+        self.register_buffer("seen", torch.zeros(_SEEN, dimensions * poolings))
 
     def note(self, vectors: Tensor) -> None:
         """Let vectors [n, d] take the place of the oldest."""
@@ -120,7 +120,7 @@ class _Recovery(Run[_Lesson]):
         learning = [parameter for parameter in student.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
-        self.pupil = _Pupil(student)
+        self.pupil = _Pupil(student, len(pooling.split("+")))
         made_by = f"{schedule} {student.config.to_json_string()}{' trimmed' if trimming is not None else ''}"
         super().__init__(self.pupil, optimizer, pace, state, made_by)
 

@@ -23,12 +23,24 @@ def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:
 
 
 def pool(states: Tensor, mask: Tensor, pooling: str = "mean") -> Tensor:
-    """Unit vectors [n, width] of states [n, tokens, width]: the mean where the mask int64 [n, tokens] is 1, or with the
-    pooling "cls" the first token's."""
+    """Unit vectors [n, width] of states [n, tokens, width] where the mask int64 [n, tokens] is 1: what the server's
+    encoder does, so that gradients pass."""
+    parts = [_pool_one(states, mask, part) for part in pooling.split("+")]
+    return functional.normalize(torch.cat(parts, dim=-1), dim=-1)
+
+
+def _pool_one(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    there = mask[:, :, None].to(states.dtype)
     if pooling == "cls":
-        return functional.normalize(states[:, 0], dim=-1)
-    weights = mask[:, :, None].to(states.dtype)
-    return functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
+        return states[torch.arange(len(states)), mask.argmax(dim=1)]
+    if pooling == "lasttoken":
+        return states[torch.arange(len(states)), mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)]
+    if pooling == "max":
+        return states.masked_fill(there == 0, torch.finfo(states.dtype).min).amax(dim=1)
+    if pooling == "weightedmean":
+        there = there * torch.arange(1, mask.shape[1] + 1, device=states.device)[:, None]
+    count = there.sum(dim=1)
+    return (states * there).sum(dim=1) / (count.sqrt() if pooling == "mean_sqrt_len_tokens" else count)
 
 
 @torch.no_grad()

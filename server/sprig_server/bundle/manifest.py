@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from operator import eq
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn
@@ -19,6 +19,10 @@ from sprig_server.types import Task, TrimMethod
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
+HEAD = "head.onnx"
+"""What is done to pooled vectors: from "pooled", float32 [n, p], to "vectors", float32 [n, dimensions]."""
+POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+"""How the states of a text's tokens become one vector, in the terms of sentence-transformers."""
 SHARED = "shared.npz"
 """Arrays that several graphs of a bundle name as external data, under the names they have there."""
 
@@ -66,6 +70,16 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompts:
+    """What stands before the texts that a search model reads: before questions, and before what is searched. `pooled`:
+    whether the tokens of a prompt count in the pooling too."""
+
+    query: str = ""
+    document: str = ""
+    pooled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """One file of the bundle: its size in bytes and its SHA-256 in hexadecimal digits."""
 
@@ -77,7 +91,9 @@ class File:
 class Manifest:
     """Everything the server needs to load a bundle, and everything a reader needs to trust it.
 
-    `dimensions` is the length of a search vector, or the width of a summary model. `max_tokens` is the window of the
+    `pooling` is one of `POOLINGS`, or several joined by "+" whose vectors are concatenated; "none" for summaries.
+    A bundle with a `head.onnx` runs pooled vectors through it. `dimensions` is the length of a search vector, or the
+    width of a summary model. `max_tokens` is the window of the
     encoder in its own sub-tokens, special tokens included. `quantization` says how many bits weights have; `quality`
     maps a data set to figures before and after.
     """
@@ -89,13 +105,14 @@ class Manifest:
     base: Base
     recipe: dict[str, Any]
     dimensions: int
-    pooling: Literal["mean", "cls", "none"]
+    pooling: str
     max_tokens: int
     quantization: str
     opset: int
     licence: str
     files: dict[str, File]
     trim: Trim = field(default_factory=Trim)
+    prompts: Prompts = field(default_factory=Prompts)
     decoding: Decoding | None = None
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -112,6 +129,7 @@ class Manifest:
             asdict(self.trim),
             decoding,
             sorted(hashes.items()),
+            *([] if self.prompts == Prompts() else [asdict(self.prompts)]),
         ]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
@@ -137,7 +155,7 @@ for _kind in (str, int, bool):
 _converter.register_structure_hook(float, _exactly(float, int))
 _converter.register_structure_hook_func(partial(eq, tuple[str, ...]), partial(_exact_items, str))
 _converter.register_structure_hook_func(partial(eq, tuple[int, ...]), partial(_exact_items, int))
-for _class in (Base, Trim, Decoding, File, Manifest):
+for _class in (Base, Trim, Decoding, Prompts, File, Manifest):
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
     )
@@ -164,6 +182,11 @@ def parse_manifest(text: str, source: Path) -> Manifest:
     except Exception as error:
         problems = "; ".join(cattrs.transform_error(error, path="manifest"))
         raise InvalidBundle(f'the manifest "{source}" cannot be used ({problems}): export the bundle again') from None
+    pooling = manifest.pooling
+    if pooling != "none" and not all(part in POOLINGS for part in pooling.split("+")):
+        raise InvalidBundle(
+            f'the manifest "{source}" cannot be used (the pooling {pooling!r} is not known): export the bundle again'
+        )
     trim = manifest.trim
     if not 0 <= trim.ratio < 1 or trim.least < 1:
         raise InvalidBundle(

@@ -48,7 +48,7 @@ def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
     comments: list[Node] = []
     below = definition
     node = definition.prev_sibling
-    while node is not None and "comment" in node.type and _starts_its_line(tree, node):
+    while node is not None and "comment" in node.type and tree.lines.starts_line(tree.start(node)):
         text = tree.text_of(node)
         is_block = text.startswith("/*")
         between = tree.text[tree.end(node) : tree.start(below)]
@@ -72,9 +72,3 @@ def clean_comment(comment: str) -> str:
     else:
         inner = "\n".join(_LINE_MARK.sub("", line) for line in comment.splitlines())
     return inspect.cleandoc(inner.strip("\r\n")).strip()
-
-
-def _starts_its_line(tree: SyntaxTree, node: Node) -> bool:
-    start = tree.start(node)
-    line_start = max(tree.text.rfind("\n", 0, start), tree.text.rfind("\r", 0, start)) + 1
-    return not tree.text[line_start:start].strip()

@@ -15,6 +15,7 @@ from sprig_server.code.documentation import clean_docstring, comment_above, docs
 from sprig_server.code.languages import Language, find_language
 from sprig_server.code.lines import Lines
 from sprig_server.code.naming import holder_of, name_node_of, name_path, scope_names
+from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Kind, Span
 
@@ -32,9 +33,8 @@ def parse_functions(text: str, language: str) -> tuple[Definition, ...]:
     Raises:
         InvalidInput: unknown language.
     """
-    tree = SyntaxTree(text, find_language(language))
-    lines = Lines(text)
-    return tuple(function for _, function in define_functions(tree, lines))
+    tree = definition_tree(text, find_language(language))
+    return tuple(function for _, function in define_functions(tree))
 
 
 def enclosing_function(functions: Iterable[Definition], offset: int) -> Definition | None:
@@ -49,29 +49,11 @@ def function_at_line(functions: Sequence[Definition], line: int) -> Definition |
     return min(holding, key=lambda f: f.span.end_line - f.span.start_line, default=None)
 
 
-def called_name(text: str, language: str, offset: int) -> str | None:
-    """The bare name that is called at `offset` ("send" in `self.session.send(x)`), or None where nothing is."""
-    tree = SyntaxTree(text, find_language(language))
-    leaf = tree.leaf_at(offset)
-    if leaf is None or leaf.child_count:
-        return None
-    callee = leaf
-    for parent in ancestors(tree, leaf):
-        called = tree.language.calls.get(parent.type)
-        if called is not None:
-            return tree.text_of(leaf) if parent.child_by_field_name(called) == callee else None
-        # A qualifier, or an argument: not what is called. The name of a template ends before its arguments.
-        if parent.end_byte != leaf.end_byte and parent.child_by_field_name("name") != callee:
-            return None
-        callee = parent
-    return None
-
-
-def define_functions(tree: SyntaxTree, lines: Lines) -> list[tuple[Node, Definition]]:
+def define_functions(tree: SyntaxTree) -> list[tuple[Node, Definition]]:
     """Every function with its node; of several that one name stands for, as in `a ? f : g`, the longest."""
     found: dict[int, tuple[Node, Definition]] = {}
-    for node in tree.nodes(tree.language.functions):
-        function = define_function(tree, lines, node)
+    for node in tree.definitions(tree.language.functions):
+        function = define_function(tree, node)
         if function is not None:
             other = found.get(function.name_span.start)
             if other is None or other[0].end_byte - other[0].start_byte < node.end_byte - node.start_byte:
@@ -79,7 +61,7 @@ def define_functions(tree: SyntaxTree, lines: Lines) -> list[tuple[Node, Definit
     return list(found.values())
 
 
-def define_function(tree: SyntaxTree, lines: Lines, node: Node) -> Definition | None:
+def define_function(tree: SyntaxTree, node: Node) -> Definition | None:
     """The function that `node` defines; None where it has no body or no name."""
     body = node.child_by_field_name("body")
     if body is None:
@@ -107,8 +89,8 @@ def define_function(tree: SyntaxTree, lines: Lines, node: Node) -> Definition | 
         signature=_signature(tree, outer, node, body),
         documentation=documentation,
         code=code,
-        span=span_of(lines, start, end),
-        name_span=span_of(lines, tree.start(name_node), tree.end(name_node)),
+        span=span_of(tree.lines, start, end),
+        name_span=span_of(tree.lines, tree.start(name_node), tree.end(name_node)),
     )
 
 
@@ -155,31 +137,42 @@ def first_of(outer: Node) -> Node:
 
 def start_of(tree: SyntaxTree, outer: Node) -> int:
     """Offset of the first character of a definition, its decorators included."""
-    return tree.start(first_of(outer))
+    return visible_start(tree, first_of(outer))
+
+
+def visible_start(tree: SyntaxTree, node: Node) -> int:
+    """Where a node starts, with what was hidden from the parser before it on its line, such as an export macro."""
+    start = tree.start(node)
+    if tree.readable == tree.text:
+        return start
+    line_start = tree.readable.rfind("\n", 0, start) + 1
+    before = tree.text[line_start:start]
+    hidden = before.strip() and not tree.readable[line_start:start].strip()
+    return start - len(before.lstrip()) if hidden else start
 
 
 def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
-    start = tree.start(outer)
-    for child in outer.children:  # decorators say nothing of how a function is called
-        if child.type != "decorator":
-            start = tree.start(child)
-            break
-    head = tree.text[start : tree.start(body)]
-    colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
-    if tree.language.docstrings and colon is not None:  # comments, and what cannot be parsed, stand before the body
-        head = tree.text[start : tree.start(colon)]
+    shown = next((c for c in outer.children if c.type != "decorator"), outer)  # they say nothing of how it is called
+    start = visible_start(tree, shown)
+    end = header_end(tree, node, body)
     initializers = next((c for c in node.children if c.type == "field_initializer_list"), None)
     if initializers is not None:
-        head = tree.text[start : tree.start(initializers)]
-    return _SPACE.sub(" ", head).strip().rstrip("{:").rstrip()
+        end = tree.start(initializers)
+    return _SPACE.sub(" ", tree.text[start:end]).strip().rstrip("{:").rstrip()
+
+
+def header_end(tree: SyntaxTree, node: Node, body: Node) -> int:
+    """Where a header ends: at its colon, since comments and unfinished code may come before a body."""
+    colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
+    return tree.start(colon if tree.language.docstrings and colon is not None else body)
 
 
 def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[str, str]:
     start, end = start_of(tree, outer), tree.end(outer)
     if not tree.language.docstrings:
-        return comment_above(tree, first_of(outer)), dedent(tree.text, start, end)
+        return comment_above(tree, first_of(outer)), dedent(tree.lines, start, end)
     documentation, holes = docstring_of(tree, body)
-    return documentation, dedent(tree.text, start, end, holes)
+    return documentation, dedent(tree.lines, start, end, holes)
 
 
 def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int]]]:
@@ -192,7 +185,7 @@ def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int
     after = _AFTER_DOCSTRING.match(tree.text, end)
     assert after is not None
     if after.group().endswith(("\r", "\n")):  # the whole line goes
-        start = len(tree.text[:start].rstrip(" \t"))
+        start = tree.lines.blanks_before(start)
     return documentation, [(start, after.end())]
 
 
@@ -209,11 +202,11 @@ def without(text: str, start: int, end: int, holes: Iterable[tuple[int, int]]) -
     return "".join(kept)
 
 
-def dedent(text: str, start: int, end: int, holes: Iterable[tuple[int, int]] = ()) -> str:
-    """text[start:end] without the holes, its common indentation and space at the end; lines end in a line feed."""
-    line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    indentation = text[line_start:start]
-    if indentation.strip(" \t"):  # something stands before the function on its line
-        indentation = ""
-    code = indentation + without(text, start, end, holes)
+def dedent(lines: Lines, start: int, end: int, holes: Iterable[tuple[int, int]] = ()) -> str:
+    """The characters [start, end) without the holes, their common indentation and space at the end; lines end in a line
+    feed."""
+    indentation = ""
+    if lines.starts_line(start):  # otherwise something stands before the function on its line
+        indentation = lines.text[lines.blanks_before(start) : start]
+    code = indentation + without(lines.text, start, end, holes)
     return textwrap.dedent(code.replace("\r\n", "\n").replace("\r", "\n")).rstrip()

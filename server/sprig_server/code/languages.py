@@ -32,7 +32,7 @@ class Language:
     a statement to the keywords by which a module exports one value: what has no name is known by the keyword, one of
     the `unnamed_exports`. `binders` are the methods of a function that give it back, `definers` the calls that define a
     property by an object with `accessors`. `friends` hold functions that stand beside the class they are written in.
-    `docstrings` are the blocks that may begin with one.
+    `docstrings` are the blocks that may begin with one. `macros`: a preprocessor would change the text first.
 
     `statements` maps node types to the statement classes of
     `code.statements`; compound nodes are listed too, their class is that of their header.
@@ -67,6 +67,7 @@ class Language:
     separator: str = "."
     docstrings: frozenset[str] = frozenset()
     friends: frozenset[str] = frozenset()
+    macros: bool = False
 
 
 _PYTHON = Language(
@@ -138,6 +139,17 @@ _C_FAMILY = {
     "comment": "annotation",
 }
 
+_JAVA_TYPES = frozenset(
+    {
+        "class_declaration",
+        "interface_declaration",
+        "enum_declaration",
+        "record_declaration",
+        "annotation_type_declaration",
+        "enum_constant",
+        "object_creation_expression",
+    }
+)
 _JAVA = Language(
     name="java",
     grammar=("tree_sitter_java", "language"),
@@ -158,28 +170,8 @@ _JAVA = Language(
     transparent=frozenset({"parenthesized_expression", "cast_expression", "ternary_expression"}),
     arguments=frozenset({"argument_list"}),
     members={"field_access": "field"},
-    scopes=frozenset(
-        {
-            "class_declaration",
-            "interface_declaration",
-            "enum_declaration",
-            "record_declaration",
-            "annotation_type_declaration",
-            "enum_constant",
-            "object_creation_expression",
-        }
-    ),
-    types=frozenset(
-        {
-            "class_declaration",
-            "interface_declaration",
-            "enum_declaration",
-            "record_declaration",
-            "annotation_type_declaration",
-            "enum_constant",
-            "object_creation_expression",
-        }
-    ),
+    scopes=_JAVA_TYPES,
+    types=_JAVA_TYPES,
     anonymous={"object_creation_expression": "type"},
     calls={"method_invocation": "name", "object_creation_expression": "type"},
     statements=_C_FAMILY
@@ -337,6 +329,7 @@ _CPP = Language(
     members={"field_expression": "field"},
     patterns=frozenset({"structured_binding_declarator"}),
     friends=frozenset({"friend_declaration"}),
+    macros=True,
     separator="::",
     calls={"call_expression": "function", "new_expression": "type"},
     statements=_C_FAMILY

@@ -11,9 +11,15 @@ import re
 from bisect import bisect_right
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+_FEED, _RETURN = 10, 13
+_WHITE = " \t\f\v\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029"
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -56,11 +62,10 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts = [0]
-        for line in split_lines(text):
-            self.starts.append(self.starts[-1] + len(line))
-        if len(self.starts) > 1 and not text.endswith(("\n", "\r")):
-            self.starts.pop()  # the text ends inside its last line: no line starts there
+        points = _points(text)
+        returns = points == _RETURN
+        returns[:-1] &= points[1:] != _FEED  # of "\r\n" the second ends the line
+        self.starts: list[int] = [0, *(np.flatnonzero((points == _FEED) | returns) + 1).tolist()]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -85,12 +90,22 @@ class Lines:
         content = self.line(line)
         if encoding == "utf-32" or content.isascii():
             return self.starts[line] + min(max(character, 0), len(content))
-        units = 0
-        for index, char in enumerate(content):
-            if units >= character:
-                return self.starts[line] + index
-            units += _units(char, encoding)
-        return self.starts[line] + len(content)
+        ends = np.cumsum(_units(content, encoding))
+        return self.starts[line] + min(int(np.searchsorted(ends, character)) + (character > 0), len(content))
+
+    def blanks_before(self, offset: int) -> int:
+        """Where the blanks and tabs begin that stand right before `offset`."""
+        return self._back(offset, " \t")
+
+    def starts_line(self, offset: int) -> bool:
+        """Whether nothing but white space stands before `offset` on its line."""
+        return self._back(offset, _WHITE) == self.starts[self.line_of(offset)]
+
+    def _back(self, offset: int, over: str) -> int:
+        start = self.starts[self.line_of(offset)]
+        while offset > start and self.text[offset - 1] in over:
+            offset -= 1
+        return offset
 
     def position(self, offset: int, encoding: PositionEncoding) -> tuple[int, int]:
         """The protocol position (line, character) of an offset in characters."""
@@ -99,11 +114,19 @@ class Lines:
         before = self.text[self.starts[line] : offset]
         if encoding == "utf-32" or before.isascii():
             return line, len(before)
-        return line, sum(_units(char, encoding) for char in before)
+        return line, int(_units(before, encoding).sum())
 
 
-def _units(char: str, encoding: PositionEncoding) -> int:
-    point = ord(char)
+def _points(text: str) -> NDArray[np.unsignedinteger]:
+    """The code points of a text, uint8 or uint32 [len(text)]."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _units(text: str, encoding: PositionEncoding) -> NDArray[np.int64]:
+    """How many units each character has, int64 [len(text)]."""
+    points = _points(text)
     if encoding == "utf-16":
-        return 2 if point > 0xFFFF else 1
-    return 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4
+        return 1 + (points > 0xFFFF).astype(np.int64)
+    return np.searchsorted((0x80, 0x800, 0x10000), points, side="right") + 1

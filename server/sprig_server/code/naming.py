@@ -16,7 +16,8 @@ from sprig_server.code.syntax import SyntaxTree, ancestors
 
 _SPACE = re.compile(r"\s+")
 _COMPUTED = re.compile(r"""^\[\s*(["'`])(.*)\1\s*\]$""")
-_MACRO = re.compile(r"[A-Z][A-Z0-9]*_?[A-Z0-9_]*")
+_MACRO = re.compile(r"[A-Z][A-Z0-9_]{2,}")
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
 
 Holder = tuple[int, Node]
 """The place of what holds a function among the nodes around it, and the node that names it."""
@@ -32,7 +33,20 @@ def name_node_of(tree: SyntaxTree, node: Node, around: Sequence[Node]) -> Node |
     if held is not None:
         return held[1]
     declarator = node.child_by_field_name("declarator")
-    return _declared_name(declarator) if declarator is not None else _own_name(node)
+    if declarator is None:
+        return _own_name(node)
+    name = _declared_name(declarator)
+    return _macro_argument(tree, node, name) or name if name is not None and tree.language.macros else name
+
+
+def _macro_argument(tree: SyntaxTree, node: Node, name: Node) -> Node | None:
+    """The last name in `TEST(Suite, name) { ... }`: a macro that defines what its arguments name."""
+    if node.child_by_field_name("type") is not None or not _MACRO.fullmatch(tree.text_of(name)):
+        return None
+    declarator = node.child_by_field_name("declarator")
+    parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
+    given = parameters.named_children if parameters is not None else []
+    return given[-1] if given and all(_PLAIN.fullmatch(tree.text_of(name)) for name in given) else None
 
 
 def holder_of(tree: SyntaxTree, node: Node, around: Sequence[Node]) -> Holder | None:
@@ -119,6 +133,8 @@ def _defined_property(tree: SyntaxTree, around: Sequence[Node]) -> Node | None:
 def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
     """The name as it is written, cut at the qualifiers: ["A<T>", "f"] for `A<T>::f`."""
     path = owner_names(tree, name_node)
+    if name_node.type == "parameter_declaration" and name_node.parent is not None:
+        return [tree.text_of(argument) for argument in name_node.parent.named_children]
     while name_node.type == "qualified_identifier":
         scope, name = name_node.child_by_field_name("scope"), name_node.child_by_field_name("name")
         if scope is not None:

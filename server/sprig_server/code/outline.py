@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from tree_sitter import Node
 
@@ -12,14 +13,15 @@ from sprig_server.code.functions import (
     define_functions,
     docstring_of,
     first_of,
+    header_end,
     outermost,
     span_of,
     start_of,
     without,
 )
 from sprig_server.code.languages import find_language
-from sprig_server.code.lines import Lines
 from sprig_server.code.naming import name_node_of, name_path, scope_names
+from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
 from sprig_server.types import Definition, Span
 
@@ -37,32 +39,37 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
     Raises:
         InvalidInput: unknown language.
     """
-    tree = SyntaxTree(text, find_language(language))
-    lines = Lines(text)
+    return outline(definition_tree(text, find_language(language)), module)
+
+
+def outline(tree: SyntaxTree, module: str) -> tuple[Definition, ...]:
+    """What `parse_outline` gives, of a tree."""
+    text = tree.text
     functions: list[Definition] = []
     classes: list[Definition] = []
     bodies: list[tuple[int, int]] = []
     documentation, holes = docstring_of(tree, tree.root) if tree.language.docstrings else ("", [])
-    for node, function in define_functions(tree, lines):
+    for node, function in define_functions(tree):
         body = node.child_by_field_name("body")
         assert body is not None
         functions.append(function)
         bodies.append((tree.start(body), tree.end(body)))
         holes += _holes(tree, node, function)
-    for node in tree.nodes(tree.language.types):
-        if c := _define_class(tree, lines, node, bodies):
+    bodies.sort()
+    for node in tree.definitions(tree.language.types):
+        if c := _define_class(tree, node, bodies):
             classes.append(c)
             holes += _holes(tree, node, c)
     found = [*functions, *classes]
     rest = without(text, 0, len(text), holes).replace("\r\n", "\n").replace("\r", "\n")
     if not _WORD.search(rest):
         return tuple(found)
-    here = Span(0, len(text), 0, len(lines) - 1)
+    here = Span(0, len(text), 0, len(tree.lines) - 1)
     whole = Definition(module, module, "module", tree.language.name, "", documentation, rest, here, Span(0, 0, 0, 0))
     return (*found, whole)
 
 
-def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple[int, int]]) -> Definition | None:
+def _define_class(tree: SyntaxTree, node: Node, bodies: list[tuple[int, int]]) -> Definition | None:
     body = node.child_by_field_name("body")
     if body is None:
         return None
@@ -73,7 +80,7 @@ def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple
         return None
     outer = outermost(tree, node, around)
     start, end = start_of(tree, outer), tree.end(outer)
-    holes = [hole for hole in bodies if start < hole[0]]
+    holes = bodies[bisect_left(bodies, (start, 0)) : bisect_left(bodies, (end, 0))]
     documentation = comment_above(tree, first_of(outer))
     if tree.language.docstrings:
         documentation, own = docstring_of(tree, body)
@@ -84,11 +91,11 @@ def _define_class(tree: SyntaxTree, lines: Lines, node: Node, bodies: list[tuple
         qualified_name=tree.language.separator.join(path),
         kind="class",
         language=tree.language.name,
-        signature=" ".join(tree.text[start : tree.start(body)].split()).rstrip("{: "),
+        signature=" ".join(tree.text[start : header_end(tree, node, body)].split()).rstrip("{: "),
         documentation=documentation,
-        code=dedent(tree.text, start, end, holes),
-        span=span_of(lines, start, end),
-        name_span=span_of(lines, tree.start(name_node), tree.end(name_node)),
+        code=dedent(tree.lines, start, end, holes),
+        span=span_of(tree.lines, start, end),
+        name_span=span_of(tree.lines, tree.start(name_node), tree.end(name_node)),
     )
 
 

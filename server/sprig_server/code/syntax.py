@@ -4,34 +4,61 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from tree_sitter import Node, Parser, Query, QueryCursor
+from tree_sitter import Node, Parser, Tree
 
 from sprig_server.code.languages import Language, load_grammar
+from sprig_server.code.lines import Lines
+from sprig_server.errors import Cancelled
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
+
+# Nobody nests code deeper than this. Without these bounds the time to find nodes grows with the square of the depth,
+# and the code of functions within functions with the square of their number.
+_DEEPEST = 1000
+_LEAST_CODE, _CODE_A_BYTE = 5_000_000, 8
+_MISSING_WEIGHT = 10
 
 # A parser may not be shared between threads.
 _parsers = threading.local()
 
 
 class SyntaxTree:
-    """The tree of one text; `start` and `end` give a node's place in characters of that text."""
+    """The tree of one text; `start` and `end` give a node's place in characters of that text.
 
-    __slots__ = ("_characters", "language", "names", "root", "source", "text")
+    `readable` is what the parser reads, of the same length as the text.
+    """
 
-    def __init__(self, text: str, language: Language) -> None:
+    __slots__ = (
+        "_characters", "_found", "language", "lines", "names", "path", "readable", "root", "source", "stop", "text",
+    )  # fmt: skip
+
+    def __init__(
+        self, text: str, language: Language, readable: str | None = None, stop: Callable[[], bool] | None = None
+    ) -> None:
+        """Parse a text.
+
+        Args:
+            stop: asked every few hundred steps of the parser, which holds the interpreter's lock all the time.
+
+        Raises:
+            Cancelled: `stop` returned True.
+        """
+        self.stop = stop
         self.text = text
+        self.lines = Lines(text)
+        self._found: list[Node] | None = None  # kept by `nodes`
+        self.path: list[Node] = []  # from the root to the node that `ancestors` was asked about last
         self.names: dict[int, Node | None] = {}  # by node id; kept by `naming.scope_names`
         self.language = language
         # Every replacement keeps the length, so that offsets in the tree are offsets in the text.
-        clean = _LONE_RETURN.sub("\n", text).replace("\0", " ")
-        self.source = clean.encode("utf-8", errors="replace")
+        self.readable = with_line_feeds(text if readable is None else readable).replace("\0", " ")
+        self.source = self.readable.encode("utf-8", errors="replace")
         self._characters = None if len(self.source) == len(text) else _character_offsets(self.source)
-        self.root = _parser(language).parse(self.source).root_node
+        self.root = _parse(self.source, language, stop).root_node
 
     def start(self, node: Node) -> int:
         """Offset in characters of the first character of `node`."""
@@ -50,55 +77,107 @@ class SyntaxTree:
         return self.text[self.start(node) : self.end(node)]
 
     def nodes(self, types: frozenset[str]) -> list[Node]:
-        """Every node of one of the `types`, in the order of the text; types the grammar lacks are passed over."""
-        found = _query(self.language, types)
-        captures = QueryCursor(found).captures(self.root).get("node", [])
-        return sorted(captures, key=lambda node: (node.start_byte, -node.end_byte))
+        """Every named node of one of the `types`, in the order of the text, outer ones first; what lies deeper than a
+        person nests code is passed over."""
+        usual = self.language.functions | self.language.types | self.language.calls.keys()
+        if not types <= usual:
+            return list(self._walk(types))
+        if self._found is None:
+            self._found = list(self._walk(usual))
+        return [node for node in self._found if node.type in types]
 
-    def leaf_at(self, offset: int) -> Node | None:
-        """The smallest named node that holds the character at `offset`, or ends there."""
-        byte = len(self.text[:offset].encode("utf-8", errors="replace"))
-        leaf = self.root.named_descendant_for_byte_range(byte, byte)
-        if leaf is not None and leaf.child_count and byte:
-            before = self.root.named_descendant_for_byte_range(byte - 1, byte - 1)
-            return before if before is not None and not before.child_count else leaf
-        return leaf
+    def damage(self) -> tuple[int, int]:
+        """How many places could not be parsed, and how much of the text that is: (0, 0) without errors."""
+        nodes = self._error_nodes()
+        return len(nodes), sum(node.end_byte - node.start_byte + _MISSING_WEIGHT for node in nodes)
+
+    def error_lines(self) -> list[tuple[int, int]]:
+        """First and last line, 0-based, of everything that could not be parsed or lacks a part."""
+        nodes = [node.parent or node if node.is_missing else node for node in self._error_nodes()]
+        return [(node.start_point[0], node.end_point[0]) for node in nodes]
+
+    def _error_nodes(self) -> list[Node]:
+        cursor = self.root.walk()
+        found: list[Node] = []
+        while True:
+            node = cursor.node
+            if node is not None and (node.is_error or node.is_missing):
+                found.append(node)
+            if node is not None and node.has_error and cursor.goto_first_child():
+                continue
+            while not cursor.goto_next_sibling():
+                if not cursor.goto_parent():
+                    return found
+
+    def definitions(self, types: frozenset[str]) -> Iterator[Node]:
+        """The nodes of `types`, outer ones before inner ones, as long as all their code together is no multiple of the
+        text that only a machine would write."""
+        room = _LEAST_CODE + _CODE_A_BYTE * len(self.source)
+        for node in self.nodes(types):
+            length = node.end_byte - node.start_byte
+            if length <= room:
+                room -= length
+                yield node
+
+    def _walk(self, types: frozenset[str]) -> Iterator[Node]:
+        # A query of tree-sitter is little faster, and takes minutes for 100,000 opening brackets: for each node it
+        # looks at all its later siblings.
+        cursor, depth = self.root.walk(), 0
+        while True:
+            node = cursor.node
+            if node is not None and node.type in types and node.is_named:
+                yield node
+            if depth < _DEEPEST and cursor.goto_first_child():
+                depth += 1
+                continue
+            while not cursor.goto_next_sibling():
+                if not cursor.goto_parent():
+                    return
+                depth -= 1
 
     def _character(self, byte: int) -> int:
         return byte if self._characters is None else int(self._characters[byte])
 
 
+def with_line_feeds(text: str) -> str:
+    """The text with a line feed for every lone carriage return, of the same length."""
+    return _LONE_RETURN.sub("\n", text)
+
+
 def ancestors(tree: SyntaxTree, node: Node) -> Iterator[Node]:
     """The parents of `node`, nearest first.
 
-    One way down from the root: `Node.parent` goes that way for each single step, which deep nesting makes too slow.
+    One way down from the root, from where it parts from the way to the node before: `Node.parent` goes all of it for
+    each single step, which deep nesting makes too slow.
     """
-    path: list[Node] = []
-    current: Node | None = tree.root
+    path = tree.path
+    while path and not _holds(path[-1], node):
+        path.pop()
+    current: Node | None = path.pop() if path else tree.root
     while current is not None and current != node:
         path.append(current)
         current = current.child_with_descendant(node)
-    return reversed(path)
+    return iter(path[::-1])
 
 
-def _parser(language: Language) -> Parser:
+def _holds(outer: Node, node: Node) -> bool:
+    """Whether a node is longer than another, which it holds."""
+    start, end = outer.byte_range
+    return start <= node.start_byte and node.end_byte <= end and (start, end) != node.byte_range
+
+
+def _parse(source: bytes, language: Language, stop: Callable[[], bool] | None) -> Tree:
     key = ".".join(language.grammar)
     parsers: dict[str, Parser] = _parsers.__dict__
     if key not in parsers:
         parsers[key] = Parser(load_grammar(*language.grammar))
-    return parsers[key]
-
-
-_queries: dict[tuple[tuple[str, str], frozenset[str]], Query] = {}
-
-
-def _query(language: Language, types: frozenset[str]) -> Query:
-    key = (language.grammar, types)
-    if key not in _queries:
-        grammar = load_grammar(*language.grammar)
-        known = (name for name in sorted(types) if grammar.id_for_node_kind(name, True))
-        _queries[key] = Query(grammar, f"[{' '.join(f'({name})' for name in known)}] @node")
-    return _queries[key]
+    if stop is None:
+        return parsers[key].parse(source)
+    try:  # only when it reads through a function does it ask whether to go on
+        return parsers[key].parse(lambda byte, _: source[byte:], progress_callback=lambda byte, _: stop())
+    except ValueError:
+        parsers[key].reset()  # otherwise the next text would be parsed as the rest of this one
+        raise Cancelled from None
 
 
 def _character_offsets(source: bytes) -> NDArray[np.int64]:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sprig_server.code.languages import find_language
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
 
 
@@ -38,6 +38,17 @@ class Passage:
 def search_passage(text: str, code_start: int, language: str) -> Passage:
     """What `search_input` made, of which the code begins at the character `code_start`."""
     return Passage(text, text[code_start:], language, *_parts([code_start], [0]))
+
+
+def prompted(text: str, prompt: str) -> str:
+    """The text behind the prompt of a search model."""
+    return prompt + text
+
+
+def prompted_passage(passage: Passage, prompt: str) -> Passage:
+    """The passage behind the prompt of a search model, which is no code."""
+    text = prompted(passage.text, prompt)
+    return replace(passage, text=text, starts=passage.starts + (len(text) - len(passage.text)))
 
 
 def summary_passage(code: str, language: str) -> Passage:

@@ -69,7 +69,7 @@ def show_hits(root: Path, query: str, hits: list[Hit]) -> None:
         head = Text(f"{place:2} ")
         head.append(hit.name, style="bold")
         head.append(f"  {hit.kind}", style="dim")
-        head.append(f"  {displayable(hit.path)}:{hit.start_line}-{hit.end_line}", style="cyan")
+        head.append(f"  {displayable(hit.path)}:{hit.name_line}-{hit.end_line}", style="cyan")
         head.append(f"  {hit.score:.2f}", style="dim")
         console.print(head)
         with suppress(OSError):  # gone since: the hit stands without an excerpt

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError
 
-from sprig_server.code.functions import parse_functions
 from sprig_server.code.languages import find_language, language_of_path
-from sprig_server.code.lines import Lines, decode
+from sprig_server.code.lines import decode
+from sprig_server.code.source import name_of
 from sprig_server.concurrency import Stop
-from sprig_server.description import Description, function_at, summarize
-from sprig_server.errors import Cancelled, SprigError
-from sprig_server.features.snapshot import Snapshot, take_snapshot
+from sprig_server.description import Name, name_at, summarize
+from sprig_server.errors import Cancelled, NotParsed, SprigError
+from sprig_server.features.snapshot import take_snapshot
+from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import SprigServer
+from sprig_server.sources import Text
 from sprig_server.types import Definition, Summary
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
@@ -34,55 +35,77 @@ def register(server: SprigServer) -> None:
             return None
         found = ls.folder_of(params.text_document.uri)
         workspace = found[0].workspace if found else None
+        place = await ls.sources.locate(snapshot.document, snapshot.offset)
+        name = name_at(place.source, place.offset) if place is not None else None
+        if place is None or name is None:
+            return None
         try:
-            return await ls.questions.run(lambda stop: _answer(ls, snapshot, workspace, stop))
+            function = await _meant(ls, name, workspace, place.source.language)
+            if function is None:
+                return None
+            contents = await ls.questions.run(lambda stop: _contents(ls, function, workspace, stop))
         except Cancelled:
             return None
         except SprigError as error:
             raise JsonRpcInternalError(str(error)) from None
+        ends = (name.start + place.shift, name.end + place.shift)
+        start, end = (lsp.Position(*snapshot.lines.position(offset, snapshot.encoding)) for offset in ends)
+        return lsp.Hover(contents, lsp.Range(start, end)) if contents is not None else None
 
 
-def _answer(server: SprigServer, at: Snapshot, workspace: Workspace | None, stop: Stop) -> lsp.Hover | None:
-    lines = Lines(at.text)
-    offset = lines.offset(at.line, at.character, at.encoding)
-    found = function_at(at.text, at.language, offset, lambda name: _definitions(workspace, name, at.language))
-    if found is None:
-        return None
-    function, name = found
-    summary = None
-    if not function.documentation and server.settings.hover.generate:
-        cache = workspace.store if workspace is not None else server.cache
-        summary = summarize(function, server.models, cache, stop)
-        if summary is not None and (not summary.text or summary.confidence < server.settings.hover.min_confidence):
-            summary = None
-    if not function.documentation and summary is None:
-        return None
-    start, end = lines.position(name.start, at.encoding), lines.position(name.end, at.encoding)
-    return lsp.Hover(
-        contents=_render(server, Description(function, summary, name)),
-        range=lsp.Range(lsp.Position(*start), lsp.Position(*end)),
-    )
-
-
-def _definitions(workspace: Workspace | None, name: str, language: str) -> Iterator[Definition]:
-    """The functions of the workspace with that name, as they stand on disk."""
+async def _meant(server: SprigServer, name: Name, workspace: Workspace | None, language: str) -> Definition | None:
+    """The function that a name means: one of the same text, or the only one of the workspace."""
+    if name.functions:
+        return name.functions[0]
     if workspace is None:
-        return
-    for entry in workspace.find_named(name):
-        if entry.language != find_language(language).name or entry.kind in ("class", "module"):
-            continue
-        try:
-            text = decode((workspace.root / entry.path).read_bytes())
-        except OSError:
-            continue
-        kept = language_of_path(entry.path)
-        for function in parse_functions(text, kept.name if kept else language):
-            if function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line:
-                yield function
+        return None
+    wanted = find_language(language).name
+    entries = [
+        entry
+        for entry in await server.questions.run(lambda stop: workspace.find_named(name.text))
+        if entry.language == wanted and entry.kind not in ("class", "module") and entry.name == name.text
+    ]
+    found: list[Definition] = []
+    for entry in entries:
+        found += await _as_it_stands(server, workspace, entry)
+        if len(found) > 1:  # a name that several files define says nothing certain
+            return None
+    return found[0] if found else None
 
 
-def _render(server: SprigServer, description: Description) -> lsp.MarkupContent:
-    function, summary = description.function, description.summary
+async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry) -> list[Definition]:
+    """The functions that an entry of the index is of, as they are on disk."""
+    path, known = workspace.root / entry.path, language_of_path(entry.path)
+    if known is None:
+        return []
+    try:
+        data = await server.questions.run(lambda stop: path.read_bytes())
+        source = await server.sources.read(Text(path.as_uri(), decode(data), name_of(known), path.stem))
+    except (OSError, NotParsed):
+        return []
+    return [
+        function
+        for function in (source.functions if source is not None else ())
+        if function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line
+    ]
+
+
+def _contents(
+    server: SprigServer, function: Definition, workspace: Workspace | None, stop: Stop
+) -> lsp.MarkupContent | None:
+    """A function's own documentation, or a sentence about it; None where there is neither."""
+    if function.documentation:
+        return _render(server, function, None)
+    if not server.settings.hover.generate:
+        return None
+    cache = workspace.store if workspace is not None else server.cache
+    summary = summarize(function, server.models, cache, stop)
+    if summary is None or not summary.text or summary.confidence < server.settings.hover.min_confidence:
+        return None
+    return _render(server, function, summary)
+
+
+def _render(server: SprigServer, function: Definition, summary: Summary | None) -> lsp.MarkupContent:
     text = function.documentation[:_LONGEST_DOCUMENTATION]
     note = ""
     if summary is not None:

@@ -84,7 +84,7 @@ def open_folders(server: SprigServer) -> None:
         if client_folder.uri in server.folders or path is None:
             continue
         try:
-            folder = Folder(client_folder.uri, Workspace(Path(path), server.models))
+            folder = Folder(client_folder.uri, Workspace(Path(path), server.models, server.sources.outline))
         except SprigError as error:
             server.show_problem(str(error))
             continue

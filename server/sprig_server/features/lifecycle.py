@@ -23,7 +23,7 @@ def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
 
     @server.feature(lsp.INITIALIZE)
     def initialize(ls: SprigServer, params: lsp.InitializeParams) -> None:
-        install_documents(ls)
+        install_documents(ls, ls.sources)
         configuration.apply(ls, own_section(params.initialization_options, shared=False))
         if params.process_id is not None and params.process_id > 0:
             watch_client(params.process_id, lambda: _client_gone(ls))

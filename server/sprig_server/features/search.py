@@ -67,7 +67,7 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
 
 def _location(folder: Folder, hit: Hit) -> lsp.Location:
     uri = uris.from_fs_path(str(folder.workspace.root / hit.path)) or folder.uri
-    return lsp.Location(uri, lsp.Range(lsp.Position(hit.start_line - 1, 0), lsp.Position(hit.end_line, 0)))
+    return lsp.Location(uri, lsp.Range(lsp.Position(hit.name_line - 1, hit.name_column), lsp.Position(hit.end_line, 0)))
 
 
 def _to_search_hit(folder: Folder, hit: Hit) -> SearchHit:

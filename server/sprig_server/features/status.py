@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sprig_server import __version__
 from sprig_server.bundle.packs import missing_packs
-from sprig_server.protocol import STATUS, BundleStatus, FolderStatus, PackStatus, StatusResult
+from sprig_server.protocol import STATUS, BundleStatus, DocumentStatus, FolderStatus, PackStatus, StatusResult
 from sprig_server.server import Folder, SprigServer
 
 
@@ -34,7 +34,15 @@ def register(server: SprigServer) -> None:
             for pack in ls.models.packs
         ]
         missing = missing_packs(languages, ls.models.bundles)
-        return StatusResult(version=__version__, folders=found, bundles=bundles, packs=packs, missing_packs=missing)
+        documents = [DocumentStatus(uri=uri, problem=problem) for uri, problem in ls.sources.problems().items()]
+        return StatusResult(
+            version=__version__,
+            folders=found,
+            bundles=bundles,
+            packs=packs,
+            missing_packs=missing,
+            documents=documents,
+        )
 
 
 def _folder_status(folder: Folder) -> FolderStatus:

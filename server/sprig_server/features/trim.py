@@ -5,14 +5,14 @@ from __future__ import annotations
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 
-from sprig_server.code.functions import enclosing_function, parse_functions
-from sprig_server.code.lines import Lines
+from sprig_server.code.functions import enclosing_function
+from sprig_server.code.lines import Lines, PositionEncoding
 from sprig_server.errors import InvalidInput, SprigError
 from sprig_server.explanation import explain, open_reader
-from sprig_server.features.snapshot import Snapshot, take_snapshot
+from sprig_server.features.snapshot import take_snapshot
 from sprig_server.protocol import TRIM, TrimmedToken, TrimParams, TrimResult
 from sprig_server.server import SprigServer
-from sprig_server.types import Task
+from sprig_server.types import Definition, Task
 
 _TASKS: dict[str, Task] = {"search": "search", "summarize": "summarize"}
 
@@ -27,26 +27,26 @@ def register(server: SprigServer) -> None:
         snapshot = take_snapshot(ls, params.text_document.uri, params.position)
         if snapshot is None:
             return None
+        place = await ls.sources.locate(snapshot.document, snapshot.offset)
+        function = enclosing_function(place.source.functions, place.offset) if place is not None else None
+        if function is None:
+            return None
         try:
-            return await ls.questions.run(lambda stop: _answer(ls, snapshot, params))
+            return await ls.questions.run(lambda stop: _answer(ls, function, snapshot.encoding, params))
         except InvalidInput as error:
             raise JsonRpcInvalidParams(str(error)) from None
         except SprigError as error:
             raise JsonRpcInternalError(str(error)) from None
 
 
-def _answer(server: SprigServer, at: Snapshot, params: TrimParams) -> TrimResult | None:
-    offset = Lines(at.text).offset(at.line, at.character, at.encoding)
-    function = enclosing_function(parse_functions(at.text, at.language), offset)
-    if function is None:
-        return None
+def _answer(server: SprigServer, function: Definition, encoding: PositionEncoding, params: TrimParams) -> TrimResult:
     reader = open_reader(server.models, _TASKS[params.task], function.language, params.method, params.ratio)
     found, lines = explain(reader, function), Lines(function.code)
     columns = found.tokens.starts, found.tokens.ends, found.kept, found.importance
     tokens = [
         TrimmedToken(
             range=lsp.Range(
-                lsp.Position(*lines.position(start, at.encoding)), lsp.Position(*lines.position(end, at.encoding))
+                lsp.Position(*lines.position(start, encoding)), lsp.Position(*lines.position(end, encoding))
             ),
             kept=kept,
             importance=round(importance, 4),

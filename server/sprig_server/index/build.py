@@ -10,17 +10,21 @@ from pathlib import Path, PurePosixPath
 
 from sprig_server.code.generated import is_generated
 from sprig_server.code.languages import Language, language_of_path
-from sprig_server.code.lines import decode
+from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
+from sprig_server.code.source import name_of
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
-from sprig_server.errors import Cancelled
+from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.index.files import MAX_BYTES, is_indexable, list_files
 from sprig_server.index.reading import read_regular
 from sprig_server.index.store import GENERATED, Entry, FileState, Store, digest_of
 from sprig_server.inference.models import Models
-from sprig_server.types import LeftOut
+from sprig_server.types import Definition, LeftOut
 
 _log = logging.getLogger(__name__)
+
+Outline = Callable[[str, str, str], tuple[Definition, ...]]
+"""What parses a text, as `code.outline.parse_outline` does; a server leaves large ones to another process."""
 
 Report = Callable[[str, int, int], None]
 """Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
@@ -30,16 +34,21 @@ _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
 
 
-def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
-    """What a file defines, each with the passage that is encoded for it; empty for a file of an unknown language."""
+def parse_file(path: str, data: bytes, outline: Outline = parse_outline) -> list[tuple[Entry, Passage]]:
+    """What a file defines, each with the passage that is encoded for it; empty for a file of an unknown language, and
+    for one that is too large or too deep."""
     language = language_of_path(path)
     if language is None:
         return []
     text = decode(data)
-    name = language.aliases[0] if language.extensions == (".tsx",) else language.name
-    entries = []
     module = PurePosixPath(path).stem
-    for d in parse_outline(text, name, module):
+    try:
+        definitions = outline(text, name_of(language), module)
+    except NotParsed as error:
+        _log.warning("%s is not indexed: %s", path, error)
+        return []
+    entries, lines = [], Lines(text)
+    for d in definitions:
         qualified_name = _known_as(d.qualified_name, language, module)
         content = search_input(d.code, d.documentation, qualified_name)
         digest = digest_of(content.encode("utf-8", errors="replace"))
@@ -47,6 +56,8 @@ def parse_file(path: str, data: bytes) -> list[tuple[Entry, Passage]]:
         documented = bool(d.documentation)
         bare_name = qualified_name if d.name == d.qualified_name else d.name
         entry = Entry(path, bare_name, qualified_name, d.kind, d.language, start, end, digest, documented)
+        name_line, name_column = lines.position(d.name_span.start, "utf-16")
+        entry = replace(entry, name_line=name_line + 1, name_column=name_column)
         entries.append((entry, search_passage(content, len(content) - len(d.code), d.language)))
     return entries
 
@@ -65,6 +76,7 @@ def update_files(
     buffers: dict[str, str],
     report: Report,
     stop: Callable[[], bool],
+    outline: Outline = parse_outline,
 ) -> LeftOut:
     """Parse every file that is new or changed, and forget those that are gone.
 
@@ -76,7 +88,7 @@ def update_files(
     """
     known = store.file_states()
     listing = list_files(root, buffers, stop)
-    paths = listing.paths
+    paths = [path for path in listing.paths if len(buffers.get(path, "")) <= MAX_BYTES]
     unreadable = list(listing.unreadable)
     store.delete_files(sorted(known.keys() - set(paths)))
 
@@ -92,7 +104,7 @@ def update_files(
                 if _is_known(known.get(path), found[0]):
                     store.touch_files([(path, found[0])])
                     continue
-                parsed = _parse(path, *found)
+                parsed = _parse(path, *found, outline)
             except OSError:
                 unreadable.append(path)
                 continue
@@ -107,16 +119,16 @@ def update_files(
     return LeftOut(tuple(unreadable), generated, len(listing.too_large))
 
 
-def update_file(store: Store, root: Path, path: str, buffer: str | None) -> None:
+def update_file(store: Store, root: Path, path: str, buffer: str | None, outline: Outline) -> None:
     """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
     known = store.file_states().get(path)
-    if buffer is None and not is_indexable(root / path):
+    if not is_indexable(root / path) if buffer is None else len(buffer) > MAX_BYTES:
         store.delete_files([path])
         return
     try:
         found = _read_changed(root / path, None if buffer is None else known, buffer)
         if found is not None and not _is_known(known, found[0]):
-            store.put_files([(path, *_parse(path, *found))])
+            store.put_files([(path, *_parse(path, *found, outline))])
     except OSError:
         store.delete_files([path])
 
@@ -180,7 +192,7 @@ def _is_known(known: FileState | None, state: FileState) -> bool:
     )
 
 
-def _parse(path: str, state: FileState, data: bytes) -> tuple[FileState, list[tuple[Entry, Passage]]]:
+def _parse(path: str, state: FileState, data: bytes, outline: Outline) -> tuple[FileState, list[tuple[Entry, Passage]]]:
     """What is put into the index for a file; nothing for one that is generated, whose digest says so.
 
     Raises:
@@ -190,7 +202,9 @@ def _parse(path: str, state: FileState, data: bytes) -> tuple[FileState, list[tu
     try:
         if language is not None and is_generated(decode(data), language.name):
             return replace(state, digest=GENERATED + state.digest), []
-        return state, parse_file(path, data)
+        return state, parse_file(path, data, outline)
+    except Cancelled:
+        raise
     except Exception as error:
         _log.warning("cannot parse %r: %s", path, type(error).__name__)
         raise OSError(f"cannot parse {path!r}") from error

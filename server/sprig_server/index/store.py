@@ -41,7 +41,10 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded."""
+    """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded.
+
+    `name_line` and `name_column` (in UTF-16 units, from 0) are where its name begins.
+    """
 
     path: str
     name: str
@@ -53,6 +56,8 @@ class Entry:
     content: str
     documented: bool
     id: int = 0
+    name_line: int = 1
+    name_column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +264,7 @@ class Store:
     def _entries(self, condition: str, values: Sequence[object]) -> list[Entry]:
         rows = self._database.read(
             "SELECT CAST(path AS BLOB), name, qualified_name, kind, language, start_line, end_line, content, "
-            f"documented, id FROM definitions {condition}",
+            f"documented, id, name_line, name_column FROM definitions {condition}",
             values,
         )
         return [Entry(_path(path), *rest) for path, *rest in rows]
@@ -290,7 +295,7 @@ class Store:
 
 def _put_definition(connection: Connection, path: str, path_words: str, entry: Entry, passage: Passage) -> None:
     row = connection.execute(
-        "INSERT INTO definitions VALUES (NULL, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO definitions VALUES (NULL, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             _bytes(path),
             entry.name,
@@ -301,6 +306,8 @@ def _put_definition(connection: Connection, path: str, path_words: str, entry: E
             entry.end_line,
             entry.content,
             entry.documented,
+            entry.name_line,
+            entry.name_column,
         ),
     ).lastrowid
     connection.execute(

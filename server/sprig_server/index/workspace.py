@@ -10,6 +10,7 @@ from typing import Literal
 
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.languages import find_language
+from sprig_server.code.outline import parse_outline
 from sprig_server.errors import DamagedIndex, InvalidInput, SprigError
 from sprig_server.index import build
 from sprig_server.index.cache import index_path
@@ -41,8 +42,11 @@ class Workspace:
     is closed.
     """
 
-    def __init__(self, root: Path, models: Models) -> None:
+    def __init__(self, root: Path, models: Models, outline: build.Outline = parse_outline) -> None:
         """Open or create the index of `root`.
+
+        Args:
+            outline: what parses its files.
 
         Raises:
             InvalidInput: `root` is not a folder.
@@ -52,6 +56,7 @@ class Workspace:
             raise InvalidInput(f'the workspace "{root}" is not a folder: give the folder with your source code')
         self.root = root.resolve()
         self.models = models
+        self.outline = outline
         self.unwritable: SprigError | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         try:
@@ -104,10 +109,10 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         except DamagedIndex:
             self._start_anew()
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop)
+            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         if encode:
             build.encode_missing(self.store, self.models, first, report, stop)
             self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
@@ -115,7 +120,7 @@ class Workspace:
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
         """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
-        build.update_file(self.store, self.root, path, buffer)
+        build.update_file(self.store, self.root, path, buffer, self.outline)
         build.encode_missing(self.store, self.models, [path], _silent, stop)
 
     def search(
@@ -219,4 +224,6 @@ def _hit(entry: Entry, score: float) -> Hit:
         entry.kind,
         entry.language,
         round(score, 4),
+        entry.name_line,
+        entry.name_column,
     )

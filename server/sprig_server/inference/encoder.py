@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sprig_server.bundle.manifest import HEAD
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.text import Passage
 from sprig_server.errors import Cancelled, InvalidBundle
@@ -34,9 +35,11 @@ class Encoder:
         self._reader = Reader(bundle)
         self._session = open_session(bundle, "encoder.onnx", threads)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
+        self._head = open_session(bundle, HEAD, threads) if HEAD in bundle.manifest.files else None
 
     def encode(self, texts: Sequence[str | Passage], stop: Callable[[], bool] = lambda: False) -> Vectors:
-        """One vector for each text: float32 [n, dimensions], L2-normalised. Functions, which are passages, are trimmed.
+        """One vector for each text: float32 [n, dimensions], L2-normalised. Functions are passages and are trimmed;
+        other texts are questions.
 
         Raises:
             Cancelled: `stop` returned True between two batches.
@@ -54,15 +57,15 @@ class Encoder:
         Raises:
             Cancelled: `stop` returned True between two batches.
         """
-        read = self._reader.read(texts)
+        read, unpooled = self._reader.read(texts), self._reader.unpooled(texts)
         by_length = sorted(range(len(texts)), key=lambda index: len(read[index]))
         for start in range(0, len(by_length), BATCH):
             if stop():
                 raise Cancelled
             rows = by_length[start : start + BATCH]
-            yield rows, self._run([read[row] for row in rows])
+            yield rows, self._run([read[row] for row in rows], unpooled[rows])
 
-    def _run(self, sequences: Sequence[list[int]]) -> Vectors:
+    def _run(self, sequences: Sequence[list[int]], unpooled: NDArray[np.int64]) -> Vectors:
         b, t = len(sequences), max(1, max(map(len, sequences)))
         ids = np.zeros((b, t), dtype=np.int64)
         mask = np.zeros((b, t), dtype=np.int64)
@@ -71,25 +74,72 @@ class Encoder:
             mask[row, : len(sequence)] = 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         hidden = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})[0]  # [b, t, d]
-        return normalize(pool(hidden, mask, self.bundle.manifest.pooling))
+        vectors = pool(hidden, pooled_mask(mask, unpooled), self.bundle.manifest.pooling)
+        if self._head is not None:
+            vectors = self._head.run(None, {"pooled": vectors})[0]
+        return normalize(vectors)
+
+
+def pooled_mask(mask: NDArray[np.int64], unpooled: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A mask, int64 [b, t], without the first tokens of each text, so many as int64 [b] says; padding stands behind."""
+    pooled: NDArray[np.int64] = np.where(np.arange(mask.shape[1]) >= unpooled[:, None], mask, 0)
+    return pooled
 
 
 def pool(hidden: NDArray[np.float32], mask: NDArray[np.int64], pooling: str) -> Vectors:
-    """One vector for each row: the mean over its unmasked tokens, or its first token.
+    """One vector for each row, made of the states of its unmasked tokens.
 
     Args:
         hidden: float32 [b, t, d].
         mask: int64 [b, t], 1 for tokens and 0 for padding.
-        pooling: "mean" or "cls".
+        pooling: one of `POOLINGS`, or several joined by "+", whose vectors are concatenated.
 
     Returns:
-        float32 [b, d]; zeros for a row without tokens.
+        float32 [b, d * poolings]; zeros for a row without tokens.
     """
-    if pooling == "cls":
-        return hidden[:, 0]
-    weights = mask[:, :, None].astype(np.float32)
+    there = mask[:, :, None].astype(np.float32)
+    parts = [_POOL[name](hidden, there) for name in pooling.split("+")]
+    vectors: Vectors = np.concatenate(parts, axis=1).astype(np.float32) * there.any(axis=1)
+    return vectors
+
+
+def _first(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
+    first: Vectors = hidden[np.arange(len(hidden)), there[:, :, 0].argmax(axis=1)]
+    return first
+
+
+def _last(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
+    return _first(hidden[:, ::-1], there[:, ::-1])
+
+
+def _largest(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
+    largest: Vectors = np.where(there > 0, hidden, np.finfo(np.float32).min).max(axis=1)
+    return largest
+
+
+def _mean(hidden: NDArray[np.float32], weights: NDArray[np.float32]) -> Vectors:
     means: Vectors = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
     return means
+
+
+def _scaled_mean(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
+    scaled: Vectors = _mean(hidden, there) * np.sqrt(there.sum(axis=1))
+    return scaled
+
+
+def _rising_mean(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
+    """Of weights that rise with the place of a token."""
+    return _mean(hidden, there * np.arange(1, hidden.shape[1] + 1, dtype=np.float32)[:, None])
+
+
+_POOL = {
+    "cls": _first,
+    "max": _largest,
+    "mean": _mean,
+    "mean_sqrt_len_tokens": _scaled_mean,
+    "weightedmean": _rising_mean,
+    "lasttoken": _last,
+}
 
 
 def normalize(vectors: Vectors) -> Vectors:

@@ -13,7 +13,7 @@ from sprig_server.bundle.importance import FILE_NAME, parse_importance
 from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.statements import Statements, split_statements
-from sprig_server.code.text import Passage
+from sprig_server.code.text import Passage, prompted, prompted_passage
 from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
 from sprig_server.trim.baselines import trim_tail
@@ -62,12 +62,15 @@ class Reader:
         self.trim = bundle.manifest.trim if trim is None else trim
         self.tokenizer = open_tokenizer(bundle)
         self.name, self.task, self.window = bundle.manifest.name, bundle.manifest.task, bundle.manifest.max_tokens
+        self.prompts = bundle.manifest.prompts
         self._behind = _special_tokens_behind(self.tokenizer)
         self._importance = _open_importance(bundle, self.tokenizer.get_vocab_size())
         self._trimmer = _open_trimmer(bundle, self.trim, self._importance)
 
     def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
-        """The token ids of each text, cut at the window; of functions, which are passages, without what is left out."""
+        """The token ids of each text behind its prompt, cut at the window; of functions, which are passages, without
+        what is left out."""
+        texts = [self._prompted(text) for text in texts]
         plain = [text if isinstance(text, str) else text.text for text in texts]
         if self._trimmer is None or all(isinstance(text, str) for text in texts):
             return [self._cut(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(plain)]
@@ -77,8 +80,16 @@ class Reader:
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
+    def unpooled(self, texts: Sequence[str | Passage]) -> NDArray[np.int64]:
+        """How many tokens at the beginning of each text belong to a prompt that is not pooled, int64 [n]."""
+        if self.prompts.pooled:
+            return np.zeros(len(texts), dtype=np.int64)
+        query, document = self._length(self.prompts.query), self._length(self.prompts.document)
+        return np.array([query if isinstance(text, str) else document for text in texts], dtype=np.int64)
+
     def explain(self, passage: Passage) -> Explanation:
         """What trimming does to a function."""
+        passage = prompted_passage(passage, self.prompts.document)
         statements = split_statements(passage.code, passage.language)
         tokens, stay = self._trim(passage, self.tokenizer.encode(passage.text), statements)
         kept = np.zeros(len(tokens), dtype=bool)
@@ -87,6 +98,18 @@ class Reader:
             return Explanation(tokens, kept, np.ones(len(tokens)))
         attention = self._importance.backed_off()[tokens.classes, tokens.ids]
         return Explanation(tokens, kept, attention / max(float(attention.max()), 1e-12))
+
+    def _prompted(self, text: str | Passage) -> str | Passage:
+        if isinstance(text, str):
+            return prompted(text, self.prompts.query)
+        return prompted_passage(text, self.prompts.document)
+
+    def _length(self, prompt: str) -> int:
+        """The tokens of a prompt, with the special ones in front and without one behind."""
+        if not prompt:
+            return 0
+        special = self.tokenizer.encode(prompt).special_tokens_mask
+        return len(special) - (special[-1] if special else 0)
 
     def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
         """The tokens of a function's code, and which of them stay, as many as fit into the window beside what stands

@@ -1,0 +1,138 @@
+"""C and C++ made readable for a parser that does not run the preprocessor.
+
+Export macros, attributes, macros that stand for whole lines and branches of `#if` that part a brace from its partner
+are blanked out. Everything keeps its length, so that a place in the repaired text is the place in the original.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+_MACRO = r"\b_*[A-Z][A-Z0-9_]{2,}\b"
+_ARGUMENTS = r"\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)"
+_ATTRIBUTE = rf"(?:[A-Za-z_]\w*(?:[ \t]*{_ARGUMENTS})?|\[\[[^\]\n]*\]\])\s+"
+
+# `class API Name {` and `class api(x) Name final : Base {`; two names in a row are no class without a macro.
+_CLASS = re.compile(
+    rf"\b(?P<kind>(?:enum\s+)?(?:class|struct)|union|enum)\s+(?P<macros>(?:{_ATTRIBUTE}){{1,3}})"
+    r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]*>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]*(?:\([^;(){}=]*\)[^;(){}=]*)?\{))"
+)
+_SURE_MACRO = re.compile(r"(?:[A-Z][A-Z0-9_]+|\w*(?:export|EXPORT|api|API)|__\w+|alignas)(?:\s*\(.*)?$|\[\[", re.DOTALL)
+_NAMESPACE = re.compile(rf"\bnamespace\s+[\w:]+\s+({_MACRO}\s*(?:{_ARGUMENTS})?)(?=\s*\{{)")
+_SLOTS = re.compile(r"\b((?:public|protected|private)\s+)(slots|Q_SLOTS)(?=\s*:)")
+_SIGNALS = re.compile(r"^([ \t]*)(signals|Q_SIGNALS)(?=[ \t]*:)", re.MULTILINE)
+
+_LINE = re.compile(rf"^[ \t]*({_MACRO}[ \t]*(?:{_ARGUMENTS})?)(?=[ \t]*(?://.*|/\*.*)?(?:\r?\n|\Z))", re.MULTILINE)
+_OPEN = frozenset(",(=+-|&<?")
+_CONTINUES = frozenset(";,=)+-*/?.|&<>{[(")
+_TYPE_WORD = (
+    r"(?:void|bool|char|short|int|long|float|double|unsigned|signed|auto|static|inline|virtual|explicit|friend|extern"
+    r"|constexpr|class|struct|enum|union|template|typename|using|typedef|std::|operator|namespace)"
+)
+_PLAIN = r"[A-Za-z_][\w:]*(?:<[^;{}()]*>)?"
+_BEFORE = re.compile(
+    rf"({_MACRO}(?:[ \t]*{_ARGUMENTS})?)\s+"
+    rf"(?={_TYPE_WORD}\b|~?\w+\s*::|(?:const\s+)?{_PLAIN}(?:\s+|\s*[*&]+\s*)(?:{_MACRO}\s+)?~?[A-Za-z_][\w:]*\s*\()"
+)
+_TYPE_IN = re.compile(rf"({_MACRO}[ \t]*\()([\w:<>,*& \t]+)(\))(?=\s*[*&]?\s*[A-Za-z_][\w:]*\s*\()")
+_BETWEEN = re.compile(
+    rf"(?<=[\w*&>])(?<!\breturn)(?<!\bstatic)(?<!\binline)(?<!\bextern)(?<!\bconst)(?<!\belse)(?<!\bvirtual)\s+"
+    rf"({_MACRO})(?=\s+[A-Za-z_~][\w:~]*\s*\()"
+)
+_AFTER = re.compile(
+    rf"\)\s*(?:(?:const|noexcept|override|final|volatile|&&?)\s*)*((?:{_MACRO}\s*(?:{_ARGUMENTS})?\s*)+)"
+    r"(?=[{;:=]|->|const\b|noexcept\b|override\b|final\b)"
+)
+_OLD_STYLE = re.compile(r"^[A-Za-z_][\w \t*]*\([\w\s,]*\)((?:\s*[A-Za-z_][\w \t*,\[\]]*;)+)(?=\s*\{)", re.MULTILINE)
+
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*(?:\\\r?\n.*)*)", re.MULTILINE)
+_NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+def blank(text: str) -> str:
+    """As many spaces as the text has characters; line ends stay."""
+    return re.sub(r"[^\r\n]", " ", text)
+
+
+def repair_certain(text: str) -> str:
+    """The text without what only a macro can be, wherever it stands."""
+    text = _CLASS.sub(_without_macros, text)
+    text = _NAMESPACE.sub(_without_group, text)
+    text = _SLOTS.sub(lambda match: match[1] + blank(match[2]), text)
+    return _SIGNALS.sub(lambda match: match[1] + "public".ljust(len(match[2])), text)
+
+
+def repair_likely(text: str) -> str:
+    """The text without what is likely a macro: for a text that cannot be parsed as it stands."""
+    text = _LINE.sub(_without_line, text)
+    text = _TYPE_IN.sub(lambda match: blank(match[1]) + match[2] + blank(match[3]), text)
+    for pattern in (_BEFORE, _BETWEEN, _AFTER, _OLD_STYLE):
+        text = pattern.sub(_without_group, text)
+    return text
+
+
+def _without_group(match: re.Match[str]) -> str:
+    line_start = match.string.rfind("\n", 0, match.start(1)) + 1
+    if match.string[line_start : match.start(1)].lstrip().startswith("#"):
+        return match[0]
+    start, end = match.start(1) - match.start(), match.end(1) - match.start()
+    return match[0][:start] + blank(match[1]) + match[0][end:]
+
+
+def _without_macros(match: re.Match[str]) -> str:
+    words = re.findall(_ATTRIBUTE, match["macros"])
+    if match["rest"] == "{" and not all(_SURE_MACRO.match(word.strip()) for word in words):
+        return match[0]
+    start = match.start("macros") - match.start()
+    return match[0][:start] + blank(match["macros"])
+
+
+def _without_line(match: re.Match[str]) -> str:
+    """A macro alone on its line, unless an expression or a function goes on there."""
+    before, after = match.string[: match.start(1)].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
+    return match[0] if before in _OPEN or after in _CONTINUES else blank(match[0])
+
+
+def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
+    """The text with one branch of the conditionals whose branches do not close what they open, or that lie at an error.
+
+    Args:
+        errors: where the text cannot be parsed, as first and last lines.
+    """
+    groups: list[list[re.Match[str]]] = []
+    removed: list[tuple[int, int]] = []
+    for directive in _DIRECTIVE.finditer(text):
+        kind = directive[1]
+        if kind.startswith("if"):
+            groups.append([directive])
+        elif groups:
+            groups[-1].append(directive)
+            if kind == "endif":
+                removed += _dropped(text, groups.pop(), errors)
+    for start, end in removed:
+        text = text[:start] + blank(text[start:end]) + text[end:]
+    return text
+
+
+def _dropped(text: str, directives: list[re.Match[str]], errors: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    branches = [(before.end(), after.start()) for before, after in pairwise(directives)]
+    at_error = False
+    if errors:
+        lines = [text.count("\n", 0, d.start()) for d in directives]
+        at_error = any(line in (start - 1, start, end, end + 1) for start, end in errors for line in lines)
+    if not at_error and all(_is_balanced(text[start:end]) for start, end in branches):
+        return []
+    kept = 1 if directives[0][2].strip() == "0" and len(branches) > 1 else 0
+    return [d.span() for d in directives] + [b for number, b in enumerate(branches) if number != kept]
+
+
+def _is_balanced(code: str) -> bool:
+    depths = {"{": 0, "(": 0}
+    for character in re.findall(r"[{}()]", _NO_CODE.sub("", code)):
+        opening = {"}": "{", ")": "("}.get(character, character)
+        depths[opening] += 1 if character == opening else -1
+        if depths[opening] < 0:
+            return False
+    return not any(depths.values())

@@ -1,0 +1,191 @@
+"""A process of its own that parses large texts: the parser holds the interpreter's lock, so that every other answer of
+the server would wait for it.
+
+The process starts at the first text, ends after a minute without one, and is killed when nobody wants the text any more
+that it is at. Run as a program, this module is that process: texts come in on its standard input, and what they define
+goes out on its standard output, both pickled.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+from typing import BinaryIO
+
+from sprig_server.code.source import Source, parse_source
+from sprig_server.errors import Cancelled, NotParsed
+from sprig_server.types import Definition
+
+PARSING_SECONDS = 30.0
+"""A text that takes longer is given up."""
+
+_IDLE_SECONDS = 60.0
+_DEFINITIONS_A_MESSAGE = 500  # unpickling holds the interpreter's lock: some milliseconds for so many
+_MOST_MEMORY = 4 << 30  # bytes
+
+_Key = tuple[str, str, str]
+
+
+class ParserProcess:
+    """Parses one text after another; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Key, Future[Source]]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+        self._wanted: dict[_Key, Future[Source]] = {}
+        self._waiting: Counter[Future[Source]] = Counter()  # how many want it
+        self._lock = threading.Lock()  # of everything below
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._running: Future[Source] | None = None
+        self._closed = False
+
+    def submit(self, text: str, language: str, module: str, urgent: bool) -> Future[Source]:
+        """Parse a text, urgent ones before others; one that is being parsed already is not parsed twice.
+
+        The future raises NotParsed where the text takes too long or too much memory.
+
+        Raises:
+            Cancelled: it was closed.
+        """
+        key = text, language, module
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            known = self._wanted.get(key)
+            if known is not None and not known.cancelled():
+                self._waiting[known] += 1
+                return known
+            job: Future[Source] = Future()
+            self._wanted[key] = job
+            self._waiting[job] = 1
+            self._jobs.put((not urgent, next(self._numbers), key, job))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="sprig-parser", daemon=True)
+                self._thread.start()
+            return job
+
+    def abandon(self, job: Future[Source]) -> None:
+        """Whoever submitted a text does not want it any more; when nobody does, it is not parsed on."""
+        with self._lock:
+            self._waiting[job] -= 1
+            if self._waiting[job] > 0:
+                return
+            if not job.cancel() and job is self._running and self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """End the process; every text that is not parsed yet is cancelled."""
+        with self._lock:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+            for job in self._wanted.values():
+                job.cancel()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            try:
+                _, _, key, job = self._jobs.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                self._end()
+                continue
+            if job.set_running_or_notify_cancel():
+                try:
+                    source = self._parse(key, job)
+                except Exception as error:
+                    job.set_exception(error)
+                else:
+                    job.set_result(source)
+            with self._lock:
+                self._waiting.pop(job, None)
+                if self._wanted.get(key) is job:
+                    del self._wanted[key]
+
+    def _parse(self, key: _Key, job: Future[Source]) -> Source:
+        process = self._start(job)
+        assert process.stdin and process.stdout
+        began = time.monotonic()
+        definitions: list[Definition] = []
+        try:
+            pickle.dump(key, process.stdin, pickle.HIGHEST_PROTOCOL)
+            process.stdin.flush()
+            count, calls = pickle.load(process.stdout)
+            while len(definitions) < count:
+                definitions += pickle.load(process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._end()
+            if time.monotonic() - began >= PARSING_SECONDS:
+                raise NotParsed(f"parsing it takes longer than {PARSING_SECONDS:.0f} s") from None
+            raise NotParsed("parsing it takes too much memory, or was stopped") from None
+        finally:
+            with self._lock:
+                self._running = None
+        return Source(*key, tuple(definitions), calls)
+
+    def _start(self, job: Future[Source]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", __name__],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    # `-m` looks for modules in the current folder first, which must not be one of the user's.
+                    cwd=Path(__file__).resolve().parents[1],
+                )
+            self._running = job
+            return self._process
+
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+def main(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Parse what comes in until there is no more."""
+    while True:
+        try:
+            text, language, module = pickle.load(requests)
+        except EOFError:
+            return
+        # Ends the process from outside of the interpreter, whose lock the parser holds; also when the server is gone.
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            faulthandler.dump_traceback_later(PARSING_SECONDS, exit=True, file=nowhere)
+            source = parse_source(text, language, module)
+            pickle.dump((len(source.definitions), source.calls), answers, pickle.HIGHEST_PROTOCOL)
+            for start in range(0, len(source.definitions), _DEFINITIONS_A_MESSAGE):
+                part = source.definitions[start : start + _DEFINITIONS_A_MESSAGE]
+                pickle.dump(part, answers, pickle.HIGHEST_PROTOCOL)
+            answers.flush()
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # no such limits on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+
+
+if __name__ == "__main__":
+    _limit_memory()
+    own_output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else writes to stdout must not get between the answers
+    main(sys.stdin.buffer, own_output)

@@ -1,0 +1,232 @@
+"""The documents that are asked about, parsed: each version once, and never where another answer has to wait for it.
+
+A short text is parsed on a thread, within some milliseconds, so that it is always answered from as it stands. A long
+one, or one that turns out to be slow, is parsed by a process of its own; until then the version before answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from time import thread_time
+
+from sprig_server.code.difference import old_offset
+from sprig_server.code.source import Source, parse_source
+from sprig_server.concurrency import Stop, Tasks, Worker
+from sprig_server.errors import Cancelled, NotParsed
+from sprig_server.parser_process import ParserProcess
+from sprig_server.types import Definition
+
+LONGEST = 10_000_000
+"""A longer text, in characters, is not parsed."""
+
+_SHORT = 50_000  # characters: 5 to 30 ms
+_SHORT_SECONDS = 0.05
+_WAITING_SECONDS = 2.0  # for a version without which there is no answer
+_TYPING_SECONDS = 0.2
+_MOST_DOCUMENTS = 64
+_MOST_CHARACTERS = 30_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One version of a document; `module` is the file's name without the extension."""
+
+    uri: str
+    text: str
+    language: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a parsed text, which may be the version before the one that was asked about: then what stands there
+    is `shift` characters further on in that one."""
+
+    source: Source
+    offset: int
+    shift: int
+
+
+@dataclass(slots=True)
+class _Document:
+    """The newest version of a document that somebody asked for, the last that was parsed, and the task that parses."""
+
+    wanted: Text
+    last: Source | None = None
+    parsing: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    slow: bool = False
+    problem: str = ""
+    problem_length: int = 0
+
+    @property
+    def is_parsed(self) -> bool:
+        return self.last is not None and _is_of(self.last, self.wanted)
+
+
+class Sources:
+    """Parsed documents, the most recently used ones. To be used on the event loop, but for `outline`."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._documents: OrderedDict[str, _Document] = OrderedDict()
+        self._tasks = tasks
+        self._worker = Worker("sprig-parse", 1)
+        self._process = ParserProcess()
+
+    async def read(self, text: Text) -> Source | None:
+        """A text as it stands, parsed; None where a newer version of it came meanwhile.
+
+        Raises:
+            NotParsed: it is too large.
+        """
+        document = self._want(text)
+        if not document.is_parsed:
+            if document.parsing is None:
+                document.parsing = asyncio.get_running_loop().create_task(self._follow(document))
+                document.parsing.add_done_callback(_mark_seen)
+            await asyncio.shield(document.parsing)
+        return document.last if document.last is not None and _is_of(document.last, text) else None
+
+    async def locate(self, text: Text, offset: int) -> Place | None:
+        """A place in a text, in the version that can answer soonest; None where that takes too long."""
+        document = self._want(text)
+        last = document.last
+        if last is not None and not document.is_parsed and (document.slow or len(text.text) > _SHORT):
+            before = old_offset(last.text, text.text, offset) if last.language == text.language else None
+            if before is not None:
+                self._tasks.start(self._read_behind(document), f"parsing {text.uri}")
+                return Place(last, before, offset - before)
+        try:
+            source = await asyncio.wait_for(self.read(text), _WAITING_SECONDS)
+        except (NotParsed, asyncio.TimeoutError):
+            return None
+        return Place(source, offset, 0) if source is not None else None
+
+    def expect(self, text: Text) -> None:
+        """A document was opened or edited: parse it in good time where that takes long."""
+        if len(text.text) <= _SHORT:
+            return
+        document = self._want(text)
+        if document.timer is not None:
+            document.timer.cancel()
+
+        def start() -> None:
+            self._tasks.start(self._read_behind(document), f"parsing {text.uri}")
+
+        document.timer = asyncio.get_running_loop().call_later(_TYPING_SECONDS, start)
+
+    def forget(self, uri: str) -> None:
+        """A document was closed."""
+        document = self._documents.pop(uri, None)
+        if document is None:
+            return
+        if document.timer is not None:
+            document.timer.cancel()
+        if document.parsing is not None:
+            document.parsing.cancel()
+
+    def outline(self, text: str, language: str, module: str) -> tuple[Definition, ...]:
+        """What `code.outline.parse_outline` gives; not for the event loop, since it waits.
+
+        Raises:
+            NotParsed: the text is too large.
+            Cancelled: the server ends.
+        """
+        for document in list(self._documents.values()):
+            last = document.last
+            if last is not None and (last.language, last.module) == (language, module) and last.text == text:
+                return last.definitions
+        if len(text) > LONGEST:
+            raise NotParsed(_too_long(text))
+        if len(text) <= _SHORT:
+            try:
+                return parse_source(text, language, module, _within(_SHORT_SECONDS)).definitions
+            except Cancelled:
+                pass
+        try:
+            return self._process.submit(text, language, module, urgent=False).result().definitions
+        except CancelledError:
+            raise Cancelled from None
+
+    def problems(self) -> dict[str, str]:
+        """Why documents have no hovers, by URI."""
+        return {uri: document.problem for uri, document in self._documents.items() if document.problem}
+
+    def close(self) -> None:
+        """Stop all parsing."""
+        self._worker.close()
+        self._process.close()
+
+    def _want(self, text: Text) -> _Document:
+        document = self._documents.setdefault(text.uri, _Document(text))
+        document.wanted = text
+        self._documents.move_to_end(text.uri)
+        held = sum(len(d.last.text) for d in self._documents.values() if d.last is not None)
+        for uri, other in list(self._documents.items())[:-1]:
+            if held <= _MOST_CHARACTERS and len(self._documents) <= _MOST_DOCUMENTS:
+                break
+            if other.parsing is None:
+                del self._documents[uri]
+                held -= len(other.last.text) if other.last is not None else 0
+        return document
+
+    async def _read_behind(self, document: _Document) -> None:
+        with suppress(NotParsed):  # `problems` says so
+            await self.read(document.wanted)
+
+    async def _follow(self, document: _Document) -> None:
+        """Parse a document until its newest version is parsed."""
+        try:
+            while not document.is_parsed:
+                document.last = await self._parse(document, document.wanted)
+                document.problem = ""
+        except NotParsed as error:
+            document.problem, document.problem_length, document.last = str(error), len(document.wanted.text), None
+            raise
+        finally:
+            document.parsing = None
+
+    async def _parse(self, document: _Document, text: Text) -> Source:
+        if len(text.text) > LONGEST:
+            raise NotParsed(_too_long(text.text))
+        if document.problem and len(text.text) >= document.problem_length:
+            raise NotParsed(document.problem)  # not once for every letter that is typed
+        if len(text.text) <= _SHORT and not document.slow:
+            try:
+                return await self._worker.run(lambda stop: _parse_soon(text, stop))
+            except Cancelled:
+                document.slow = True
+        job = self._process.submit(text.text, text.language, text.module, urgent=True)
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            self._process.abandon(job)
+            raise
+
+
+def _parse_soon(text: Text, stop: Stop) -> Source:
+    late = _within(_SHORT_SECONDS)
+    return parse_source(text.text, text.language, text.module, lambda: stop() or late())
+
+
+def _within(seconds: float) -> Stop:
+    """Turns True when the calling thread has worked for so many seconds."""
+    deadline = thread_time() + seconds
+    return lambda: thread_time() > deadline
+
+
+def _mark_seen(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever waits gets it, and nobody may
+
+
+def _is_of(source: Source, text: Text) -> bool:
+    return source.language == text.language and source.text == text.text
+
+
+def _too_long(text: str) -> str:
+    return f"it has {len(text)} characters, and more than {LONGEST} are not parsed"

@@ -1,0 +1,218 @@
+"""Large, deep and slow texts: time that grows with the length only, and a process that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+
+import psutil
+import pytest
+
+from sprig_server.code.source import Source, parse_source
+from sprig_server.concurrency import Tasks
+from sprig_server.errors import Cancelled, NotParsed
+from sprig_server.parser_process import ParserProcess
+from sprig_server.sources import Sources, Text
+
+SLOW = "a<" * 100_000  # takes tree-sitter minutes in Java
+FUNCTION = "def f{}(x):\n    return g(x)\n\n\n"
+
+
+def functions(count: int, start: int = 0) -> str:
+    return "".join(FUNCTION.format(number) for number in range(start, start + count))
+
+
+@pytest.mark.parametrize(
+    ("language", "unit"),
+    [
+        ("python", "["),
+        ("python", "f("),
+        ("python", "x = [1, 2]; "),
+        ("javascript", "["),
+        ("javascript", "{"),
+        ("javascript", "function f() { "),
+        ("javascript", "const f = () => { "),
+        ("javascript", "var f = function () { return 1 };"),
+        ("javascript", "[,,,,],"),
+        ("tsx", "<a>"),
+        ("java", "class A { void f() { "),
+        ("cpp", "("),
+        ("cpp", "namespace a { void f() { "),
+    ],
+)
+def test_time_grows_with_the_length_only(language: str, unit: str):
+    """Twice the text may take three times as long, not four times, as the square would."""
+    length = 40_000
+    short, long = (_seconds(unit * (size // len(unit)), language) for size in (length, 4 * length))
+    assert long < 10 * max(short, 0.02)
+
+
+def _seconds(text: str, language: str) -> float:
+    def once() -> float:
+        began = time.thread_time()
+        parse_source(text, language, "m")
+        return time.thread_time() - began
+
+    return min(once(), once())
+
+
+def test_functions_in_functions_have_no_more_code_than_fits_into_memory():
+    text = "".join(f"function f{n}() {{" for n in range(3000)) + "}" * 3000
+    found = parse_source(text, "javascript", "m").functions
+    assert [f.name for f in found[:60]] == [f"f{n}" for n in range(60)]
+    assert sum(len(f.code) for f in found) < 10_000_000
+
+
+def test_after_a_stopped_text_the_next_one_is_parsed_as_ever():
+    text = functions(300)
+    with pytest.raises(Cancelled):
+        parse_source(text, "python", "m", lambda: True)
+    again = parse_source(text, "python", "m", lambda: False)
+    assert again.definitions == parse_source(text, "python", "m").definitions
+    assert len(again.functions) == 300
+
+
+@pytest.fixture
+def process():
+    process = ParserProcess()
+    yield process
+    process.close()
+
+
+def test_another_process_finds_the_same(process: ParserProcess):
+    text = functions(2000) + "x = '\ud800\0𝄞'\r\n" + functions(1, start=5000)
+    found = process.submit(text, "python", "m", urgent=True).result(timeout=60)
+    here = parse_source(text, "python", "m")
+    assert found.definitions == here.definitions
+    assert (found.calls == here.calls).all()
+
+
+def test_a_text_that_nobody_wants_any_more_is_given_up_at_once(process: ParserProcess):
+    process.submit("x", "python", "m", urgent=True).result(timeout=60)
+    job = process.submit(SLOW, "java", "m", urgent=True)
+    waiting = process.submit("def f(): pass", "python", "m", urgent=True)
+    _wait_until_running(job)
+    process.abandon(job)
+    assert len(waiting.result(timeout=30).functions) == 1
+    with pytest.raises(NotParsed):
+        job.result(timeout=1)
+
+
+def test_a_text_that_somebody_else_wants_too_is_parsed_on(process: ParserProcess):
+    text = functions(3000)
+    first = process.submit(text, "python", "m", urgent=True)
+    second = process.submit(text, "python", "m", urgent=False)
+    process.abandon(first)
+    assert len(second.result(timeout=60).functions) == 3000
+
+
+def _wait_until_running(job: Future[Source]) -> None:
+    deadline = time.monotonic() + 30
+    while not job.running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+@pytest.mark.parametrize("text", ["x", SLOW], ids=["idle", "busy"])
+def test_the_process_ends_with_the_one_that_started_it(text: str):
+    code = (
+        "import sys\nfrom sprig_server import parser_process\n"
+        f"process = parser_process.ParserProcess()\njob = process.submit({text[:2]!r} * {len(text) // 2 + 1}, 'java', "
+        "'m', True)\n"
+        "while process._process is None: pass\n"
+        "print(process._process.pid, flush=True)\njob.exception()\nsys.stdin.read()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    time.sleep(0.5)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    psutil.wait_procs([child], timeout=30)
+    assert not child.is_running()
+
+
+def run(work) -> None:
+    """Run a test with `Sources` on an event loop."""
+
+    async def main() -> None:
+        sources = Sources(Tasks())
+        try:
+            await asyncio.wait_for(work(sources), 60)
+        finally:
+            sources.close()
+
+    asyncio.run(main())
+
+
+def text_of(text: str, language: str = "python") -> Text:
+    return Text("file:///m", text, language, "m")
+
+
+def test_each_version_is_parsed_once():
+    async def work(sources: Sources) -> None:
+        first = await sources.read(text_of("def f(): pass"))
+        assert await sources.read(text_of("def f(): pass")) is first
+        assert await sources.read(text_of("def g(): pass")) is not first
+        both = await asyncio.gather(sources.read(text_of("x")), sources.read(text_of("x")))
+        assert both[0] is both[1] is not None
+
+    run(work)
+
+
+def test_the_version_before_answers_for_what_was_not_typed_at():
+    async def work(sources: Sources) -> None:
+        old = functions(3000)
+        before = await sources.read(text_of(old))
+        new = old.replace("f1500", "something_else")
+        after = new.index("f2999")
+        place = await sources.locate(text_of(new), after)
+        assert place is not None
+        assert place.source is before
+        assert old[place.offset : place.offset + 5] == "f2999"
+        assert place.offset + place.shift == after
+        place = await sources.locate(text_of(new), new.index("something"))
+        assert place is not None, "what is new is waited for"
+        assert place.source.text == new
+
+    run(work)
+
+
+def test_a_text_that_is_too_slow_is_not_tried_for_each_letter():
+    async def work(sources: Sources) -> None:
+        with pytest.raises(NotParsed):
+            await sources.read(text_of("x" * 10_000_001))
+        assert "10000001 characters" in sources.problems()["file:///m"]
+        assert await sources.locate(text_of("x" * 10_000_002), 0) is None
+        assert await sources.read(text_of("def f(): pass")) is not None
+        assert sources.problems() == {}
+
+    run(work)
+
+
+def test_a_short_text_that_is_slow_is_left_to_the_process():
+    async def work(sources: Sources) -> None:
+        text = text_of("a<" * 6000, "java")
+        assert len(text.text) < 50_000
+        asked = asyncio.create_task(sources.locate(text, 0))
+        while not (sources._process._running or asked.done()):
+            await asyncio.sleep(0.01)
+        sources.forget(text.uri)
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    run(work)
+
+
+def test_memory_is_bounded():
+    async def work(sources: Sources) -> None:
+        for number in range(100):
+            await sources.read(Text(f"file:///{number}", f"x = {number}", "python", "m"))
+        assert len(sources._documents) == 64
+
+    run(work)
