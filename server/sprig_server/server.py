@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from lsprotocol import types as lsp
@@ -53,6 +53,7 @@ class Folder:
     typed: set[str] = field(default_factory=set)
     rescan: bool = False
     update: asyncio.Task[None] | None = None
+    watching: asyncio.Task[None] | None = None
 
     def relative(self, uri: str) -> str | None:
         """The path of a document within this folder, with forward slashes; None where it lies outside."""
@@ -63,6 +64,10 @@ class Folder:
             return Path(path).resolve().relative_to(self.workspace.root).as_posix()
         except (ValueError, OSError):
             return None
+
+    def uri_of(self, path: str) -> str:
+        """The URI of a file of this folder, under the folder's own URI: that is the name which the client knows."""
+        return self.uri.rstrip("/") + PurePosixPath("/", path).as_uri().removeprefix("file://")
 
 
 class SprigServer(LanguageServer):
@@ -84,10 +89,19 @@ class SprigServer(LanguageServer):
         self.leave: Callable[[], None] = lambda: None
         """Ends the connection; may be called from any thread."""
 
+    def client_can_watch(self) -> bool:
+        """Whether the client tells about changed files when it is asked to; otherwise the server watches by itself."""
+        workspace = self.client_capabilities.workspace
+        watching = workspace.did_change_watched_files if workspace else None
+        return watching is not None and bool(watching.dynamic_registration)
+
     def folder_of(self, uri: str) -> tuple[Folder, str] | None:
         """The innermost folder that holds a document, and the document's path in it."""
-        holding = [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
-        return min(holding, key=lambda pair: len(pair[1]), default=None)
+        return min(self.folders_of(uri), key=lambda pair: len(pair[1]), default=None)
+
+    def folders_of(self, uri: str) -> list[tuple[Folder, str]]:
+        """All folders that hold a document, since they may lie within each other, with the document's path in each."""
+        return [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
 
     def buffers(self, folder: Folder) -> dict[str, str]:
         """The texts of the open documents of a folder by path, the most recently opened last."""

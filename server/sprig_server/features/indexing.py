@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 from lsprotocol import types as lsp
 from pygls import uris
 
-from sprig_server.code.languages import LANGUAGES
+from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.packs import tell_about_packs
 from sprig_server.index.cache import limit_cache
+from sprig_server.index.watch import watch_folder
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import Folder, SprigServer
 
@@ -53,23 +55,30 @@ def register(server: SprigServer) -> None:
     def folders_changed(ls: SprigServer, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
         for removed in params.event.removed:
             folder = ls.folders.pop(removed.uri, None)
-            if folder is not None and folder.update is not None:
-                folder.update.cancel()
+            for task in (folder.update, folder.watching) if folder is not None else ():
+                if task is not None:
+                    task.cancel()
         open_folders(ls)
 
 
 async def watch_files(server: SprigServer) -> None:
-    """Ask the client to tell about changed source files, where it can."""
-    workspace = server.client_capabilities.workspace
-    watching = workspace.did_change_watched_files if workspace else None
-    if watching is None or not watching.dynamic_registration:
-        _log.info("the client cannot watch files: changes made outside it are seen at the next start")
+    """Ask the client to tell about changed source files, where it can; otherwise the server watches by itself."""
+    if not server.client_can_watch():
         return
     extensions = sorted({extension[1:] for language in LANGUAGES for extension in language.extensions})
-    glob = f"**/*.{{{','.join(extensions)}}}"
-    options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[lsp.FileSystemWatcher(glob_pattern=glob)])
+    sources = lsp.FileSystemWatcher(glob_pattern=f"**/*.{{{','.join(extensions)}}}")
+    rules = lsp.FileSystemWatcher(glob_pattern="**/.gitignore")
+    # Of a folder that goes, clients report the folder and not its files.
+    gone = lsp.FileSystemWatcher(glob_pattern="**/*", kind=lsp.WatchKind.Delete)
+    options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[sources, rules, gone])
     registration = lsp.Registration("sprig-files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
     await server.ask_client(server.client_register_capability_async(lsp.RegistrationParams([registration])), None)
+
+
+async def _watch(server: SprigServer, folder: Folder) -> None:
+    async for changed in watch_folder(folder.workspace.root, server.builds.run):
+        folder.changed |= changed or set()
+        _schedule(server, folder, delay=0.0, rescan=changed is None)
 
 
 def open_folders(server: SprigServer) -> None:
@@ -92,6 +101,8 @@ def open_folders(server: SprigServer) -> None:
             server.show_problem(f"{folder.workspace.unwritable}; until then the index is kept in a temporary folder")
         server.folders[client_folder.uri] = folder
         _schedule(server, folder, delay=0.0, rescan=True)
+        if not server.client_can_watch():
+            folder.watching = server.tasks.start(_watch(server, folder), f"watching {folder.workspace.root}")
 
 
 def reindex(server: SprigServer) -> None:
@@ -103,9 +114,7 @@ def reindex(server: SprigServer) -> None:
 
 
 def _document_changed(server: SprigServer, uri: str, typed: bool = False) -> None:
-    found = server.folder_of(uri)
-    if found is not None:
-        folder, path = found
+    for folder, path in server.folders_of(uri):
         # Typing in a file that is not indexed, an ignored one say, must not look through the folder each time.
         (folder.typed if typed else folder.changed).add(path)
         _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
@@ -155,9 +164,16 @@ async def _update_known(server: SprigServer, folder: Folder, changed: set[str], 
         known = workspace.store.file_states()
         for path in sorted((changed | typed) & known.keys()):
             workspace.update_file(path, buffers.get(path), stop)
-        return bool(changed - known.keys())
+        return any(_needs_rescan(path, known) for path in changed - known.keys())
 
     return await server.builds.run(work)
+
+
+def _needs_rescan(path: str, known: Iterable[str]) -> bool:
+    """Whether a path that is not indexed may be a source, say which files are sources, or be a folder of them."""
+    if language_of_path(path) is not None or PurePosixPath(path).name == ".gitignore":
+        return True
+    return any(file.startswith(path + "/") for file in known)
 
 
 async def _rescan(server: SprigServer, folder: Folder) -> None:

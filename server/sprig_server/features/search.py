@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from lsprotocol import types as lsp
-from pygls import uris
 from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 
 from sprig_server.concurrency import Stop
@@ -61,13 +61,21 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
         raise JsonRpcInternalError(str(error)) from None
     except Cancelled:
         return []
-    merged = [pair for answer in answers for pair in answer]
-    return sorted(merged, key=lambda pair: -pair[1].score)[:limit]
+    ranked = sorted((pair for answer in answers for pair in answer), key=lambda pair: -pair[1].score)
+    return _once_each(ranked)[:limit]
+
+
+def _once_each(hits: Iterable[tuple[Folder, Hit]]) -> list[tuple[Folder, Hit]]:
+    """Hits without those of a folder that another one holds too."""
+    seen: dict[tuple[Path, int, str], tuple[Folder, Hit]] = {}
+    for folder, hit in hits:
+        seen.setdefault((folder.workspace.root / hit.path, hit.start_line, hit.name), (folder, hit))
+    return list(seen.values())
 
 
 def _location(folder: Folder, hit: Hit) -> lsp.Location:
-    uri = uris.from_fs_path(str(folder.workspace.root / hit.path)) or folder.uri
-    return lsp.Location(uri, lsp.Range(lsp.Position(hit.name_line - 1, hit.name_column), lsp.Position(hit.end_line, 0)))
+    start = lsp.Position(hit.name_line - 1, hit.name_column)
+    return lsp.Location(folder.uri_of(hit.path), lsp.Range(start, lsp.Position(hit.end_line, 0)))
 
 
 def _to_search_hit(folder: Folder, hit: Hit) -> SearchHit:

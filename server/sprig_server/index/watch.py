@@ -1,0 +1,97 @@
+"""Noticing changes of a folder ourselves, for editors that cannot: only what the listing looks through is watched.
+
+The system's own notifications are used; where it gives none, or no more, the folders are looked at every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+from watchfiles import Change, awatch
+
+from sprig_server.code.languages import language_of_path
+from sprig_server.concurrency import Stop
+from sprig_server.index.files import list_files
+
+_log = logging.getLogger(__name__)
+
+# Writes of a save, or of a checkout, come together; after a pause of _QUIET nothing more is waited for.
+_QUIET_MS, _LONGEST_MS = 100, 2_000
+_POLL_MS = 2_000
+_RETRY_SECONDS = 10.0
+# Beyond this many files at once a look through the whole folder is quicker.
+_MANY = 64
+
+Run = Callable[[Callable[[Stop], list[str]]], Awaitable[list[str]]]
+
+
+async def watch_folder(root: Path, run: Run, *, polling: bool = False) -> AsyncGenerator[set[str] | None, None]:
+    """Changes as they happen, until the task is cancelled.
+
+    Yields:
+        Paths of source files that came, changed or went, relative to `root`; None where the folder must be looked
+        through again, which is also said once whenever the watching begins.
+
+    Args:
+        run: runs the look through the folder on a thread.
+        polling: look at the folders from time to time, without asking the system.
+    """
+    top = root.as_posix().rstrip("/")
+
+    def look(stop: Stop) -> list[str]:
+        return list_files(root, stop=stop).folders
+
+    while True:
+        folders = await run(look)
+        try:
+            async with aclosing(_watch(top, folders, polling)) as watching:
+                async for found in watching:
+                    yield found
+            if not folders:  # the workspace itself is gone
+                await asyncio.sleep(_RETRY_SECONDS)
+        except FileNotFoundError:  # a folder went between the look and the watching
+            await asyncio.sleep(_QUIET_MS / 1000)
+        except (OSError, RuntimeError) as error:  # no more notifications are to be had
+            _log.info("%s: changes are looked for every %d s", error, _POLL_MS // 1000)
+            await asyncio.sleep(_RETRY_SECONDS if polling else 0)
+            polling = True
+
+
+async def _watch(top: str, folders: list[str], polling: bool) -> AsyncGenerator[set[str] | None, None]:
+    """Changes directly in these folders, beginning with None, until they may be others: a folder that was made anew
+    under the same name is another one."""
+    if not folders:
+        return
+    known = {f"{top}/{folder}".rstrip("/") for folder in folders}
+    begun = False
+    changing = awatch(
+        *sorted(known),
+        watch_filter=None,
+        recursive=False,
+        debounce=_LONGEST_MS,
+        step=_QUIET_MS,
+        rust_timeout=_LONGEST_MS // 2,
+        yield_on_timeout=True,
+        force_polling=polling or None,
+        poll_delay_ms=_POLL_MS,
+        ignore_permission_denied=True,
+    )
+    async with aclosing(changing):
+        async for changes in changing:
+            paths = {path[len(top) + 1 :] for _, path in changes if language_of_path(path)}
+            if any(_is_structural(kind, path, known) for kind, path in changes):
+                return
+            if not begun or len(paths) > _MANY:
+                begun = True
+                yield None
+            elif paths:
+                yield paths
+
+
+def _is_structural(kind: Change, path: str, known: set[str]) -> bool:
+    """Whether a change may alter which folders and files count."""
+    return path.endswith("/.gitignore") or (kind != Change.modified and (path in known or Path(path).is_dir()))

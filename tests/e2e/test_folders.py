@@ -1,0 +1,152 @@
+"""Workspace folders and documents as clients really name them, over a raw pipe with a client that can do the least."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .raw_client import RawClient
+
+READ = 'def read_settings(path):\n    """Read the settings from a file."""\n    return path\n'
+
+
+@pytest.fixture
+def client() -> Iterator[RawClient]:
+    made = RawClient()
+    yield made
+    made.kill()
+
+
+def execute(client: RawClient, command: str, **argument: Any) -> Any:
+    arguments = [argument] if argument else []
+    reply = client.wait(client.request("workspace/executeCommand", {"command": command, "arguments": arguments}))
+    return reply["result"]
+
+
+def found(client: RawClient, query: str) -> dict[str, list[str]]:
+    """The URIs of the hits of a search by name."""
+    uris: dict[str, list[str]] = {}
+    for hit in execute(client, "sprig.search", query=query)["hits"]:
+        uris.setdefault(hit["name"], []).append(hit["location"]["uri"])
+    return uris
+
+
+def until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
+def open_folders(client: RawClient, *uris: str) -> None:
+    folders = [{"uri": uri, "name": uri.rpartition("/")[2]} for uri in uris]
+    client.initialize(uris[0], workspaceFolders=folders)
+    until(lambda: bool(idle(client)))
+
+
+def idle(client: RawClient) -> bool:
+    folders = execute(client, "sprig.status")["folders"]
+    return bool(folders) and all(not f["indexing"] and f["definitions"] > 0 for f in folders)
+
+
+def open_document(client: RawClient, uri: str, language: str, text: str) -> None:
+    item = {"uri": uri, "languageId": language, "version": 1, "text": text}
+    client.notify("textDocument/didOpen", {"textDocument": item})
+
+
+def hover(client: RawClient, uri: str, line: int, character: int) -> str:
+    params = {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
+    result = client.wait(client.request("textDocument/hover", params))["result"]
+    return result["contents"]["value"] if result else ""
+
+
+def test_locations_lie_under_the_folder_that_the_client_named(client: RawClient, tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a b.py").write_text(READ)
+    (tmp_path / "link").symlink_to("real")
+    open_folders(client, (tmp_path / "link").as_uri())
+    expected = (tmp_path / "link").as_uri() + "/a%20b.py"
+    assert found(client, "read settings")["read_settings"] == [expected]
+    symbols = client.wait(client.request("workspace/symbol", {"query": "read settings"}))["result"]
+    assert {symbol["location"]["uri"] for symbol in symbols} == {expected}
+    for folder in ("link", "real"):
+        uri = (tmp_path / folder / "a b.py").as_uri()
+        open_document(client, uri, "python", READ.replace("read_settings", f"through_{folder}"))
+        until(lambda folder=folder: found(client, f"through {folder}").get(f"through_{folder}") == [expected])
+        client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        until(lambda: "read_settings" in found(client, "read settings"))
+
+
+def test_folders_within_each_other_give_one_hit_each(client: RawClient, tmp_path: Path):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "a.py").write_text(READ)
+    (tmp_path / "again").symlink_to("outer")
+    folders = [(tmp_path / name).as_uri() for name in ("outer", "outer/inner", "again")]
+    open_folders(client, *folders)
+    assert len(found(client, "read settings")["read_settings"]) == 1
+    uri = (inner / "a.py").as_uri()
+    open_document(client, uri, "python", READ.replace("read_settings", "write_settings"))
+    until(lambda: "read_settings" not in found(client, "read settings") and idle(client))
+    assert len(found(client, "write settings")["write_settings"]) == 1
+
+
+def test_a_document_that_was_never_saved_is_explained_and_found(client: RawClient, tmp_path: Path):
+    (tmp_path / "a.py").write_text("def other():\n    return 1\n")
+    open_folders(client, tmp_path.as_uri())
+    open_document(client, "untitled:Untitled-1", "python", READ)
+    assert "Read the settings" in hover(client, "untitled:Untitled-1", 0, 6)
+    open_document(client, (tmp_path / "new" / "draft.ts").as_uri(), "typescript", "function draft() { return 1; }\n")
+    until(lambda: "draft" in found(client, "draft"))
+    assert "read_settings" not in found(client, "read settings"), "it has no place in the workspace"
+
+
+def test_another_version_of_a_file_does_not_stand_for_it(client: RawClient, tmp_path: Path):
+    """Editors show what a file was like in a document of another scheme with the same path."""
+    (tmp_path / "a.py").write_text(READ)
+    open_folders(client, tmp_path.as_uri())
+    open_document(client, (tmp_path / "a.py").as_uri().replace("file:", "git:"), "python", "def old():\n    return 0\n")
+    time.sleep(1)
+    assert "old" not in found(client, "old")
+    assert "read_settings" in found(client, "read settings")
+
+
+def test_a_client_that_cannot_watch_files_sees_what_changes(client: RawClient, tmp_path: Path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.py").write_text(READ)
+    open_folders(client, tmp_path.as_uri())
+    (tmp_path / "b.py").write_text("def second_thing():\n    return 2\n")
+    until(lambda: "second_thing" in found(client, "second thing"))
+    (tmp_path / "new" / "deep").mkdir(parents=True)
+    (tmp_path / "new" / "deep" / "c.py").write_text("def third_thing():\n    return 3\n")
+    until(lambda: "third_thing" in found(client, "third thing"))
+    (tmp_path / "new").rename(tmp_path / "moved")
+    until(lambda: (found(client, "third thing").get("third_thing") or [""])[0].endswith("/moved/deep/c.py"))
+    shutil.rmtree(tmp_path / "sub")
+    until(lambda: "read_settings" not in found(client, "read settings"))
+    (tmp_path / ".gitignore").write_text("b.py\n")
+    until(lambda: "second_thing" not in found(client, "second thing"))
+    began = time.monotonic()
+    assert client.leave() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_opening_a_folder_runs_nothing_of_it(client: RawClient, tmp_path: Path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "a.py").write_text(READ)
+    marker = folder / "marker.sh"
+    marker.write_text(f'#!/bin/sh\ntouch "{folder}/ran"\n')
+    marker.chmod(0o755)
+    for words in (["init"], ["add", "a.py"], ["config", "core.fsmonitor", str(marker)]):
+        subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True)
+    (folder / "ran").unlink(missing_ok=True)
+    open_folders(client, folder.as_uri())
+    assert "read_settings" in found(client, "read settings")
+    assert not (folder / "ran").exists()
