@@ -105,7 +105,8 @@ class SprigServer(LanguageServer):
 
     def buffers(self, folder: Folder) -> dict[str, str]:
         """The texts of the open documents of a folder by path, the most recently opened last."""
-        paths = ((folder.relative(uri), document) for uri, document in self.workspace.text_documents.items())
+        # Their keys in the workspace are decoded, and have lost what is not UTF-8.
+        paths = ((folder.relative(document.uri), document) for document in self.workspace.text_documents.values())
         return {path: document.source for path, document in paths if path is not None}
 
     def report_server_error(self, error: Exception, source: Any) -> None:

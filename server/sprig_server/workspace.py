@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from lsprotocol import types as lsp
 from pygls import uris
@@ -23,6 +25,8 @@ def path_of(uri: str) -> str | None:
     """The path of a file URI on this machine; None for what is no file here, or no URI."""
     try:
         path = uris.to_fs_path(uri)
+        if path and "\N{REPLACEMENT CHARACTER}" in path:  # pygls cannot read a name that is not UTF-8
+            path = os.fsdecode(unquote_to_bytes(urlsplit(uri).path))
     except ValueError:
         return None
     return path if path and "\0" not in path else None

@@ -104,7 +104,8 @@ def test_nothing_in_the_server_can_reach_a_network():
         "ftplib",
         "smtplib",
     }
-    assert offenders(SERVER, network) == []
+    reading_names = "imports urllib.parse"  # which takes URIs apart, and reaches nothing
+    assert [found for found in offenders(SERVER, network) if reading_names not in found] == []
 
 
 def test_no_model_work_on_the_threads_of_pygls():

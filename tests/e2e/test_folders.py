@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,3 +152,18 @@ def test_opening_a_folder_runs_nothing_of_it(client: RawClient, tmp_path: Path):
     open_folders(client, folder.as_uri())
     assert "read_settings" in found(client, "read settings")
     assert not (folder / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist on Linux only")
+@pytest.mark.parametrize("where", ["file", "workspace"])
+def test_names_that_are_not_utf_8(client: RawClient, tmp_path: Path, where: str):
+    odd = os.fsdecode(b"caf\xe9")
+    folder = tmp_path / (odd if where == "workspace" else "plain")
+    folder.mkdir()
+    (folder / "z.py").write_text("def zeta_last():\n    return 3\n")
+    (folder / f"{odd}.py").write_text("def latin_name():\n    return 2\n")
+    open_folders(client, folder.as_uri())
+    assert found(client, "latin name")["latin_name"] == [folder.as_uri() + "/caf%E9.py"]
+    assert found(client, "zeta last")["zeta_last"] == [folder.as_uri() + "/z.py"]
+    open_document(client, folder.as_uri() + "/caf%E9.py", "python", "def in_the_buffer():\n    return 2\n")
+    until(lambda: found(client, "in the buffer").get("in_the_buffer") == [folder.as_uri() + "/caf%E9.py"])

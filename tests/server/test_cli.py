@@ -237,3 +237,27 @@ def test_index_says_what_it_leaves_out(capsys, tmp_path: Path):
     code, out, _ = run(capsys, "index", "--workspace", tmp_path)
     assert code == 0
     assert "left out: 1 generated or minified, 1 larger than 1 MB" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist on Linux only")
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_names_that_are_not_utf_8_are_indexed_and_printed(tmp_path: Path, encoding: str):
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.py")).write_text("def latin_name():\n    return 2\n")
+    (folder / "größe.py").write_text("def zeta_last():\n    return 3\n")
+
+    def sprig(*words: str) -> str:
+        command = [sys.executable, "-m", "sprig_server", *words, "--workspace", folder]
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, capture_output=True, env=env, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode(encoding)
+
+    assert "2 functions" in sprig("index")
+    assert "latin_name" in sprig("search", "latin", "name")
+    hits = json.loads(sprig("search", "zeta last", "--json"))["hits"]
+    assert {hit["name"]: hit["path"] for hit in hits if hit["kind"] == "function"} == {
+        "zeta_last": "größe.py",
+        "latin_name": "caf\ufffd.py",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from contextlib import aclosing
 from pathlib import Path
@@ -106,3 +107,13 @@ async def test_what_the_listing_leaves_out_is_not_watched(watched: Watched):
     write(watched.root, "node_modules/m/new.js", "out/y.py", "notes.md")
     await asyncio.sleep(3)
     assert (watched.looks, watched.changed) == (looks, set())
+
+
+async def test_names_that_are_not_utf_8_are_noticed_and_stop_nothing(watched: Watched):
+    odd = os.fsdecode(b"caf\xe9")
+    write(watched.root, f"{odd}.py")
+    await watched.until(lambda: f"{odd}.py" in watched.changed)
+    write(watched.root, f"{odd}/inside.py")
+    await watched.until(lambda: f"{odd}/inside.py" in watched.changed)
+    write(watched.root, "after.py")
+    await watched.until(lambda: "after.py" in watched.changed)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from lsprotocol import types as lsp
-from pygls import uris
 
 from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.concurrency import Stop
@@ -19,6 +18,7 @@ from sprig_server.index.cache import limit_cache
 from sprig_server.index.watch import watch_folder
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import Folder, SprigServer
+from sprig_server.workspace import path_of
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def open_folders(server: SprigServer) -> None:
     if not known and server.workspace.root_uri:
         known = [lsp.WorkspaceFolder(server.workspace.root_uri, "")]
     for client_folder in known:
-        path = uris.to_fs_path(client_folder.uri)
+        path = path_of(client_folder.uri)
         if client_folder.uri in server.folders or path is None:
             continue
         try:

@@ -46,19 +46,34 @@ async def watch_folder(root: Path, run: Run, *, polling: bool = False) -> AsyncG
         return list_files(root, stop=stop).folders
 
     while True:
-        folders = await run(look)
+        folders = [folder for folder in await run(look) if _is_unicode(f"{top}/{folder}")]
         try:
             async with aclosing(_watch(top, folders, polling)) as watching:
                 async for found in watching:
                     yield found
-            if not folders:  # the workspace itself is gone
+            if not folders:  # the workspace is gone, or cannot be watched for its name
                 await asyncio.sleep(_RETRY_SECONDS)
+                yield None
         except FileNotFoundError:  # a folder went between the look and the watching
             await asyncio.sleep(_QUIET_MS / 1000)
-        except (OSError, RuntimeError) as error:  # no more notifications are to be had
-            _log.info("%s: changes are looked for every %d s", error, _POLL_MS // 1000)
+        except Exception as error:
+            if _names_a_file(error):
+                await asyncio.sleep(_LONGEST_MS / 1000)
+                continue
+            _log.info("no notifications are to be had (%s): changes are looked for", type(error).__name__)
             await asyncio.sleep(_RETRY_SECONDS if polling else 0)
             polling = True
+
+
+def _is_unicode(path: str) -> bool:
+    """Whether watchfiles takes a path: it knows no names that are not UTF-8."""
+    return path.isascii() or path.encode("utf-8", errors="replace").decode("utf-8") == path
+
+
+def _names_a_file(error: Exception) -> bool:
+    """Whether watchfiles failed at the name of a file that changed, which it does not know either."""
+    failures = getattr(error, "exceptions", (error,))
+    return all("Unable to decode path" in str(failure) for failure in failures)
 
 
 async def _watch(top: str, folders: list[str], polling: bool) -> AsyncGenerator[set[str] | None, None]:
@@ -66,7 +81,7 @@ async def _watch(top: str, folders: list[str], polling: bool) -> AsyncGenerator[
     under the same name is another one."""
     if not folders:
         return
-    known = {f"{top}/{folder}".rstrip("/") for folder in folders}
+    known = {f"{top}/{folder}".rstrip("/") or "/" for folder in folders}
     begun = False
     changing = awatch(
         *sorted(known),
