@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,11 @@ def test_a_root_is_found_under_its_uri_and_its_path(tmp_path: Path, name: str):
             assert client.leave() == 0
         finally:
             client.kill()
+
+
+@pytest.mark.parametrize("wrong", ["x" * 100_000, [5] * 100_000], ids=["a long text", "a long list"])
+def test_a_hundred_thousand_wrong_values_hold_up_nobody(client: RawClient, wrong: Any):
+    data = notification("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": wrong}})
+    started = time.perf_counter()
+    check(client, data + request("workspace/symbol", {"query": ""}), ("x", None))
+    assert time.perf_counter() - started < 2

@@ -43,7 +43,10 @@ def register(server: SprigServer) -> None:
             function = await _meant(ls, name, workspace, place.source.language)
             if function is None:
                 return None
-            contents = await ls.questions.run(lambda stop: _contents(ls, function, workspace, stop))
+            if function.documentation:  # needs no model, so it waits for none
+                contents: lsp.MarkupContent | None = _render(ls, function, None)
+            else:
+                contents = await ls.questions.run(lambda stop: _written(ls, function, workspace, stop))
         except Cancelled:
             return None
         except SprigError as error:
@@ -90,12 +93,10 @@ async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry)
     ]
 
 
-def _contents(
+def _written(
     server: SprigServer, function: Definition, workspace: Workspace | None, stop: Stop
 ) -> lsp.MarkupContent | None:
-    """A function's own documentation, or a sentence about it; None where there is neither."""
-    if function.documentation:
-        return _render(server, function, None)
+    """A sentence about a function; None where there is none that is likely right."""
     if not server.settings.hover.generate:
         return None
     cache = workspace.store if workspace is not None else server.cache
