@@ -154,6 +154,29 @@ def test_opening_a_folder_runs_nothing_of_it(client: RawClient, tmp_path: Path):
     assert not (folder / "ran").exists()
 
 
+def test_a_failure_that_nobody_foresaw_stands_in_the_status_and_in_one_message(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sprig_server.index.build as build\n"
+        "def fails(*arguments):\n"
+        "    raise ZeroDivisionError('secret')\n"
+        "build.list_files = fails\n"
+    )
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "a.py").write_text(READ)
+    client = RawClient(env={"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])})
+    try:
+        client.initialize((tmp_path / "project").as_uri())
+        until(lambda: "ZeroDivisionError" in (execute(client, "sprig.status")["folders"][0].get("error") or ""))
+        open_document(client, (tmp_path / "project" / "b.py").as_uri(), "python", READ)
+        time.sleep(2)
+        assert "ZeroDivisionError" in execute(client, "sprig.status")["folders"][0]["error"]
+        assert len([text for text in client.shown if "cannot index project" in text]) == 1
+        assert client.leave() == 0
+        assert b"secret" not in client.stderr
+    finally:
+        client.kill()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist on Linux only")
 @pytest.mark.parametrize("where", ["file", "workspace"])
 def test_names_that_are_not_utf_8(client: RawClient, tmp_path: Path, where: str):

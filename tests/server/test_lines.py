@@ -177,3 +177,30 @@ def test_a_mark_does_not_make_broken_utf_8_lose_lines(data):
 def test_valid_text_comes_back_as_it_was(text):
     assert decode(codecs.BOM_UTF8 + text.encode()) == text
     assert decode(text.encode()) == text.removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("# -*- coding: cp1251 -*-\n", "cp1251"),
+        ("#!/usr/bin/python\n# vim: set fileencoding=koi8-r :\n", "koi8-r"),
+        ("/* -*- mode: c++; coding: koi8-r -*- */\n", "koi8-r"),
+        ("# coding: latin-1\r\n", "latin-1"),
+        ("# coding: shift_jis\n", "shift_jis"),
+    ],
+)
+def test_a_file_says_its_encoding_in_its_first_lines(head: str, encoding: str):
+    word = {"latin-1": "Größe", "shift_jis": "大きさ"}.get(encoding, "размер")
+    text = head + f"def f():\n    return '{word}'\n"
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "told", ["", "# coding: rot13\n", "# coding: nothing\n", "# coding: undefined\n", "# coding: utf-16\n"]
+)
+def test_what_says_nothing_sensible_is_latin_1(told: str):
+    assert decode(told.encode() + b"caf\xe9\n") == told + "café\n"
+
+
+def test_valid_utf_8_is_read_as_such_whatever_it_says():
+    assert decode("# coding: cp1251\nгод\n".encode()) == "# coding: cp1251\nгод\n"

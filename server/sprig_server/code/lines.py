@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 _FEED, _RETURN = 10, 13
 _WHITE = " \t\f\v\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029"
+
+_CODING = re.compile(rb"coding[:=][ \t]*([-\w.]+)")
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -33,8 +36,9 @@ _BYTE_ORDER_MARKS = (
 def decode(data: bytes) -> str:
     """The text of a source file, without its byte order mark.
 
-    UTF-8 unless a mark says otherwise; a file that is not valid UTF-8 is read as Latin-1, in which every byte is a
-    character, so that nothing is ever refused and line numbers stay right.
+    UTF-8 unless a mark says otherwise. A file that is not valid UTF-8 is read as one of its first two lines says
+    ("coding: cp1251", as Python and editors read it), otherwise as Latin-1, in which every byte is a character, so
+    that nothing is ever refused and line numbers stay right.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -42,6 +46,11 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
+        told = _CODING.search(b"\n".join(data[:500].splitlines()[:2]))
+        with suppress(LookupError, ValueError):  # no encoding of that name, or not one of texts
+            encoding = told[1].decode("ascii") if told else "latin-1"
+            if b"coding:\n".decode(encoding) == "coding:\n":  # otherwise it could not say so
+                return data.decode(encoding, errors="replace")
         return data.decode("latin-1")
 
 

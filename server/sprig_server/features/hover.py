@@ -15,6 +15,8 @@ from sprig_server.concurrency import Stop
 from sprig_server.description import Name, name_at, summarize
 from sprig_server.errors import Cancelled, NotParsed, SprigError
 from sprig_server.features.snapshot import take_snapshot
+from sprig_server.index.files import MAX_BYTES
+from sprig_server.index.reading import read_regular
 from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
 from sprig_server.server import SprigServer
@@ -82,7 +84,7 @@ async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry)
     if known is None:
         return []
     try:
-        data = await server.questions.run(lambda stop: path.read_bytes())
+        data, _ = await server.questions.run(lambda stop: read_regular(path, MAX_BYTES))
         source = await server.sources.read(Text(path.as_uri(), decode(data), name_of(known), path.stem))
     except (OSError, NotParsed):
         return []

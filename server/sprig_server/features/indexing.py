@@ -17,6 +17,7 @@ from sprig_server.features.packs import tell_about_packs
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.watch import watch_folder
 from sprig_server.index.workspace import Workspace
+from sprig_server.logs import log_unexpected
 from sprig_server.server import Folder, SprigServer
 from sprig_server.workspace import path_of
 
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 # Long enough to spare a parse at every keystroke, short enough to be done before the next question.
 _DEBOUNCE_SECONDS = 0.4
 _REPORT_SECONDS = 0.2
+# Beyond this many changed files, as after a checkout, a look through the whole folder is quicker.
+_MANY = 64
 
 
 def register(server: SprigServer) -> None:
@@ -145,13 +148,23 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
         except Cancelled:
             return
         except SprigError as error:
-            folder.error = str(error)
-            server.show_problem(f"Sprig cannot index {folder.workspace.root.name}: {error}")
+            _tell_failure(server, folder, str(error))
+            return
+        except Exception as error:
+            place = log_unexpected(f"indexing {folder.workspace.root.name}", error)
+            _tell_failure(server, folder, f"an unexpected failure ({place}): please report it")
             return
         finally:
             folder.indexing = False
         if folder.changed or folder.typed:
             await asyncio.sleep(_DEBOUNCE_SECONDS)
+
+
+def _tell_failure(server: SprigServer, folder: Folder, problem: str) -> None:
+    """Put a failure into the status, and tell the user once."""
+    if folder.error != problem:
+        server.show_problem(f"Sprig cannot index {folder.workspace.root.name}: {problem}")
+    folder.error = problem
 
 
 async def _update_known(server: SprigServer, folder: Folder, changed: set[str], typed: set[str]) -> bool:
@@ -161,6 +174,8 @@ async def _update_known(server: SprigServer, folder: Folder, changed: set[str], 
     workspace = folder.workspace
 
     def work(stop: Stop) -> bool:
+        if len(changed) > _MANY:
+            return True
         known = workspace.store.file_states()
         for path in sorted((changed | typed) & known.keys()):
             workspace.update_file(path, buffers.get(path), stop)
