@@ -14,7 +14,7 @@ TRIM = "sprig.trim"
 class SearchParams:
     """The one argument of `sprig.search`."""
 
-    query: str = ""
+    query: str
     """A question in words, or a name."""
     limit: int = 20
     """How many hits at most, 1 to 1000."""
@@ -42,7 +42,10 @@ class SearchResult:
 
     hits: list[SearchHit]
     complete: bool
-    """False while the workspace is still being indexed: asking again may give more."""
+    """Whether everything in the workspace could be found: not while it is being indexed, nor where that was
+    cancelled or failed, nor where no folder is open."""
+    message: str | None = None
+    """Why it could not, and how far the index has come."""
 
 
 @attrs.define(kw_only=True)
@@ -104,6 +107,10 @@ class FolderStatus:
     unreadable: int
     """Files and folders that could not be read or parsed."""
     indexing: bool
+    complete: bool
+    """Whether everything in it is indexed."""
+    message: str | None = None
+    """Why it is not, and how far the index has come."""
     error: str | None = None
     """Why indexing failed, where it did."""
 

@@ -14,9 +14,11 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from sprig_server import __version__
+from sprig_server.code.languages import can_call
 from sprig_server.concurrency import Tasks, Worker
 from sprig_server.connection import SprigProtocol, make_converter
 from sprig_server.description import MemoryCache
+from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
@@ -39,14 +41,16 @@ class Folder:
     """A workspace folder of the client, its index, and the state of its indexing.
 
     `changed` and `typed` are the paths that wait to be updated: of files that may be new, and of documents that were
-    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one, and
-    `left_out` what the last one passed over.
+    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one,
+    `cancelled` that the user stopped it, `reached` how far the last one came and `left_out` what it passed over.
     """
 
     uri: str
     workspace: Workspace
     indexing: bool = False
     indexed: bool = False
+    cancelled: bool = False
+    reached: tuple[str, int, int] = ("parsing", 0, 0)
     error: str | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
     changed: set[str] = field(default_factory=set)
@@ -54,6 +58,19 @@ class Folder:
     rescan: bool = False
     update: asyncio.Task[None] | None = None
     watching: asyncio.Task[None] | None = None
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why not everything in the folder can be found, and how far its index came; None where it can."""
+        stage, done, total = self.reached
+        name, place = self.workspace.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
+        if self.error is not None:
+            return f"{name} could not be indexed: {self.error}"
+        if self.indexing:
+            return f"{name} is being indexed ({place}): ask again for more"
+        if self.cancelled:
+            return f"indexing {name} was cancelled ({place}): start the server again to go on"
+        return None if self.indexed else f"{name} waits to be indexed: ask again"
 
     def relative(self, uri: str) -> str | None:
         """The path of a document within this folder, with forward slashes; None where it lies outside."""
@@ -79,6 +96,8 @@ class SprigServer(LanguageServer):
         self.setting_problems: tuple[str, ...] = ()
         self.models = Models((), self.settings.thread_count)
         self.folders: dict[str, Folder] = {}
+        self.has_opened = False
+        """The client's folders have been opened, as many of them as can be."""
         self.cache = MemoryCache()
         self.questions = Worker("sprig-question", 2)
         self.builds = Worker("sprig-index", 2)
@@ -102,6 +121,33 @@ class SprigServer(LanguageServer):
     def folders_of(self, uri: str) -> list[tuple[Folder, str]]:
         """All folders that hold a document, since they may lie within each other, with the document's path in each."""
         return [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
+
+    def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[Workspace, Entry]]:
+        """The functions of a bare name that code in a folder may call: those of the folder itself, or else those of
+        the others. Not for the event loop.
+        """
+        others = [folder for folder in self.folders.values() if folder is not near]
+        for folders in ([near] if near is not None else [], others):
+            found = {  # folders may lie within each other
+                (folder.workspace.root / entry.path, entry.start_line): (folder.workspace, entry)
+                for folder in folders
+                for entry in folder.workspace.find_named(name)
+                if entry.name == name and can_call(language, entry.language) and entry.kind not in ("class", "module")
+            }
+            if found:
+                return list(found.values())
+        return []
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why a search may not find everything, in sentences; None where it does."""
+        if not self.settings.index:
+            return "indexing is switched off: set sprig.index to true to search"
+        if not self.has_opened:
+            return "the folders are being opened: ask again"
+        if not self.folders:
+            return "no folder is open that can be searched: open the folder with your source code"
+        return "; ".join(reason for f in self.folders.values() if (reason := f.incomplete) is not None) or None
 
     def buffers(self, folder: Folder) -> dict[str, str]:
         """The texts of the open documents of a folder by path, the most recently opened last."""

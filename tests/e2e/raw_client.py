@@ -51,6 +51,7 @@ class RawClient:
         self.messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue()
         self.shown: list[str] = []
         self.logged: list[str] = []
+        self.progress: list[dict[str, Any]] = []
         self.stderr = b""
         self._next_id = 0
         self._unanswered: set[int] = set()
@@ -118,6 +119,8 @@ class RawClient:
                 self.shown.append(message["params"]["message"])
             elif message["method"] == "window/logMessage":
                 self.logged.append(message["params"]["message"])
+            elif message["method"] == "$/progress":
+                self.progress.append(message["params"])
 
     def wait(self, wanted: int, timeout: float = 30) -> dict[str, Any]:
         """The reply to a request; every other reply must be to a request as well."""

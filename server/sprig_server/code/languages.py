@@ -356,6 +356,8 @@ LANGUAGES: tuple[Language, ...] = (
 
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(language.name for language in LANGUAGES))
 
+_TOGETHER = frozenset({_JAVASCRIPT.name, "typescript"})
+
 _BY_EXTENSION = {extension: language for language in LANGUAGES for extension in language.extensions}
 _BY_NAME = {name: language for language in reversed(LANGUAGES) for name in (language.name, *language.aliases)}
 
@@ -372,6 +374,11 @@ def language_of_document(path: str, language_id: str | None) -> Language | None:
     if by_extension is not None and language is not None and by_extension.name == language.name:
         return by_extension  # editors call .tsx files "typescript", too
     return language
+
+
+def can_call(caller: str, called: str) -> bool:
+    """Whether code in one language calls functions of another by their name; both are names of `NAMES`."""
+    return caller == called or {caller, called} <= _TOGETHER
 
 
 def find_language(name: str) -> Language:

@@ -19,7 +19,7 @@ from sprig_server.index.files import MAX_BYTES
 from sprig_server.index.reading import read_regular
 from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
-from sprig_server.server import SprigServer
+from sprig_server.server import Folder, SprigServer
 from sprig_server.sources import Text
 from sprig_server.types import Definition, Summary
 
@@ -36,13 +36,14 @@ def register(server: SprigServer) -> None:
         if snapshot is None or not ls.settings.hover.enabled:
             return None
         found = ls.folder_of(params.text_document.uri)
-        workspace = found[0].workspace if found else None
+        folder = found[0] if found else None
+        workspace = folder.workspace if folder else None
         place = await ls.sources.locate(snapshot.document, snapshot.offset)
         name = name_at(place.source, place.offset) if place is not None else None
         if place is None or name is None:
             return None
         try:
-            function = await _meant(ls, name, workspace, place.source.language)
+            function = await _meant(ls, name, folder, place.source.language)
             if function is None:
                 return None
             if function.documentation:  # needs no model, so it waits for none
@@ -58,20 +59,13 @@ def register(server: SprigServer) -> None:
         return lsp.Hover(contents, lsp.Range(start, end)) if contents is not None else None
 
 
-async def _meant(server: SprigServer, name: Name, workspace: Workspace | None, language: str) -> Definition | None:
-    """The function that a name means: one of the same text, or the only one of the workspace."""
+async def _meant(server: SprigServer, name: Name, near: Folder | None, language: str) -> Definition | None:
+    """The function that a name means: one of the same text, or the only one of the folder, or of all folders."""
     if name.functions:
         return name.functions[0]
-    if workspace is None:
-        return None
     wanted = find_language(language).name
-    entries = [
-        entry
-        for entry in await server.questions.run(lambda stop: workspace.find_named(name.text))
-        if entry.language == wanted and entry.kind not in ("class", "module") and entry.name == name.text
-    ]
     found: list[Definition] = []
-    for entry in entries:
+    for workspace, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
         found += await _as_it_stands(server, workspace, entry)
         if len(found) > 1:  # a name that several files define says nothing certain
             return None

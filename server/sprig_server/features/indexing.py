@@ -57,7 +57,10 @@ def register(server: SprigServer) -> None:
     @server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     def folders_changed(ls: SprigServer, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
         for removed in params.event.removed:
-            folder = ls.folders.pop(removed.uri, None)
+            for known in list(ls.workspace.folders.values()):
+                if _key(known.uri) == _key(removed.uri):
+                    ls.workspace.remove_folder(known.uri)
+            folder = ls.folders.pop(_key(removed.uri), None)
             for task in (folder.update, folder.watching) if folder is not None else ():
                 if task is not None:
                     task.cancel()
@@ -86,14 +89,15 @@ async def _watch(server: SprigServer, folder: Folder) -> None:
 
 def open_folders(server: SprigServer) -> None:
     """Open and index the workspace folders that are not open yet."""
+    server.has_opened = True
     if not server.settings.index:
         return
     known = list(server.workspace.folders.values())
     if not known and server.workspace.root_uri:
         known = [lsp.WorkspaceFolder(server.workspace.root_uri, "")]
     for client_folder in known:
-        path = path_of(client_folder.uri)
-        if client_folder.uri in server.folders or path is None:
+        path, key = path_of(client_folder.uri), _key(client_folder.uri)
+        if key in server.folders or path is None:
             continue
         try:
             folder = Folder(client_folder.uri, Workspace(Path(path), server.models, server.sources.outline))
@@ -102,10 +106,16 @@ def open_folders(server: SprigServer) -> None:
             continue
         if folder.workspace.unwritable is not None:
             server.show_problem(f"{folder.workspace.unwritable}; until then the index is kept in a temporary folder")
-        server.folders[client_folder.uri] = folder
+        server.folders[key] = folder
         _schedule(server, folder, delay=0.0, rescan=True)
         if not server.client_can_watch():
             folder.watching = server.tasks.start(_watch(server, folder), f"watching {folder.workspace.root}")
+
+
+def _key(uri: str) -> str:
+    """One for each folder, however a client encodes its URI and whether it ends it with a slash."""
+    path = path_of(uri)
+    return uri if path is None else str(Path(path))
 
 
 def reindex(server: SprigServer) -> None:
@@ -146,6 +156,7 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
                 await tell_about_packs(server, folder)
             folder.error = None
         except Cancelled:
+            folder.cancelled = True
             return
         except SprigError as error:
             _tell_failure(server, folder, str(error))
@@ -195,14 +206,18 @@ async def _rescan(server: SprigServer, folder: Folder) -> None:
     buffers = server.buffers(folder)
     workspace = folder.workspace
     newest_first = list(reversed(buffers))
+    folder.cancelled, folder.reached = False, ("parsing", 0, 0)
     progress = _Progress(server, f"Sprig: indexing {workspace.root.name}")
     if not folder.indexed:  # later ones take a moment, and a bar that flashes up says nothing
         await progress.begin()
+
+    def report(stage: str, done: int, total: int) -> None:
+        folder.reached = (stage, done, total)
+        progress.report(stage, done, total)
+
     try:
         folder.left_out = await server.builds.run(
-            lambda stop: workspace.update(
-                buffers, newest_first, progress.report, lambda: stop() or progress.cancelled()
-            )
+            lambda stop: workspace.update(buffers, newest_first, report, lambda: stop() or progress.cancelled())
         )
         folder.indexed = True
         for path in folder.left_out.unreadable:

@@ -34,7 +34,7 @@ def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
         if configuration.can_be_asked(ls):
             asked = ls.tasks.start(configuration.follow(ls), "reading the settings")
             await asyncio.wait({asked}, timeout=ANSWER_SECONDS)
-        ls.tasks.start(indexing.watch_files(ls), "asking for changed files")
+        await indexing.watch_files(ls)
         indexing.open_folders(ls)
 
     @server.feature(lsp.SHUTDOWN)

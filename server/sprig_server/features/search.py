@@ -12,6 +12,7 @@ from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, DamagedIndex, InvalidInput
 from sprig_server.features import indexing
+from sprig_server.index.workspace import check_question
 from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
 from sprig_server.server import Folder, SprigServer
 from sprig_server.settings import MAX_LIMIT
@@ -34,8 +35,8 @@ def register(server: SprigServer) -> None:
         if not 1 <= params.limit <= MAX_LIMIT:
             raise JsonRpcInvalidParams(f"the limit {params.limit} is out of range: give 1 to {MAX_LIMIT}")
         found = await _search(ls, params.query, params.limit, params.language)
-        complete = not any(folder.indexing for folder in ls.folders.values())
-        return SearchResult(hits=[_to_search_hit(folder, hit) for folder, hit in found], complete=complete)
+        hits = [_to_search_hit(folder, hit) for folder, hit in found]
+        return SearchResult(hits=hits, complete=ls.incomplete is None, message=ls.incomplete)
 
     @server.feature(lsp.WORKSPACE_SYMBOL)
     async def symbols(ls: SprigServer, params: lsp.WorkspaceSymbolParams) -> list[lsp.SymbolInformation] | None:
@@ -51,6 +52,7 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
         return [(folder, hit) for hit in folder.workspace.search(query, limit, language, stop=stop)]
 
     try:
+        check_question(query, language)
         answers = await asyncio.gather(
             *(server.questions.run(lambda stop, folder=folder: ask(folder, stop)) for folder in folders)  # type: ignore[misc]
         )

@@ -57,5 +57,7 @@ def _folder_status(folder: Folder) -> FolderStatus:
         too_large=folder.left_out.too_large,
         unreadable=len(folder.left_out.unreadable),
         indexing=folder.indexing,
+        complete=folder.incomplete is None,
+        message=folder.incomplete,
         error=folder.error,
     )

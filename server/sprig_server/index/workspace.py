@@ -138,11 +138,9 @@ class Workspace:
             Cancelled: `stop` returned True.
             DamagedIndex: the index was unreadable; it is empty now, and the next update builds it.
         """
-        if not query.strip():
-            raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
         if limit < 1:
             raise InvalidInput(f"cannot give {limit} hits: ask for at least 1")
-        wanted = find_language(language).name if language else None
+        wanted = check_question(query, language)
         try:
             return self._search(query, limit, wanted, mode, stop)
         except DamagedIndex:
@@ -213,6 +211,17 @@ class Workspace:
             if entry.id not in entries and language in (None, entry.language) and entry.kind != "module":
                 entries[entry.id] = entry
                 scores[entry.id] = 0.5
+
+
+def check_question(query: str, language: str | None) -> str | None:
+    """The name of the language that is asked for, if any.
+
+    Raises:
+        InvalidInput: an empty query or an unknown language.
+    """
+    if not query.strip():
+        raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
+    return find_language(language).name if language else None
 
 
 def _hit(entry: Entry, score: float) -> Hit:
