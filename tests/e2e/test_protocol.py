@@ -320,3 +320,91 @@ def test_a_hundred_thousand_wrong_values_hold_up_nobody(client: RawClient, wrong
     started = time.perf_counter()
     check(client, data + request("workspace/symbol", {"query": ""}), ("x", None))
     assert time.perf_counter() - started < 2
+
+
+def open_text(client: RawClient, uri: str, language: str, text: str) -> None:
+    document = {"uri": uri, "languageId": language, "version": 1, "text": text}
+    client.notify("textDocument/didOpen", {"textDocument": document})
+
+
+def hover_in(client: RawClient, uri: str, line: int, character: int) -> str:
+    """What a hover says; "" where there is none."""
+    asked = {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
+    found = client.wait(client.request("textDocument/hover", asked))["result"]
+    return found["contents"]["value"] if found else ""
+
+
+JSX = "/** Doubles it. */\nfunction twice(n) {\n  return <b>{n * 2}</b>;\n}\n"
+TSX = "/** Doubles it. */\nfunction twice(n: number) {\n  return <b>{n * 2}</b>;\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "text"),
+    [
+        *(("app.jsx", name, JSX) for name in ("javascript.jsx", "jsx", "js", "JavaScriptReact", "", "no-such")),
+        *(("app.tsx", name, TSX) for name in ("typescript", "typescript.tsx", "tsx", "typescriptreact", "no-such")),
+        ("noextension", "javascriptreact", JSX),
+        ("app.py", "javascriptreact", JSX),
+        ("app.hh", "cxx", "/** Doubles it. */\nint twice(int n) { return n * 2; }\n"),
+        ("app.cu", "cuda-cpp", "/** Doubles it. */\nint twice(int n) { return n * 2; }\n"),
+        ("app.h", "objective-c", "/** Doubles it. */\nint twice(int n) { return n * 2; }\n"),
+    ],
+)
+def test_a_known_identifier_wins_and_another_leaves_the_language_to_the_extension(
+    client: RawClient, name: str, language: str, text: str
+):
+    uri = f"file:///languages/{language}/{name}"
+    open_text(client, uri, language, text)
+    assert "Doubles it" in hover_in(client, uri, 1, 10 if "function" in text else 5)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "untitled:Untitled-1",
+        "vscode-vfs://github/a/b/app.py",
+        "git:/a/app.py?%7B%22ref%22%3A%22~%22%7D",
+        "file:///c%3A/Users/me/app.py",
+        "file:///with%20blank/%C3%BC%23%25.py",
+    ],
+)
+def test_a_document_is_one_whatever_its_uri_is(client: RawClient, uri: str):
+    open_text(client, uri, "python", 'def first(a):\n    """Says \\ud800."""\n\nfirst(1)\n')
+    assert "def first" in hover_in(client, uri, 3, 2)
+    client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    assert hover_in(client, uri, 3, 2) == ""
+
+
+def test_a_text_with_lone_surrogates_is_a_text(client: RawClient):
+    text = 'x = "\ud800\udc00\ud800"; # \udfff\n\ndef first(a):\n    """Says \ud800."""\n    return a\n'
+    open_text(client, "file:///odd.py", "python", text)
+    assert "Says \ufffd" in hover_in(client, "file:///odd.py", 2, 5)
+
+
+def test_edits_that_make_no_sense_leave_the_document_right(client: RawClient):
+    uri, text = "file:///edited.py", 'def first(a):\n    """Doc of first."""\n'
+
+    def edit(version: int, *changes: Any) -> None:
+        identifier = {"uri": uri, "version": version}
+        client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": list(changes)})
+
+    def insertion(line: int, character: int, text: str, end: tuple[int, int] | None = None) -> dict[str, Any]:
+        last = end or (line, character)
+        places = {"line": line, "character": character}, {"line": last[0], "character": last[1]}
+        return {"range": {"start": places[0], "end": places[1]}, "text": text}
+
+    edit(1, insertion(0, 0, "lost"))  # before it is open
+    open_text(client, uri, "python", text)
+    edit(9, insertion(900, 7, "# behind the end\n"))
+    edit(3, insertion(0, 9000, "  # behind the line"))  # an older version
+    edit(4, insertion(0, 4, "the_", end=(0, 0)))  # the end before the start
+    edit(5)
+    found = hover_in(client, uri, 0, 6)
+    assert "def the_first(a)" in found
+    assert "Doc of first" in found
+    edit(6, {"text": text.replace("first", "second")})
+    assert "def second" in hover_in(client, uri, 0, 6)
+    for _ in range(2):
+        client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    edit(7, insertion(0, 0, "lost"))
+    assert hover_in(client, uri, 0, 6) == ""

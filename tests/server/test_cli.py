@@ -261,3 +261,16 @@ def test_names_that_are_not_utf_8_are_indexed_and_printed(tmp_path: Path, encodi
         "zeta_last": "größe.py",
         "latin_name": "caf\ufffd.py",
     }
+
+
+def test_lone_surrogates_in_questions_and_records_are_replaced(capsys, project: Path, tmp_path: Path):
+    """A terminal hands over bytes that are not UTF-8 as such, and JSON can hold them."""
+    code, out, _ = run(capsys, "search", "clamp number \udcff", "--workspace", project, "--json")
+    assert code == 0
+    assert json.loads(out)["hits"][0]["name"] == "clamp_number"
+    record = {"id": 1, "language": "python", "code": "def f(a):\n    return '\ud800' + a\n"}
+    (tmp_path / "in.jsonl").write_text(json.dumps(record) + "\n" + json.dumps({"query": "x \udc00"}))
+    assert run(capsys, "embed", "--jsonl", tmp_path / "in.jsonl", "--output", tmp_path / "v.npy")[0] == 0
+    (tmp_path / "one.jsonl").write_text(json.dumps(record))
+    code, out, _ = run(capsys, "summarize", "--jsonl", tmp_path / "one.jsonl")
+    assert (code, json.loads(out)["id"]) == (0, 1)

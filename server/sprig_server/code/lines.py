@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 _FEED, _RETURN = 10, 13
@@ -55,8 +56,8 @@ def decode(data: bytes) -> str:
 
 
 def well_formed(text: str) -> str:
-    """`text` as it can be encoded: a lone surrogate becomes U+FFFD, two that belong together their character."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    """`text` as it can be encoded: each lone surrogate becomes U+FFFD, so that all offsets and positions stay."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def split_lines(text: str) -> list[str]:

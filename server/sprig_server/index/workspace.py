@@ -10,6 +10,7 @@ from typing import Literal
 
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.languages import find_language
+from sprig_server.code.lines import well_formed
 from sprig_server.code.outline import parse_outline
 from sprig_server.errors import DamagedIndex, InvalidInput, SprigError
 from sprig_server.index import build
@@ -140,6 +141,7 @@ class Workspace:
         """
         if limit < 1:
             raise InvalidInput(f"cannot give {limit} hits: ask for at least 1")
+        query = well_formed(query)  # as a terminal gives bytes that are not UTF-8
         wanted = check_question(query, language)
         try:
             return self._search(query, limit, wanted, mode, stop)

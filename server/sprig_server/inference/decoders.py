@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sprig_server.bundle.manifest import Decoding
 from sprig_server.bundle.store import Bundle
+from sprig_server.code.lines import well_formed
 from sprig_server.code.text import prompt_ids, summary_passage
 from sprig_server.inference.beam import Step
 from sprig_server.inference.reader import Reader
@@ -98,7 +99,7 @@ class DecoderOnly:
         return str(self._tokenizer.decode(tokens))
 
     def _encode(self, text: str, special: bool) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=special).ids)
+        return list(self._tokenizer.encode(well_formed(text), add_special_tokens=special).ids)
 
 
 class _SourceStep:

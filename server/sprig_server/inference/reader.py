@@ -12,6 +12,7 @@ from tokenizers import Encoding, Tokenizer
 from sprig_server.bundle.importance import FILE_NAME, parse_importance
 from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
+from sprig_server.code.lines import well_formed
 from sprig_server.code.statements import Statements, split_statements
 from sprig_server.code.text import Passage, prompted, prompted_passage
 from sprig_server.errors import InvalidBundle
@@ -71,7 +72,7 @@ class Reader:
         """The token ids of each text behind its prompt, cut at the window; of functions, which are passages, without
         what is left out."""
         texts = [self._prompted(text) for text in texts]
-        plain = [text if isinstance(text, str) else text.text for text in texts]
+        plain = [well_formed(text if isinstance(text, str) else text.text) for text in texts]
         if self._trimmer is None or all(isinstance(text, str) for text in texts):
             return [self._cut(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(plain)]
         encodings = self.tokenizer.encode_batch(plain)
@@ -91,7 +92,7 @@ class Reader:
         """What trimming does to a function."""
         passage = prompted_passage(passage, self.prompts.document)
         statements = split_statements(passage.code, passage.language)
-        tokens, stay = self._trim(passage, self.tokenizer.encode(passage.text), statements)
+        tokens, stay = self._trim(passage, self.tokenizer.encode(well_formed(passage.text)), statements)
         kept = np.zeros(len(tokens), dtype=bool)
         kept[stay] = True
         if self._importance is None or not len(tokens):
@@ -108,7 +109,7 @@ class Reader:
         """The tokens of a prompt, with the special ones in front and without one behind."""
         if not prompt:
             return 0
-        special = self.tokenizer.encode(prompt).special_tokens_mask
+        special = self.tokenizer.encode(well_formed(prompt)).special_tokens_mask
         return len(special) - (special[-1] if special else 0)
 
     def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
