@@ -61,14 +61,15 @@ class _Reading:
         self.places = [node.start_point[0] for node in nodes if node.child_by_field_name("body") is not None]
 
     def or_better(self, readable: str, hidden: Sequence[Replacement] = ()) -> _Reading:
-        """Another reading of the text, where that has less errors, and no definition less or more beside the hidden."""
+        """Another reading of the text, where that has less errors and no definition less, but for the hidden ones."""
         if readable == self.tree.readable:
             return self
         other = _Reading(SyntaxTree(self.tree.text, self.tree.language, readable, self.tree.stop))
         if other.damage >= self.damage:
             return self
+        lost = len(self.places) - len(other.places)
         more_beside = other.beside(hidden) > self.beside(hidden)
-        return other if more_beside or len(other.places) >= len(self.places) else self
+        return other if lost <= (len(hidden) if more_beside else 0) else self
 
     def beside(self, hidden: Sequence[Replacement]) -> int:
         """How many definitions begin outside of what is hidden."""

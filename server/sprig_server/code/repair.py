@@ -34,7 +34,14 @@ _TYPE_WORD = (
 _PLAIN = r"[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?"
 _BEFORE = re.compile(
     rf"({_MACRO}(?:[ \t]*{_ARGUMENTS})?)\s+"
-    rf"(?={_TYPE_WORD}\b|~?\w+\s*::|(?:const\s+)?{_PLAIN}(?:\s+|\s*[*&]+\s*)(?:{_MACRO}\s+)?~?[A-Za-z_][\w:]*\s*\()"
+    rf"(?={_TYPE_WORD}\b|~?\w+\s*::|(?:const\s+)?{_PLAIN}(?:\s+|\s*[*&]+\s*)(?:{_MACRO}\s+)?~?[A-Za-z_][\w:]*\s*\("
+    r"|[A-Za-z_]\w*\s*\([^;{}]{0,300}\)\s*:\s*[A-Za-z_][\w:]*\s*[({])"
+)
+_LOWER_CASE = re.compile(  # `local int f(x)`: no type comes before the name of a built-in one
+    r"^[ \t]*(?!(?:static|inline|const|unsigned|signed|long|short|extern|virtual|return|else|typedef|constexpr|volatile"
+    r"|register|friend|explicit|new|operator|mutable|consteval|constinit|thread_local|do|using|goto|case)\b)"
+    r"([a-z_]\w*)[ \t]+(?=(?:void|bool|char|short|int|long|float|double|unsigned|signed)\b[^;{}]{0,200}\()",
+    re.MULTILINE,
 )
 _TYPE_IN = re.compile(rf"({_MACRO}[ \t]*\()([\w:<>,*& \t]+)(\))(?=\s*[*&]?\s*[A-Za-z_][\w:]*\s*\()")
 _BETWEEN = re.compile(
@@ -45,9 +52,12 @@ _AFTER = re.compile(
     rf"\)\s*(?:(?:const|noexcept|override|final|volatile|&&?)\s*)*((?:{_MACRO}\s*(?:{_ARGUMENTS})?\s*)+)"
     r"(?=[{;:=]|->|const\b|noexcept\b|override\b|final\b)"
 )
-_OLD_STYLE = re.compile(r"^[A-Za-z_][\w \t*]*\([\w\s,]*\)((?:\s*[A-Za-z_][\w \t*,\[\]]*;)+)(?=\s*\{)", re.MULTILINE)
+_OLD_STYLE = re.compile(
+    r"^([ \t]*[A-Za-z_][\w \t*]*\()([\w\s,]*)\)((?:\s*[A-Za-z_][\w \t*,\[\]]*;)+)(?=\s*\{)", re.MULTILINE
+)
 
-_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*(?:\\\r?\n.*)*)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define)\b((?:\\\r?\n|.)*)", re.MULTILINE)
+_COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\')|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
@@ -66,11 +76,29 @@ def repair_certain(text: str) -> str:
 
 def repair_likely(text: str) -> str:
     """The text without what is likely a macro: for a text that cannot be parsed as it stands."""
-    text = _LINE.sub(_without_line, text)
-    text = _TYPE_IN.sub(lambda match: blank(match[1]) + match[2] + blank(match[3]), text)
-    for pattern in (_BEFORE, _BETWEEN, _AFTER, _OLD_STYLE):
-        text = pattern.sub(_without_group, text)
-    return text
+    comments = [match.span() for match in _COMMENT.finditer(text) if match[1] is None]
+    code = _COMMENT.sub(lambda match: match[1] or blank(match[0]), text)
+    code = _DIRECTIVE.sub(_simplified, code)
+    code = _LINE.sub(_without_line, code)
+    code = _TYPE_IN.sub(lambda match: blank(match[1]) + match[2] + blank(match[3]), code)
+    for pattern in (_LOWER_CASE, _BEFORE, _BETWEEN, _AFTER):
+        code = pattern.sub(_without_group, code)
+    code = _OLD_STYLE.sub(lambda match: match[1] + blank(match[2]) + ")" + blank(match[3]), code)
+    pieces, place = [], 0
+    for start, end in comments:  # they may document something
+        pieces += [code[place:start], text[start:end]]
+        place = end
+    return "".join([*pieces, code[place:]])
+
+
+def _simplified(match: re.Match[str]) -> str:
+    """A directive without what would be taken for code: the body of a macro, the condition of a branch."""
+    kind, rest = match[1], match[2]
+    if kind == "define":
+        return blank(match[0])
+    if kind in ("if", "elif") and len(rest) > 1 and rest.strip() != "0":
+        return match[0][: -len(rest)] + " 1" + blank(rest[2:])
+    return match[0]
 
 
 def _without_group(match: re.Match[str]) -> str:
@@ -107,7 +135,7 @@ def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
         kind = directive[1]
         if kind.startswith("if"):
             groups.append([directive])
-        elif groups:
+        elif groups and kind != "define":
             groups[-1].append(directive)
             if kind == "endif":
                 removed += _dropped(text, groups.pop(), errors)

@@ -65,3 +65,18 @@ MYAPI Foo* WINAPI wn(int a) { return 0; }
 DEPRECATED("x") int old() { return 1; }
 PYBIND11_MODULE(example, m) { m.def("x"); }
 BOOST_AUTO_TEST_CASE(alone) { }
+#define ADD_ONE(x) \
+  int x##_one() { return 1; }
+template <typename T> struct Ref {
+  FMT_CONSTEXPR Ref() : kind(none), val() {}
+#if defined(A) && \
+    HAS(B)
+  MYLIB_INLINE explicit Ref(int index) : kind(index) {}
+#endif
+};
+local int commented(s, n)
+    state *s;  /* where it stands */
+    unsigned n; // how much
+{
+  return n;
+}
