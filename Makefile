@@ -42,7 +42,15 @@ bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the cor
 bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md, with the same corpora; two hours
 	$(PYTHON) benchmarks/trimming.py --corpora "$(CORPORA)" --output build/bench-trimming
 
-.PHONY: clean
+fuzz: $(VENV)/.sprig-dev  ## hostile input and faults of the machine: the first table of docs/reliability.md; 12 minutes
+	$(PYTHON) benchmarks/fuzz.py --document docs/reliability.md $(if $(SOURCES),--sources $(SOURCES))
+
+soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and the chart
+	$(PYTHON) benchmarks/soak.py --document docs/reliability.md
+
+bench-definitions: $(VENV)/.sprig-dev  ## docs/results/definitions.md: functions found, beside compilers' front ends; 3 minutes
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps libclang==18.1.1
+	$(PYTHON) benchmarks/definitions.py --output docs/results/definitions.md
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)
