@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sources", type=Path, nargs="+", default=[], metavar="DIR", help="more code to mutate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=min(4, cores), metavar="N", help="processes at once")
-    parser.add_argument("--minutes", type=float, default=6, metavar="N", help="at most for each part (default: 6)")
+    parser.add_argument("--minutes", type=float, default=10, metavar="N", help="at most for each part (default: 10)")
     parser.add_argument("--output", type=Path, default=Path("build/fuzz"), metavar="DIR")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the table there too")
     return parser

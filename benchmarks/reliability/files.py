@@ -1,7 +1,7 @@
 """Fuzzed source files through everything that reads code: no error, no file that takes five seconds, honest places.
 
-Files are read in worker processes, which a watchdog of faulthandler ends where one takes too long: it fires even where
-the parser holds the interpreter's lock.
+Files are read in worker processes. Where a reading takes too much processor time, a signal ends the worker and
+faulthandler says where it was, even while the parser holds the interpreter's lock.
 
     python -m reliability.files SOURCES SEED FIRST LAST STEP
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,6 @@ from sprig_server.code.documentation import clean_comment, clean_docstring
 from sprig_server.code.functions import enclosing_function, parse_functions
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import Lines, decode
-from sprig_server.code.outline import parse_outline
 from sprig_server.code.source import parse_source
 from sprig_server.code.statements import split_statements
 from sprig_server.index.build import parse_file
@@ -97,11 +97,15 @@ def fuzz_files(count: int, seed: int, folders: list[Path], folder: Path, jobs: i
                 return count
             stderr.seek(0)
             said = stderr.read().decode(errors="replace")
-        late = "Timeout" in said
+        late = worker.returncode == -signal.SIGPROF
         place = next((line.split("site-packages")[-1] for line in said.splitlines() if "sprig_server" in line), "")
         with lock:
             outcome.tried += 1
-            keep(number, f"takes more than {HANG_SECONDS:g} s" if late else f"crashes: {said.strip()[-200:]}", place)
+            keep(
+                number,
+                f"takes more than {HANG_SECONDS:g} s to read" if late else f"crashes: {said.strip()[-200:]}",
+                place,
+            )
         return number + jobs
 
     def keep(number: int, problem: str, place: str = "") -> None:
@@ -124,26 +128,21 @@ def problems_of(name: str, data: bytes) -> Iterator[str]:
     assert language is not None
     kind = "tsx" if name.endswith(".tsx") else language.name
     readings: dict[str, Callable[[], Iterator[str]]] = {
-        "parse_functions": lambda: _wrong(text, parse_functions(text, kind)),
-        "parse_outline": lambda: _wrong(text, parse_outline(text, kind, "fuzzed")),
+        "parse_functions": lambda: _wrong_functions(text, kind),
+        "parse_source": lambda: _wrong_source(text, kind),
         "split_statements": lambda: _wrong_statements(text, kind),
-        "parse_source": lambda: _wrong_calls(text, kind),
-        "enclosing_function": lambda: _no_problem(
-            lambda: [enclosing_function(parse_functions(text, kind), at) for at in _offsets(text)]
-        ),
         "documentation": lambda: _no_problem(lambda: (clean_comment(text[:500]), clean_docstring(text[:500]))),
         "parse_file": lambda: _no_problem(lambda: parse_file(name, data)),
     }
     for reading, work in readings.items():
+        signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
         try:
             yield from (f"{reading}: {problem}" for problem in work())
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             yield f"{reading}: {type(error).__name__}: {str(error)[:80]} ({Path(where.filename).name}, {where.name})"
-
-
-def _offsets(text: str) -> list[int]:
-    return sorted({0, len(text) // 3, len(text) // 2, len(text)})
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _no_problem(work: Callable[[], object]) -> Iterator[str]:
@@ -180,8 +179,18 @@ def _is_text_of(code: str, text: str) -> bool:
     return True
 
 
-def _wrong_calls(text: str, kind: str) -> Iterator[str]:
+def _wrong_functions(text: str, kind: str) -> Iterator[str]:
+    functions = parse_functions(text, kind)
+    yield from _wrong(text, functions)
+    for offset in sorted({0, len(text) // 3, len(text) // 2, len(text)}):
+        found = enclosing_function(functions, offset)
+        if found is not None and not found.span.start <= offset < found.span.end:
+            yield "a function does not hold what it is said to"
+
+
+def _wrong_source(text: str, kind: str) -> Iterator[str]:
     source = parse_source(text, kind, "fuzzed")
+    yield from _wrong(text, source.definitions)
     for start, end in source.calls.tolist():
         if not 0 <= start < end <= len(text) or source.call_at(start) != (start, end):
             yield "a call lies outside of the text"
@@ -205,12 +214,11 @@ def main() -> None:
     seed, first, last, step = map(int, sys.argv[1:5])
     sources = read_sources([Path(folder) for folder in sys.argv[5:]])
     faulthandler.enable()
+    faulthandler.register(signal.SIGPROF, all_threads=False, chain=True)  # says where it is, and ends
     for number in range(first, last, step):
         name, data = mutate(Random(f"{seed} {number}"), sources)
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         started = time.perf_counter()
         problems = sorted(set(problems_of(name, data)))
-        faulthandler.cancel_dump_traceback_later()
         sys.stdout.write(json.dumps([number, time.perf_counter() - started, problems]) + "\n")
         sys.stdout.flush()
 

@@ -275,3 +275,17 @@ def test_deeply_nested_functions_are_all_found():
     functions = parse_functions(text, "python")
     assert len(functions) == 60
     assert functions[-1].qualified_name == ".".join(f"f{n}" for n in range(60))
+
+
+def test_functions_of_broken_code_are_in_the_order_of_the_text():
+    starts = [f.span.start for f in parse_functions(" b=e(s class {r(r{}d,function(){)", "javascript")]
+    assert len(starts) > 1
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("f(a.());", "java"), ("int f() { return m->(x); }", "cpp"), ("x = a.()", "python"), ("a.();", "javascript")],
+)
+def test_a_call_that_misses_its_name_is_none(text: str, language: str):
+    assert all(start < end for start, end in parse_source(text, language, "m").calls.tolist())

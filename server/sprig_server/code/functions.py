@@ -58,7 +58,8 @@ def define_functions(tree: SyntaxTree) -> list[tuple[Node, Definition]]:
             other = found.get(function.name_span.start)
             if other is None or other[0].end_byte - other[0].start_byte < node.end_byte - node.start_byte:
                 found[function.name_span.start] = (node, function)
-    return list(found.values())
+    # Where the text is broken, a part of a function may come before its head.
+    return sorted(found.values(), key=lambda pair: (pair[1].span.start, -pair[1].span.end))
 
 
 def define_function(tree: SyntaxTree, node: Node) -> Definition | None:

@@ -72,7 +72,7 @@ def _called_names(tree: SyntaxTree) -> Iterator[Node]:
     for call in tree.nodes(frozenset(tree.language.calls)):
         callee = call.child_by_field_name(tree.language.calls[call.type])
         name = _last_name(tree, callee) if callee is not None else None
-        if name is not None:
+        if name is not None and name.start_byte < name.end_byte:  # not one that the parser only misses
             yield name
 
 
