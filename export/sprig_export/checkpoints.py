@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sprig_export.adapter_folder import merge_adapter
 from sprig_export.failures import readable
+from sprig_export.gguf_file import find_gguf, unpack_gguf
 from sprig_export.model_folder import WEIGHTS, check_settings, digest_weights, find_weights, read_settings
 from sprig_export.sentences import Sentences, read_sentences, transformer_folder
 from sprig_server.errors import InvalidInput
@@ -94,17 +96,34 @@ class Checkpoint:
         return int(window)
 
 
-def open_checkpoint(model: str) -> Checkpoint:
-    """The checkpoint in a folder, or of a hub id, which is downloaded if it is not in the local cache.
+def open_checkpoint(model: str, adapter: str = "") -> Checkpoint:
+    """The checkpoint in a folder, in a GGUF file, or of a hub id, which is downloaded if it is not in the local cache.
+
+    Args:
+        model: the folder, the file or the id.
+        adapter: the folder of an adapter (`sprig train summarize`) that is merged into the model; "" for none.
 
     Raises:
-        InvalidInput: neither a folder with a model nor a hub id that can be reached.
+        InvalidInput: neither a file or folder with a model nor a hub id that can be reached; no adapter, or another
+            model's.
     """
+    base = _open(model)
+    if not adapter:
+        return base
+    folder, sha256 = merge_adapter(base.folder, base.name, base.sha256, Path(adapter))
+    return replace(base, folder=folder, name=f"{base.name} with {Path(adapter).resolve().name}", sha256=sha256)
+
+
+def _open(model: str) -> Checkpoint:
     folder, name = Path(model), Path(model).resolve().name
+    if (file := find_gguf(folder)) is not None:
+        return _open_gguf(file)
     if not folder.is_dir():
         if model.count("/") != 1 or model.startswith((".", "/")):
             raise InvalidInput(f'the model "{model}" does not exist: give a folder, or a hub id such as "owner/name"')
         folder = _download(model)
+        if (file := find_gguf(folder)) is not None:
+            return _open_gguf(file)
     home, folder = folder, transformer_folder(folder)
     config, weights = read_settings(folder / "config.json", strict=True), find_weights(folder)
     if not config or not weights:
@@ -121,16 +140,28 @@ def open_checkpoint(model: str) -> Checkpoint:
     return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config, home)
 
 
+def _open_gguf(file: Path) -> Checkpoint:
+    folder, sha256, header = unpack_gguf(file)
+    return Checkpoint(folder, header.name, sha256, header.licence, read_settings(folder / "config.json"))
+
+
 def unsupported(family: str, done: str, families: Iterable[str]) -> InvalidInput:
     """What to raise for a model of a family that something cannot be done with."""
     return InvalidInput(f"models of the family {family} cannot be {done}: only {', '.join(sorted(families))} can")
 
 
 def _download(model: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import list_repo_files, snapshot_download
 
     try:
-        return Path(snapshot_download(model, allow_patterns=list(_CONFIGURATION)))
+        folder = Path(snapshot_download(model, allow_patterns=list(_CONFIGURATION)))
+        if find_gguf(folder) is None and not find_weights(folder):
+            named = [name for name in list_repo_files(model) if name.endswith(".gguf")]
+            if len(named) == 1:  # of several, each of them large, somebody has to choose
+                folder = Path(snapshot_download(model, allow_patterns=named))
+        return folder
+    except InvalidInput:
+        raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InvalidInput(

@@ -140,8 +140,7 @@ def _analyze(arguments: argparse.Namespace, console: Console) -> None:
 def _export_recipe(arguments: argparse.Namespace) -> Recipe:
     named = {name: getattr(arguments, name) for name in ("task", "model", "language")}
     allowed: dict[str, Any] = {} if arguments.max_loss is None else {"max_loss": arguments.max_loss}
-    if arguments.start:
-        allowed["start"] = arguments.start
+    allowed |= {name: value for name in ("start", "adapter") if (value := getattr(arguments, name))}
     if arguments.recipe:
         given = {name: value for name, value in named.items() if value}
         recipe = replace(read_recipe(arguments.recipe), **given, **allowed)
@@ -178,6 +177,9 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.data is None:
         raise InvalidInput("training needs prepared data: name its folder with --data")
     recipes = import_module("sprig_export.train.recipe")
+    if arguments.task == "summarize" and recipes.is_adapter_recipe(arguments.recipe):
+        _train_adapter(arguments, recipes.read_adapter_recipe(arguments.recipe))
+        return
     if arguments.task == "search":
         recipe, data = recipes.read_search_recipe(arguments.recipe), import_module("sprig_export.train.search_data")
         train = import_module("sprig_export.train.search").train_search
@@ -192,13 +194,23 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     train(recipe, arguments.data, arguments.output)
 
 
+def _train_adapter(arguments: argparse.Namespace, recipe: Any) -> None:
+    if arguments.pairs:
+        search = import_module("sprig_export.evaluate.round_trip").bundle_search() if recipe.among else None
+        import_module("sprig_export.train.adapter_data").prepare(recipe, arguments.pairs, arguments.data, search)
+    import_module("sprig_export.train.adapter").train_adapter(recipe, arguments.data, arguments.output)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sprig", description="Make bundles from code models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="make a bundle from a model")
     export.add_argument("--task", choices=("search", "summarize"))
-    export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
+    export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id")
+    export.add_argument(
+        "--adapter", metavar="FOLDER", help="what sprig train summarize taught the model: merged into it first"
+    )
     export.add_argument("--language", help=f"one of {', '.join(NAMES)}")
     wanted = export.add_mutually_exclusive_group()
     wanted.add_argument("--target-size", type=float, metavar="MB", help="the best bundle of at most so many megabytes")
@@ -281,7 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--functions", type=int, default=200, metavar="N", help="measured of each language")
 
     analyze = commands.add_parser("analyze", help="find out what a model knows of code, and what it says twice")
-    analyze.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, or a hub id")
+    analyze.add_argument(
+        "--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id"
+    )
     analyze.add_argument("--language", required=True, metavar="L", help=f"one of {', '.join(NAMES)}")
     analyze.add_argument(
         "--corpus", type=Path, required=True, metavar="FILE.parquet|DIR", help="the language's pairs, or source code"

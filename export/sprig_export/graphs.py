@@ -115,7 +115,8 @@ def _build_decoder_only(
     model = load_model(checkpoint, "summarize")
     tokenizer = load_tokenizer(checkpoint)
     asked = prompt_for(checkpoint, recipe) or ""
-    prompts = [prompt_ids(encoder_of(tokenizer), asked, e.code, recipe.summary_tokens) for e in sample[:_AGREEMENT]]
+    encode, window = encoder_of(tokenizer), recipe.summary_tokens
+    prompts = [prompt_ids(encode, asked, e.code, e.language, window) for e in sample[:_AGREEMENT]]
     with run.stage("validate against PyTorch") as facts:
         facts |= asdict(validate_decoder_only(model, path, prompts[:_VALIDATED]))
     with run.stage(f"quantize to {recipe.products}") as facts:

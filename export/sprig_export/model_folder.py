@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
+from platformdirs import user_cache_path
 
 from sprig_server.errors import InvalidInput
 
@@ -105,6 +111,36 @@ def digest_weights(files: Iterable[Path]) -> str:
             while block := stream.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest()
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into; it takes the place of `folder` once everything is written."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def keep_made(digest: str, make: Callable[[Path], None]) -> Path:
+    """A model folder in the user's cache that is made once: of a file in another form, or of a model and its adapter.
+
+    Args:
+        digest: what identifies the folder: the SHA-256 of all that it is made of.
+        make: fills an empty folder.
+    """
+    kept = Path(os.environ.get("SPRIG_CACHE_DIR") or user_cache_path("sprig")) / "models" / digest[:32]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.is_dir():
+            with replace_folder(kept) as temporary:
+                make(temporary)
+    return kept
 
 
 def _shards(index: Path) -> list[Path]:

@@ -71,7 +71,7 @@ def export(
     """
     check_trim(recipe)
     output = check_output(output)
-    run, base = Run(announce, say), open_checkpoint(recipe.model)
+    run, base = Run(announce, say), open_checkpoint(recipe.model, recipe.adapter)
     shaping = shaping_of(recipe, base, calibrated_on)
     with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
         with run.stage("load the model") as facts:
@@ -128,7 +128,7 @@ def export(
         }
         measured = replace(manifest, quality={data: _rounded(quality.figures)})
         # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
-        named = replace(recipe, model=base.name, start=Path(recipe.start).name)
+        named = replace(recipe, model=base.name, adapter="", start=Path(recipe.start).name)
         title = f"Makes {output.name} again, of {base.name} with the weights {base.sha256[:12]}: sprig export --recipe"
         (staging / "recipe.toml").write_text(render_recipe(named, title), encoding="utf-8")
         return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_server.code.languages import find_language
+from sprig_server.code.text import prompt_parts
 from sprig_server.errors import InvalidInput
 
 _SUMMARY = "Summary:"
@@ -29,9 +30,9 @@ def check_prompt(prompt: str) -> str:
     return prompt
 
 
-def fill_prompt(prompt: str, code: str) -> str:
-    """The prompt with a function in it."""
-    before, _, after = prompt.partition("{code}")
+def fill_prompt(prompt: str, code: str, language: str) -> str:
+    """The prompt with a function of a language in it."""
+    before, after = prompt_parts(prompt, language)
     return before + code.strip("\n") + after
 
 

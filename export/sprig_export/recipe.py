@@ -68,8 +68,11 @@ class Recipe:
     trim_whole: bool = False
     """Whether what stays is chosen from all of a function, as in the paper, and not from what fits into the window."""
     summary_tokens: int = 256
+    adapter: str = ""
+    """The folder of an adapter that is merged into a decoder-only model first ("": none)."""
     prompt: str = ""
-    """What a decoder-only model goes on with, the function where `{code}` stands ("": see `prompts.py`)."""
+    """What a decoder-only model goes on with, the function where `{code}` stands, the name of its language
+    where `{language}` does ("": see `prompts.py`)."""
     max_new_tokens: int = 40
     beams: int = 4
     no_repeat: int = 3
@@ -113,7 +116,7 @@ def served_languages(language: str) -> tuple[str, ...]:
 
 def whole_recipe(recipe: Recipe) -> Recipe:
     """The recipe of the whole model in 32 bits, to compare with."""
-    kept = ("task", "model", "language", "opset", "summary_tokens", "prompt")
+    kept = ("task", "model", "language", "opset", "summary_tokens", "adapter", "prompt")
     named = {name: value for name, value in asdict(recipe).items() if name in kept}
     return Recipe(**named, products="float32", tables="float32")
 

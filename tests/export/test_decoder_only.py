@@ -84,7 +84,7 @@ def test_a_trimmed_cut_and_quantized_bundle_answers(
 
 
 def test_a_long_function_loses_its_end_and_not_the_prompt(tokenizer: PreTrainedTokenizerFast) -> None:
-    ids = prompt_ids(encoder_of(tokenizer), "{code}\n# Summary:", "def f():\n" + "    x = 1\n" * 500, 64)
+    ids = prompt_ids(encoder_of(tokenizer), "{code}\n# Summary:", "def f():\n" + "    x = 1\n" * 500, "python", 64)
     assert len(ids) == 64
     text = tokenizer.decode(ids)
     assert text.startswith("def f():")
@@ -92,9 +92,13 @@ def test_a_long_function_loses_its_end_and_not_the_prompt(tokenizer: PreTrainedT
 
 
 def test_a_prompt_is_the_same_as_text_and_as_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
-    prompt, code = default_prompt("java"), "int one() {\n  return 1;\n}\n"
-    assert tokenizer.decode(prompt_ids(encoder_of(tokenizer), prompt, code, 500)) == (fill_prompt(prompt, code))
-    assert fill_prompt(prompt, code).endswith("}\n\n// Summary:")
+    code = "int one() {\n  return 1;\n}\n"
+    for prompt in (default_prompt("java"), "```{language}\n{code}\n```\nSummary:"):
+        ids = prompt_ids(encoder_of(tokenizer), prompt, code, "java", 500)
+        assert tokenizer.decode(ids) == fill_prompt(prompt, code, "java")
+    assert fill_prompt(prompt, code, "java").startswith("```java\nint")
+    prompt = default_prompt("java")
+    assert fill_prompt(prompt, code, "java").endswith("}\n\n// Summary:")
 
 
 @pytest.mark.parametrize("prompt", ["Summarize it", "{code} and {code}"])

@@ -22,7 +22,14 @@ from transformers import (
 )
 
 from sprig_export.recipe import read_recipe
-from sprig_export.train.recipe import Stage, SummaryRecipe, read_search_recipe, read_summary_recipe
+from sprig_export.train.recipe import (
+    Stage,
+    SummaryRecipe,
+    is_adapter_recipe,
+    read_adapter_recipe,
+    read_search_recipe,
+    read_summary_recipe,
+)
 from sprig_export.train.start import start_model
 from sprig_export.train.summarize import learning_rate, train_summary
 from sprig_export.train.summary_data import plan_batches, prepare, read_examples
@@ -122,7 +129,8 @@ def test_committed_recipes_can_be_read() -> None:
         if path.stem.startswith("distill"):
             assert read_recipe(path).cuts
             continue
-        read = read_search_recipe if path.stem.startswith("search") else read_summary_recipe
+        of_summaries = read_adapter_recipe if is_adapter_recipe(path) else read_summary_recipe
+        read = read_search_recipe if path.stem.startswith("search") else of_summaries
         assert read(path).name == path.stem
 
 

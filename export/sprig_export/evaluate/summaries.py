@@ -54,7 +54,7 @@ def summarize_with_torch(
             ids = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")["input_ids"]
         else:
             asked = prompt or default_prompt(language)
-            ids = torch.tensor([prompt_ids(encoder_of(tokenizer), asked, code, max_tokens)])
+            ids = torch.tensor([prompt_ids(encoder_of(tokenizer), asked, code, language, max_tokens)])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=ids,

@@ -78,7 +78,7 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
         InvalidInput: the model or the corpus cannot be used.
     """
     output.mkdir(parents=True, exist_ok=True)
-    base = open_checkpoint(recipe.model)
+    base = open_checkpoint(recipe.model, recipe.adapter)
     wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
     calibration = read_calibration(corpus, *wanted, prompt_for(base, recipe))
     work = output / "work"

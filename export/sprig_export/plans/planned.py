@@ -54,7 +54,7 @@ def export_to_target(
     """
     output = check_output(output)  # now, not after the search
     proposal = read_proposal(analysis) if analysis is not None else None
-    base, code = open_checkpoint(recipe.model), calibrated_on or _own_library(recipe.language)
+    base, code = open_checkpoint(recipe.model, recipe.adapter), calibrated_on or _own_library(recipe.language)
     # Another gate chooses among the same measurements.
     shaping = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, shaping, resume, "plans") as folder:
@@ -93,7 +93,9 @@ def export_first_good(
     for number in range(first, len(choices)):
         choice = choices[number]
         say(_sentence(choice))
-        again = resume and was_left(output, shaping_of(choice.recipe, open_checkpoint(choice.recipe.model), code))
+        again = resume and was_left(
+            output, shaping_of(choice.recipe, open_checkpoint(choice.recipe.model, choice.recipe.adapter), code)
+        )
         try:
             return export(choice.recipe, output, None, code, announce, again, say, choice, target)
         except LostTooMuch as error:

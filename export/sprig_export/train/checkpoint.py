@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BartForConditionalGeneration, PreTrainedTokenizerFast
 
-from sprig_export.train.recipe import SearchRecipe, SummaryRecipe
+from sprig_export.model_folder import replace_folder
+from sprig_export.train.recipe import AdapterRecipe, SearchRecipe, SummaryRecipe
 from sprig_export.train.tokenizer import END, PAD, UNKNOWN
 from sprig_server.errors import InvalidInput
 
@@ -76,20 +74,6 @@ def write_model(model: BartForConditionalGeneration, tokenizer: Tokenizer, token
         ).save_pretrained(temporary)
 
 
-@contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into; it takes the place of `folder` once everything is written."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def fingerprint(recipe: SearchRecipe | SummaryRecipe) -> str:
+def fingerprint(recipe: SearchRecipe | SummaryRecipe | AdapterRecipe) -> str:
     """The recipe as text, to tell whether a state was made by it."""
     return repr(asdict(recipe))

@@ -16,10 +16,10 @@ from sprig_export.analysis.attention import learn_trimming
 from sprig_export.calibration import Calibration, read_calibration, read_rows
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.graphs import prompt_for
+from sprig_export.model_folder import replace_folder
 from sprig_export.pruning.checkpoint import cut_checkpoint, halve_checkpoint, pairs_for
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
-from sprig_export.train.checkpoint import replace_folder
 from sprig_export.train.search_data import draw_pairs, query_pairs
 from sprig_server.errors import InvalidInput
 
@@ -49,7 +49,7 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
     if questions and recipe.task == "summarize":
         raise InvalidInput("only search is taught by questions: leave --questions out")
-    base, start = open_checkpoint(recipe.model), open_checkpoint(recipe.start) if recipe.start else None
+    base, start = open_checkpoint(recipe.model, recipe.adapter), open_checkpoint(recipe.start) if recipe.start else None
     pairs = _draw(recipe, base, corpora, questions)
     output.mkdir(parents=True, exist_ok=True)
     read = [str(path.resolve()) for path in (*corpora, *questions)]

@@ -131,13 +131,22 @@ class Run(ABC, Generic[_Batch]):
             return
         if state.recipe != self.recipe_text:
             raise InvalidInput(f"{self.output} holds a run of another recipe; name another folder or delete it.")
-        self.model.load_state_dict(state.model)
+        self.model.load_state_dict(state.model, strict=not self._frozen())
         self.optimizer.load_state_dict(state.optimizer)
         torch.set_rng_state(state.random)
         self.step, self.best = state.step, state.best
 
+    def _frozen(self) -> set[str]:
+        """The weights that no step changes: they are where the run began, and need not be kept."""
+        return {
+            name
+            for name, parameter in self.model.named_parameters(remove_duplicate=False)
+            if not parameter.requires_grad
+        }
+
     def _save(self) -> None:
-        weights, moments = self.model.state_dict(), self.optimizer.state_dict()
+        frozen, moments = self._frozen(), self.optimizer.state_dict()
+        weights = {name: value for name, value in self.model.state_dict().items() if name not in frozen}
         state = State(self.step, weights, moments, torch.get_rng_state(), self.best, self.recipe_text)
         save_state(self.output / "state.pt", state)
 
@@ -152,7 +161,7 @@ class Run(ABC, Generic[_Batch]):
 def autocast(model: nn.Module) -> torch.autocast:
     """bfloat16 where the hardware computes in it; emulated, it is four times slower than float32."""
     kind = next(model.parameters()).device.type
-    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or _has_bf16())
+    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or has_bf16())
 
 
 def _progress() -> Progress:
@@ -170,5 +179,6 @@ def _keep_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether this machine's CPU multiplies bfloat16 matrices by itself."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -108,6 +108,69 @@ class SearchRecipe:
     seed: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterRecipe:
+    """How a language model is taught to write summaries: by low-rank factors beside its matrices (LoRA)."""
+
+    name: str
+    model: str
+    """The language model: a GGUF file, a folder or a hub id."""
+    prompt: str
+    """What it goes on with: `{code}` where the function goes, `{language}` where the name of its language does."""
+    steps: int
+    learning_rate: float
+    """The highest; it is reached after the warm-up and falls to zero in a straight line."""
+    rank: int = 16
+    scale: float = 2.0
+    """What the product of the factors is multiplied with."""
+    matrices: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """The names of the matrices that factors stand beside."""
+    pairs: int = 1_000
+    """The most pairs of each language."""
+    of_package: int = 150
+    """The most pairs of one package."""
+    of_verb: float = 0.2
+    """The largest share of a language's sentences that begin with one verb."""
+    getters: float = 0.05
+    """The largest share of functions with a body of one line."""
+    among: int = 200
+    """Functions of its language among which each must be found by its sentence; 0 to search for none."""
+    found_within: int = 3
+    """The rank that it must have there."""
+    code_tokens: int = 256
+    """Functions with more tokens are left out."""
+    trimmed: tuple[float, ...] = (0.0, 0.0, 0.3, 0.5)
+    """The shares of tokens that are left out of a function, each as likely."""
+    sentence_tokens: int = 40
+    batch_tokens: int = 600
+    """The most tokens of a batch, padding included."""
+    warm_up_steps: int = 20
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    validation_steps: int = 100
+    validation_pairs: int = 40
+    checkpoint_steps: int = 50
+    seed: int = 1
+
+
+def read_adapter_recipe(path: Path) -> AdapterRecipe:
+    """The recipe of an adapter in a TOML file.
+
+    Raises:
+        InvalidInput: it cannot be read, a key is unknown, missing or of the wrong type, or the prompt has no place for
+            the function.
+    """
+    recipe = fill(AdapterRecipe, read_toml(path), path, "the recipe")
+    if recipe.prompt.count("{code}") != 1:
+        raise InvalidInput(f"{path}: the prompt {recipe.prompt!r} must hold {{code}} once, where the function goes.")
+    return recipe
+
+
+def is_adapter_recipe(path: Path) -> bool:
+    """Whether a recipe of `sprig train summarize` teaches a language model."""
+    return "prompt" in read_toml(path)
+
+
 def read_summary_recipe(path: Path) -> SummaryRecipe:
     """The recipe of a summary base in a TOML file.
 

@@ -19,7 +19,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import reciprocal_ranks
-from sprig_export.train.checkpoint import fingerprint, replace_folder
+from sprig_export.model_folder import replace_folder
+from sprig_export.train.checkpoint import fingerprint
 from sprig_export.train.encoding import encode, encode_all, pad
 from sprig_export.train.loop import Pace, Run
 from sprig_export.train.recipe import SearchRecipe

@@ -82,7 +82,7 @@ def prepare(recipe: SummaryRecipe, corpora: Sequence[Path], output: Path, evalua
     _replace(output / "tokenizer.json", tokenizer.to_str().encode())
     examples = {name: _encode(tokenizer, texts[name], recipe) for name in _SETS}
     for name, encoded in examples.items():
-        _write_examples(output / f"{name}.npz", encoded)
+        write_examples(output / f"{name}.npz", encoded)
         _LOG.info("%s: %d examples, %d source tokens", name, len(encoded), len(encoded.sources))
     summaries = (examples["mined.train"].target(i).tolist() for i in range(len(examples["mined.train"])))
     _write_start(recipe, tokenizer, summaries, output / "start")
@@ -182,7 +182,8 @@ def _encode(tokenizer: Tokenizer, texts: Sequence[Text], recipe: SummaryRecipe) 
     return Examples(*arrays)  # type: ignore[arg-type]
 
 
-def _write_examples(path: Path, examples: Examples) -> None:
+def write_examples(path: Path, examples: Examples) -> None:
+    """Keep examples for `read_examples`; a kill while writing leaves the former ones."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
     np.savez_compressed(temporary, **{name: getattr(examples, name) for name in Examples.__slots__})
     temporary.replace(path)

@@ -53,8 +53,8 @@ class Decoding:
     """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer.
 
     No run of `no_repeat` tokens may stand twice in a summary; 0 allows everything. A decoder-only model reads a
-    `prompt`, with the function where `{code}` stands, and ends at one of the `stop_tokens` too; an encoder-decoder has
-    none.
+    `prompt`, with the function where `{code}` stands and the name of its language where `{language}` does, and ends at
+    one of the `stop_tokens` too; an encoder-decoder has none.
     """
 
     layers: int

@@ -92,15 +92,24 @@ def summary_input(code: str, language: str) -> str:
     return f"<{find_language(language).name}> " + "\n".join(line for line in lines if line)
 
 
-def prompt_ids(encode: Callable[[str, bool], list[int]], prompt: str, code: str, window: int) -> list[int]:
+def prompt_ids(
+    encode: Callable[[str, bool], list[int]], prompt: str, code: str, language: str, window: int
+) -> list[int]:
     """The tokens that a decoder-only model goes on with: of a function that does not fit, its beginning.
 
     Args:
         encode: gives the tokens of a text, with the special ones that belong around it where its flag is True, uncut.
-        prompt: with "{code}" where the function goes.
+        prompt: with "{code}" where the function goes, and "{language}" where the name of its language goes.
         code: a function without its own documentation.
+        language: a name or alias of its language.
         window: tokens, special ones included.
     """
-    before, _, after = prompt.partition("{code}")
+    before, after = prompt_parts(prompt, language)
     head, tail = encode(before + code.strip("\n"), True), encode(after, False)
     return head[: max(1, window - len(tail))] + tail
+
+
+def prompt_parts(prompt: str, language: str) -> tuple[str, str]:
+    """What stands before the function and behind it in a prompt for a language."""
+    before, _, after = prompt.replace("{language}", find_language(language).name).partition("{code}")
+    return before, after

@@ -88,7 +88,7 @@ class DecoderOnly:
 
     def begin(self, code: str, language: str) -> tuple[int, Step]:
         """The prompt's last token, and the steps behind it."""
-        *read, last = prompt_ids(self._encode, self._prompt, code, self._window)
+        *read, last = prompt_ids(self._encode, self._prompt, code, language, self._window)
         step = _PromptStep(self._decode, self._inputs, self._empty)
         if read:
             step.read(np.array([read], dtype=np.int64))

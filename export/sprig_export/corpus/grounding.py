@@ -1,0 +1,105 @@
+"""Whether a sentence about a function stands on the function's own words.
+
+A sentence that names what the code does not show teaches a model to make things up, and one that a model writes is made
+up where it does. Its content words have to stem from the function, or be words that a programmer may use of any code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sprig_export.toml import read_toml
+from sprig_server.code.words import split_identifier, stem
+
+_SHORTEST_PREFIX = 3  # "dir" in the code stands for "directory" in the sentence
+
+_PIECE = re.compile(r"[A-Za-z][A-Za-z0-9_.]*[A-Za-z0-9_]|[A-Za-z]|\d+(?:\.\d+)?")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*|\d+")
+_QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`")
+_SMALL = ("0", "1", "2")  # numbers that need not stand in the code
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What the content words of a sentence stand on, without its verb: how many different ones there are, which
+    share stems from the
+    function, which share from the function or the common words, and which share stands in the function's name."""
+
+    words: int
+    own: float
+    known: float
+    named: float
+
+
+def ground(sentence: str, name: str, code: str) -> Grounding:
+    """What the content words of a sentence, but for its first word, stand on.
+
+    Args:
+        name: the function's qualified name.
+        code: the function without its documentation.
+    """
+    words = list(dict.fromkeys(content_words(sentence)))
+    if not words:
+        return Grounding(0, 0.0, 0.0, 0.0)
+    own, named = code_stems(code), code_stems(name.rpartition(".")[2].rpartition("::")[2])
+    from_code = [_stands_in(word, own) for word in words]
+    known = [there or _is_common(word) for there, word in zip(from_code, words, strict=True)]
+    in_name = [_stands_in(word, named) for word in words]
+    return Grounding(len(words), *(sum(found) / len(words) for found in (from_code, known, in_name)))
+
+
+def content_words(sentence: str) -> list[str]:
+    """The words of a sentence behind its first one that mean something, in lower case; identifiers in their parts."""
+    pieces = [piece for text in _PIECE.findall(sentence)[1:] for piece in split_identifier(text)]
+    filler = word_list("filler")
+    return [word for word in pieces if word not in filler and (len(word) > 1 or word.isdigit())]
+
+
+def names_what_is_there(sentence: str, code: str) -> bool:
+    """Whether every number, name, acronym, quotation and identifier in a sentence, but for its first word, stands in
+    the code."""
+    lowered, stems = code.lower(), code_stems(code)
+    if any("".join(quoted).lower() not in lowered for quoted in _QUOTED.findall(sentence)):
+        return False
+    for piece in _PIECE.findall(sentence)[1:]:
+        if piece.isdigit() and piece not in _SMALL and piece not in lowered:
+            return False
+        written = any(mark in piece for mark in "_.") or piece != piece.lower()
+        if written and piece.lower() not in lowered and not _in_parts(piece, stems):
+            return False
+    return True
+
+
+def code_stems(code: str) -> frozenset[str]:
+    """The words in a text, those inside of identifiers and strings included, and their stems."""
+    words = {word for text in _IDENTIFIER.findall(code) for word in (*split_identifier(text), text.lower())}
+    return frozenset({stem(word) for word in words} | words)
+
+
+@cache
+def word_list(name: str) -> frozenset[str]:
+    """A list of words.toml: "verbs", "filler", "common" or "unwanted"."""
+    return frozenset(read_toml(Path(__file__).with_name("words.toml"))[name])
+
+
+@cache
+def _common_stems() -> frozenset[str]:
+    return frozenset(stem(word) for word in word_list("common"))
+
+
+def _is_common(word: str) -> bool:
+    return word in word_list("common") or stem(word) in _common_stems()
+
+
+def _stands_in(word: str, stems: frozenset[str]) -> bool:
+    if word in stems or stem(word) in stems:
+        return True
+    return any(word[:size] in stems for size in range(_SHORTEST_PREFIX, len(word)))  # abbreviated in the code
+
+
+def _in_parts(piece: str, stems: frozenset[str]) -> bool:
+    parts = split_identifier(piece)
+    return bool(parts) and all(stem(part) in stems or part in stems or part.rstrip("s") in stems for part in parts)
