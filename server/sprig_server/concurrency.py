@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sprig_server.errors import Cancelled
-from sprig_server.logs import log_unexpected
 
 T = TypeVar("T")
 Stop = Callable[[], bool]
@@ -57,9 +56,11 @@ class Worker:
 
 
 class Tasks:
-    """Background tasks of the event loop, kept from being collected, their failures logged."""
+    """Background tasks of the event loop, kept from being collected, their failures reported."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[str, BaseException], object]) -> None:
+        """Failures, but for cancellations, are given to `report` with the name of the task."""
+        self._report = report
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -80,4 +81,4 @@ class Tasks:
             return
         error = task.exception()
         if error is not None and not isinstance(error, Cancelled):
-            log_unexpected(f"{task.get_name()} failed", error)
+            self._report(task.get_name(), error)

@@ -152,6 +152,8 @@ class StatusResult:
     folders: list[FolderStatus]
     bundles: list[BundleStatus]
     packs: list[PackStatus]
+    failures: list[str]
+    """What fails in the background, in a sentence each; one that works again is gone."""
     missing_packs: list[str]
     """Packs that the workspace's code would need to be found by meaning, as the extras of `sprig-lsp`."""
     documents: list[DocumentStatus]

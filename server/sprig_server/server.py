@@ -18,6 +18,7 @@ from sprig_server.code.languages import can_call
 from sprig_server.concurrency import Tasks, Worker
 from sprig_server.connection import SprigProtocol, make_converter
 from sprig_server.description import MemoryCache
+from sprig_server.errors import SprigError
 from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
@@ -72,6 +73,11 @@ class Folder:
             return f"indexing {name} was cancelled ({place}): start the server again to go on"
         return None if self.indexed else f"{name} waits to be indexed: ask again"
 
+    @property
+    def work(self) -> str:
+        """What indexing it is called where it fails."""
+        return f"indexing {self.workspace.root}"
+
     def relative(self, uri: str) -> str | None:
         """The path of a document within this folder, with forward slashes; None where it lies outside."""
         path = path_of(uri)
@@ -101,7 +107,8 @@ class SprigServer(LanguageServer):
         self.cache = MemoryCache()
         self.questions = Worker("sprig-question", 2)
         self.builds = Worker("sprig-index", 2)
-        self.tasks = Tasks()
+        self.failures: dict[str, str] = {}
+        self.tasks = Tasks(self.report_failure)
         self.sources = Sources(self.tasks)
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
@@ -172,6 +179,26 @@ class SprigServer(LanguageServer):
         self.questions.close()
         self.builds.close()
         self.sources.close()
+
+    def report_failure(self, work: str, error: BaseException) -> str:
+        """Keep for `sprig.status` why background work fails, and tell the user once; may be called from any thread.
+
+        Returns:
+            What went wrong; of an error that nobody foresaw, nothing of its own words.
+        """
+        if isinstance(error, SprigError):
+            problem = str(error)
+        else:
+            problem = f"an unexpected failure ({log_unexpected(f'{work} failed', error)}): please report it"
+        sentence = f"Sprig: {work} failed: {problem}"
+        if self.failures.get(work) != sentence:
+            self.failures[work] = sentence
+            self.show_problem(sentence)
+        return problem
+
+    def report_success(self, work: str) -> None:
+        """Forget that some background work failed."""
+        self.failures.pop(work, None)
 
     def show_problem(self, text: str) -> None:
         """Tell the user, once, about something that they can mend."""

@@ -23,6 +23,8 @@ from sprig_server.index.cache import (
     remove_index,
 )
 from sprig_server.index.store import FileState, Store, digest_of
+from sprig_server.index.workspace import Workspace
+from sprig_server.inference.models import Models
 
 SOURCE = b"def feed_cat(cat):\n    cat.eat()\n"
 
@@ -238,3 +240,53 @@ def test_a_full_disk_loses_nothing(cache: Path, tmp_path: Path):
     assert list(store.file_states()) == ["a.py"]
     assert len(store.named(["feed_cat"])) == 1
     store.close()
+
+
+def test_a_search_goes_on_with_what_a_cache_holds_that_cannot_be_written(tmp_path: Path, monkeypatch):
+    """The index is there, and the folder cannot be used: here since it belongs to nobody who may write it."""
+    monkeypatch.setenv("SPRIG_CACHE_DIR", str(tmp_path / "cache"))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "a.py").write_bytes(SOURCE)
+    models = Models((), 1)
+    first = Workspace(project, models)
+    first.update(encode=False)
+    first.close()
+    monkeypatch.setattr("sprig_server.index.database._make_private_folder", refuse_once(tmp_path / "cache"))
+    again = Workspace(project, models)
+    assert again.unwritable is not None
+    assert again.search("cat", 1, mode="lexical")[0].name == "feed_cat"  # without an update
+    again.close()
+
+
+def refuse_once(cache: Path):
+    def refuse(folder: Path) -> None:
+        if cache in folder.parents:
+            raise PermissionError(30, "Read-only file system")
+
+    return refuse
+
+
+def test_both_connections_leave_a_damaged_file(cache: Path, tmp_path: Path):
+    (tmp_path / "a.py").write_bytes(SOURCE)
+    workspace = Workspace(tmp_path, Models((), 1))
+    workspace.update(encode=False)
+    path = workspace.store.path
+    data = path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
+    for file in (path, path.with_name(path.name + "-wal")):
+        file.write_bytes(bytes(len(data)))
+    for _ in range(3):
+        try:
+            workspace.store.file_states()
+        except SprigError:
+            break
+    for _ in range(3):
+        try:
+            workspace.update(encode=False)
+            found = workspace.search("cat", 1, mode="lexical")
+            break
+        except SprigError:
+            continue
+    assert found[0].name == "feed_cat"
+    assert workspace.store.is_of_one_file(workspace._reader)
+    workspace.close()

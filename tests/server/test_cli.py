@@ -274,3 +274,112 @@ def test_lone_surrogates_in_questions_and_records_are_replaced(capsys, project: 
     (tmp_path / "one.jsonl").write_text(json.dumps(record))
     code, out, _ = run(capsys, "summarize", "--jsonl", tmp_path / "one.jsonl")
     assert (code, json.loads(out)["id"]) == (0, 1)
+
+
+# Encodings of what comes in and of what goes out.
+
+FOREIGN = '''\
+def greet():
+    """Say hello: 你好 → world."""
+    return "你好"
+
+
+def 你好(x):
+    return x + 1
+'''
+
+
+def sprig(*words: object, encoding: str, folder: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The command as a process of its own, its output in some encoding."""
+    return subprocess.run(
+        [sys.executable, "-m", "sprig_server", *map(str, words)],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"},
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "a.py").write_text(FOREIGN, encoding="utf-8")
+    (folder / "q.txt").write_bytes("\ufeffsay hello\r\n\r\n你好\r\n".encode())
+    (folder / "j.jsonl").write_bytes('\ufeff{"id": "你", "language": "python", "code": "def f(): pass"}\r\n'.encode())
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8", "latin-1"])
+def test_output_is_right_in_any_encoding(foreign: Path, encoding: str):
+    for words in (
+        ["search", "hello"],
+        ["summarize", "a.py"],
+        ["index"],
+        ["index", "--list"],
+        ["trim", "a.py", "--line", 1],
+    ):
+        done = sprig(*words, encoding=encoding, folder=foreign)
+        assert (done.returncode, done.stderr) == (0, b""), words
+    done = sprig("search", "--queries", "q.txt", "--json", encoding=encoding, folder=foreign)
+    answers = [json.loads(line) for line in done.stdout.decode(encoding).splitlines()]
+    assert [answer["query"] for answer in answers] == ["say hello", "你好"]
+    assert {hit["name"] for hit in answers[1]["hits"]} >= {"greet", "你好"}
+    done = sprig("summarize", "--jsonl", "j.jsonl", encoding=encoding, folder=foreign)
+    assert json.loads(done.stdout.decode(encoding))["id"] == "你"
+
+
+def test_a_closed_output_is_no_error(foreign: Path):
+    for command in ("search hello", "summarize a.py --json", "index --list"):
+        done = subprocess.run(
+            f'"{sys.executable}" -m sprig_server {command} >&-',
+            shell=True,
+            cwd=foreign,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), command
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"id": 1, "language": "python", "code": "def f(): pass"}\n'.encode("utf-16"),
+        b'\n\n{"id": 1, "language": "python", "code": "def f(\\ud800): pass\\u0000"}',
+        b'{"id": "\\udc80", "language": "python", "code": "def f(): return \'\\ud83d\\ude00\'"}\r\n \r\n',
+    ],
+    ids=["utf-16", "half a character", "half a character as id"],
+)
+def test_records_are_read_as_they_are_written(tmp_path: Path, data: bytes):
+    (tmp_path / "in.jsonl").write_bytes(data)
+    for words, stdin in ((["summarize", "--jsonl", "in.jsonl"], b""), (["summarize", "--jsonl", "-"], data)):
+        done = sprig(*words, encoding="utf-8", folder=tmp_path, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert json.loads(done.stdout)["summary"]
+    assert sprig("embed", "--jsonl", "in.jsonl", "--output", "v.npy", encoding="utf-8", folder=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b'{"id": 1, "query": "x"}\n\xff\n', "line 2 of"),
+        (b"\n[1]\n", "line 2 of"),
+        (b"\0\0\n", "line 1 of"),
+        (b"[" * 100_000, "line 1 of"),
+        (b'{"id": ' + b"1" * 5000 + b"}", "line 1 of"),
+        ('{"query": "x"}'.encode("utf-16-le"), "line 1 of"),
+    ],
+    ids=["not utf-8", "no object", "zeros", "deep", "long number", "utf-16 without a mark"],
+)
+def test_a_line_that_cannot_be_read_is_named(capsys, tmp_path: Path, data: bytes, says: str):
+    (tmp_path / "in.jsonl").write_bytes(data)
+    code, out, err = run(capsys, "embed", "--jsonl", tmp_path / "in.jsonl", "--output", tmp_path / "v.npy")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+
+
+def test_a_question_may_hold_half_a_character(capsys, project: Path):
+    code, out, _ = run(capsys, "search", "deliver \udce9 \0", "--workspace", project, "--json")
+    assert code == 0
+    assert json.loads(out)["hits"][0]["name"] == "Mailbox.deliver"

@@ -141,7 +141,7 @@ def run(work) -> None:
     """Run a test with `Sources` on an event loop."""
 
     async def main() -> None:
-        sources = Sources(Tasks())
+        sources = Sources(Tasks(lambda name, error: None))
         try:
             await asyncio.wait_for(work(sources), 60)
         finally:

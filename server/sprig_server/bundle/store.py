@@ -49,7 +49,7 @@ def open_bundle(folder: Path) -> Bundle:
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         what = "is not a bundle (it has no manifest.json)" if folder.is_dir() else "does not exist"
         raise InvalidBundle(f'"{folder}" {what}: give a folder that sprig export wrote') from None

@@ -55,6 +55,11 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def has_byte_order_mark(data: bytes) -> bool:
+    """Whether a file begins with the mark of an encoding."""
+    return any(data.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS)
+
+
 def well_formed(text: str) -> str:
     """`text` as it can be encoded: each lone surrogate becomes U+FFFD, so that all offsets and positions stay."""
     return _SURROGATE.sub("\ufffd", text)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from errno import EBADF
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sprig_server.bundle.packs import explain_missing, missing_packs
+from sprig_server.code.lines import decode, has_byte_order_mark, split_lines
 from sprig_server.errors import InvalidInput
 from sprig_server.index.cache import CachedIndex
 from sprig_server.index.workspace import Workspace
@@ -119,7 +121,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
             raise InvalidInput(f'line {number} of "{path}" is not a JSON object: {line.strip()[:60]!r}')
@@ -127,15 +129,27 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file; "-" is stdin.
+    """The lines of a text file without their ends; "-" is stdin. UTF-8, unless a byte order mark says otherwise.
 
     Raises:
-        InvalidInput: the file cannot be read.
+        InvalidInput: the file cannot be read, or a line is not UTF-8.
     """
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f'cannot read "{path}" ({getattr(error, "strerror", None) or error}): give a text file'
-        ) from None
-    return text.split("\n")
+        data = _stdin() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f'cannot read "{path}" ({error.strerror or error}): give a text file') from None
+    if has_byte_order_mark(data):
+        return [line.rstrip("\r\n") for line in split_lines(decode(data))]
+    lines = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        try:
+            lines.append(line.decode("utf-8").rstrip("\r"))
+        except UnicodeDecodeError:
+            raise InvalidInput(f'line {number} of "{path}" is not UTF-8: {line[:60]!r}') from None
+    return lines
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise OSError(EBADF, "stdin is closed")
+    return sys.stdin.buffer.read()

@@ -89,13 +89,36 @@ async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry)
     ]
 
 
+class _KeptSummaries:
+    """The summaries of an index. Where it cannot be used, a hover takes longer and is there all the same."""
+
+    def __init__(self, server: SprigServer, workspace: Workspace) -> None:
+        self._server = server
+        self._store = workspace.store
+        self._work = f"keeping summaries of {workspace.root}"
+
+    def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
+        try:
+            return self._store.summary(content, bundle)
+        except SprigError as error:
+            self._server.report_failure(self._work, error)
+            return None
+
+    def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
+        try:
+            self._store.put_summary(content, bundle, text, confidence)
+            self._server.report_success(self._work)
+        except SprigError as error:
+            self._server.report_failure(self._work, error)
+
+
 def _written(
     server: SprigServer, function: Definition, workspace: Workspace | None, stop: Stop
 ) -> lsp.MarkupContent | None:
     """A sentence about a function; None where there is none that is likely right."""
     if not server.settings.hover.generate:
         return None
-    cache = workspace.store if workspace is not None else server.cache
+    cache = _KeptSummaries(server, workspace) if workspace is not None else server.cache
     summary = summarize(function, server.models, cache, stop)
     if summary is None or not summary.text or summary.confidence < server.settings.hover.min_confidence:
         return None

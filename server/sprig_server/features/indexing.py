@@ -12,12 +12,11 @@ from lsprotocol import types as lsp
 
 from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.concurrency import Stop
-from sprig_server.errors import Cancelled, SprigError
+from sprig_server.errors import Cancelled, DamagedIndex
 from sprig_server.features.packs import tell_about_packs
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.watch import watch_folder
 from sprig_server.index.workspace import Workspace
-from sprig_server.logs import log_unexpected
 from sprig_server.server import Folder, SprigServer
 from sprig_server.workspace import path_of
 
@@ -101,11 +100,12 @@ def open_folders(server: SprigServer) -> None:
             continue
         try:
             folder = Folder(client_folder.uri, Workspace(Path(path), server.models, server.sources.outline))
-        except SprigError as error:
-            server.show_problem(str(error))
+        except Exception as error:
+            server.report_failure(f"opening {path}", error)
             continue
+        server.report_success(f"opening {path}")
         if folder.workspace.unwritable is not None:
-            server.show_problem(f"{folder.workspace.unwritable}; until then the index is kept in a temporary folder")
+            server.report_failure(f"keeping the index of {path}", folder.workspace.unwritable)
         server.folders[key] = folder
         _schedule(server, folder, delay=0.0, rescan=True)
         if not server.client_can_watch():
@@ -130,6 +130,8 @@ def _document_changed(server: SprigServer, uri: str, typed: bool = False) -> Non
     for folder, path in server.folders_of(uri):
         # Typing in a file that is not indexed, an ignored one say, must not look through the folder each time.
         (folder.typed if typed else folder.changed).add(path)
+        if typed and folder.error is not None:
+            continue  # a look through the folder is due, for which each keystroke is no time
         _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
 
 
@@ -137,7 +139,7 @@ def _schedule(server: SprigServer, folder: Folder, delay: float, rescan: bool = 
     """Update a folder soon. One update of a folder runs at a time; it goes on until nothing has changed any more."""
     folder.rescan = folder.rescan or rescan
     if folder.update is None or folder.update.done():
-        folder.update = server.tasks.start(_update(server, folder, delay), f"indexing {folder.workspace.root}")
+        folder.update = server.tasks.start(_update(server, folder, delay), folder.work)
 
 
 async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
@@ -155,27 +157,21 @@ async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
                 await _limit_cache(server)
                 await tell_about_packs(server, folder)
             folder.error = None
+            server.report_success(folder.work)
         except Cancelled:
             folder.cancelled = True
             return
-        except SprigError as error:
-            _tell_failure(server, folder, str(error))
-            return
+        except DamagedIndex as error:  # an empty one has taken its place
+            folder.rescan = folder.error is None
+            folder.error = server.report_failure(folder.work, error)
         except Exception as error:
-            place = log_unexpected(f"indexing {folder.workspace.root.name}", error)
-            _tell_failure(server, folder, f"an unexpected failure ({place}): please report it")
+            folder.rescan = True  # whatever comes next; nothing that has changed is forgotten
+            folder.error = server.report_failure(folder.work, error)
             return
         finally:
             folder.indexing = False
         if folder.changed or folder.typed:
             await asyncio.sleep(_DEBOUNCE_SECONDS)
-
-
-def _tell_failure(server: SprigServer, folder: Folder, problem: str) -> None:
-    """Put a failure into the status, and tell the user once."""
-    if folder.error != problem:
-        server.show_problem(f"Sprig cannot index {folder.workspace.root.name}: {problem}")
-    folder.error = problem
 
 
 async def _update_known(server: SprigServer, folder: Folder, changed: set[str], typed: set[str]) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sprig_server import __version__
 from sprig_server.bundle.packs import missing_packs
+from sprig_server.errors import SprigError
+from sprig_server.index.store import Statistics
 from sprig_server.protocol import STATUS, BundleStatus, DocumentStatus, FolderStatus, PackStatus, StatusResult
 from sprig_server.server import Folder, SprigServer
 
@@ -17,7 +21,7 @@ def register(server: SprigServer) -> None:
         found, languages = await ls.questions.run(
             lambda stop: (
                 [_folder_status(folder) for folder in folders],
-                [language for folder in folders for language in folder.workspace.store.languages()],
+                [language for folder in folders for language in _languages(folder)],
             )
         )
         bundles = [
@@ -40,13 +44,24 @@ def register(server: SprigServer) -> None:
             folders=found,
             bundles=bundles,
             packs=packs,
+            failures=list(ls.failures.values()),
             missing_packs=missing,
             documents=documents,
         )
 
 
+def _languages(folder: Folder) -> list[str]:
+    with suppress(SprigError):  # as its status says
+        return folder.workspace.store.languages()
+    return []
+
+
 def _folder_status(folder: Folder) -> FolderStatus:
-    counted = folder.workspace.statistics()
+    error = folder.error
+    try:
+        counted = folder.workspace.statistics()
+    except SprigError as problem:  # which must not keep the rest from being said
+        counted, error = Statistics(0, 0, 0, 0), str(problem)
     return FolderStatus(
         uri=folder.uri,
         files=counted.files,
@@ -59,5 +74,5 @@ def _folder_status(folder: Folder) -> FolderStatus:
         indexing=folder.indexing,
         complete=folder.incomplete is None,
         message=folder.incomplete,
-        error=folder.error,
+        error=error,
     )

@@ -72,13 +72,14 @@ class Database:
         """
         self.path = path
         self._root = root
+        self.file: tuple[int, int] | None = None  # device and inode: connections to one file see the same
         self._lock = threading.RLock()
         self._open()
 
     def _open(self) -> None:
         try:
             _make_private_folder(self.path.parent)
-            self._connection, self._inode = _connect_to_current(self.path, self._root)
+            self._connection, self.file = _connect_to_current(self.path, self._root)
         except (OSError, sqlite3.Error) as error:
             raise SprigError(
                 f'cannot write the index "{self.path}" ({_reason(error)}): free it, or name another folder in '
@@ -105,9 +106,11 @@ class Database:
             yield
         except sqlite3.OperationalError as error:
             raise self._explain(error) from None
+        except sqlite3.ProgrammingError:  # another thread has closed it, to begin anew or at the end
+            raise SprigError(f'the index "{self.path}" was closed: try again') from None
         except (*_DAMAGE, *damage) as error:
             self._connection.close()
-            if _inode_of(self.path) == self._inode:  # unless another process has replaced it already
+            if _inode_of(self.path) == self.file:  # unless another process has replaced it already
                 delete_index(self.path)
             self._open()
             raise DamagedIndex(f'the index "{self.path}" was damaged ({error}): it is built anew, ask again') from None
@@ -175,9 +178,11 @@ def _make_private_folder(folder: Path) -> None:
     if status.st_uid != os.geteuid() != 0:
         raise PermissionError(1, f'the folder "{folder}" belongs to another user')
     _narrow(folder, 0o700)
-    # A folder above it that holds nothing else is Sprig's too; one that does may be the user's home.
-    if list(folder.parent.iterdir()) == [folder]:
-        _narrow(folder.parent, 0o700)
+    # A folder above it that holds nothing else is Sprig's too; another may be the user's home, or one for everybody.
+    above = folder.parent
+    with suppress(PermissionError):
+        if not above.stat().st_mode & stat.S_ISVTX and list(above.iterdir()) == [folder]:
+            _narrow(above, 0o700)
 
 
 def _make_private_file(path: Path) -> None:

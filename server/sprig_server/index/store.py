@@ -117,6 +117,10 @@ class Store:
         self.path = path
         self._database = Database(path, root)
 
+    def is_of_one_file(self, other: Store) -> bool:
+        """Whether the other one sees what this one writes; not so after damage, until both are opened again."""
+        return self._database.file == other._database.file
+
     def close(self) -> None:
         """Close the connection."""
         self._database.close()

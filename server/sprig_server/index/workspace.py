@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Literal
 
@@ -65,7 +67,12 @@ class Workspace:
         except SprigError as error:
             self.unwritable = error
             self._temporary = TemporaryDirectory(prefix="sprig-")
-            self._open(Path(self._temporary.name) / "indexes" / index_path(self.root).name)
+            path = Path(self._temporary.name) / "indexes" / index_path(self.root).name
+            path.parent.mkdir()
+            for suffix in ("", "-wal"):
+                with suppress(OSError):  # what can be read need not be built anew
+                    copyfile(f"{index_path(self.root)}{suffix}", f"{path}{suffix}")
+            self._open(path)
 
     def _open(self, path: Path) -> None:
         self.store = Store(path, self.root)
@@ -73,8 +80,18 @@ class Workspace:
         self._tables: dict[tuple[str, tuple[str, ...]], VectorTable] = {}
         self._tables_lock = threading.Lock()
 
+    @contextmanager
+    def _healing(self) -> Iterator[None]:
+        """Let both connections leave a damaged file, which one of them has deleted and made anew."""
+        try:
+            if not self.store.is_of_one_file(self._reader):
+                self._start_anew()
+            yield
+        except DamagedIndex:
+            self._start_anew()
+            raise
+
     def _start_anew(self) -> None:
-        """Leave the damaged file, which one of the two connections has deleted and made anew, with both."""
         self._close_stores()
         self._open(self.store.path)
 
@@ -110,19 +127,21 @@ class Workspace:
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
-        except DamagedIndex:
-            self._start_anew()
+            with self._healing():
+                left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
+        except DamagedIndex:  # there is an empty one now
             left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         if encode:
-            build.encode_missing(self.store, self.models, first, report, stop)
-            self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
+            with self._healing():
+                build.encode_missing(self.store, self.models, first, report, stop)
+                self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
         return left_out
 
     def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
         """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
-        build.update_file(self.store, self.root, path, buffer, self.outline)
-        build.encode_missing(self.store, self.models, [path], _silent, stop)
+        with self._healing():
+            build.update_file(self.store, self.root, path, buffer, self.outline)
+            build.encode_missing(self.store, self.models, [path], _silent, stop)
 
     def search(
         self,
@@ -143,11 +162,8 @@ class Workspace:
             raise InvalidInput(f"cannot give {limit} hits: ask for at least 1")
         query = well_formed(query)  # as a terminal gives bytes that are not UTF-8
         wanted = check_question(query, language)
-        try:
+        with self._healing():
             return self._search(query, limit, wanted, mode, stop)
-        except DamagedIndex:
-            self._start_anew()
-            raise
 
     def _search(self, query: str, limit: int, wanted: str | None, mode: Mode, stop: Callable[[], bool]) -> list[Hit]:
         # Full text knows no languages: more candidates are needed where those in the others are dropped.
@@ -169,11 +185,13 @@ class Workspace:
 
     def find_named(self, name: str) -> list[Entry]:
         """The definitions with that bare name, whatever their case."""
-        return self._reader.named([name])
+        with self._healing():
+            return self._reader.named([name])
 
     def statistics(self) -> Statistics:
         """How much the index holds."""
-        return self._reader.statistics()
+        with self._healing():
+            return self._reader.statistics()
 
     def _search_dense(self, query: str, wanted: str | None, stop: Callable[[], bool]) -> list[list[tuple[int, float]]]:
         """The nearest definitions for each active bundle: cosines of different bundles do not compare."""
