@@ -54,8 +54,9 @@ def clients() -> Iterator[Callable[..., RawClient]]:
 
     yield start
     for client in started:
-        client.process.kill()
-        client.exit_code()
+        if client.process.poll() is None:
+            client.process.kill()
+            client.exit_code()
 
 
 def until(client: RawClient, holds: Callable[[Any], bool]) -> Any:
