@@ -12,7 +12,6 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from onnxruntime.quantization import quantize_dynamic
 from transformers import AutoModel, AutoTokenizer
 
 from sprig_export.architectures import load_summarizer
@@ -22,7 +21,7 @@ from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx.convert import convert_encoder_decoder
-from sprig_export.onnx.quantize import quantize_lookups
+from sprig_export.onnx.quantize import quantize, quantize_lookups
 from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
 from sprig_export.recipe import Recipe, read_recipe
@@ -138,9 +137,9 @@ def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path
     _, decoder = convert_encoder_decoder(encoder_decoder, tmp_path, 18)
     model = load_summarizer(encoder_decoder)
     v, d = model.get_input_embeddings().weight.shape
-    small, graph = tmp_path / "small.onnx", onnx.load(decoder).graph
-    quantize_dynamic(decoder, small, per_channel=True, op_types_to_quantize=["MatMul"])
-    quantized = onnx.load(small)
+    two_copies, small, graph = tmp_path / "two.onnx", tmp_path / "small.onnx", onnx.load(decoder).graph
+    quantize(decoder, two_copies, "int8", "float32")
+    quantized = onnx.load(two_copies)
     monolith = [t for t in quantized.graph.initializer if sorted(t.dims) == sorted((v, d))]
     assert len(monolith) == 2, "the quantizer alone keeps a table and a projection"
     quantize_module._SMALL_TABLE, before = 1, quantize_module._SMALL_TABLE
@@ -151,7 +150,8 @@ def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path
     (shared,) = [t for t in quantized.graph.initializer if sorted(t.dims) == sorted((v, d))]
     assert shared.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     onnx.save(quantized, small)
-    full, compact = (ort.InferenceSession(str(path)) for path in (decoder, small))
+    # Products are rounded in both, so that nothing but the look-up differs.
+    whole, compact = (ort.InferenceSession(str(path)) for path in (two_copies, small))
     draw, feeds = np.random.default_rng(1), {}
     for node in graph.input:
         dims = [x.dim_param or x.dim_value for x in node.type.tensor_type.shape.dim]
@@ -164,8 +164,8 @@ def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path
             feeds[node.name] = np.ones(shape, dtype=np.int64)
         else:
             feeds[node.name] = draw.normal(size=shape).astype(np.float32)
-    one, two = full.run(["logits"], feeds)[0], compact.run(["logits"], feeds)[0]
-    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.98
+    one, two = whole.run(["logits"], feeds)[0], compact.run(["logits"], feeds)[0]
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.995
 
 
 def test_an_export_replaces_a_bundle_and_nothing_else(bert: Path, examples: list[Example], tmp_path: Path):
