@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
     BartConfig,
     BartForConditionalGeneration,
+    BertConfig,
+    BertModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
 
+from sprig_export.checkpoints import Checkpoint
+from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx import share as share_module
 from sprig_export.onnx.convert import convert_encoder_decoder
@@ -28,6 +36,7 @@ from sprig_export.onnx.quantize import pack_blocks, quantize, quantize_lookups
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import teacher_forced_logits
 from sprig_export.pipeline import export
+from sprig_export.plans.precision import fewest_bits
 from sprig_export.recipe import BLOCK, Recipe
 from sprig_export.samples import Example
 from sprig_export.train.fake_quantization import (
@@ -40,25 +49,30 @@ from sprig_export.train.fake_quantization import (
 )
 from sprig_server.bundle.manifest import SHARED
 from sprig_server.bundle.store import open_bundle
+from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.summarizer import Summarizer
 
+WIDTHS = (BLOCK, 2 * BLOCK, 36, 96, 192, 200)
+"""Whole blocks, and rows whose last block is not full."""
 
-def unpack(packed: np.ndarray, factors: np.ndarray) -> np.ndarray:
+
+def unpack(packed: np.ndarray, factors: np.ndarray, width: int) -> np.ndarray:
     numbers = np.stack([packed & 15, packed >> 4], axis=-1).reshape(len(packed), -1, BLOCK).astype(np.float32) - 8
-    return (numbers * factors.reshape(len(packed), -1, 1)).reshape(len(packed), -1)
+    return (numbers * factors.reshape(len(packed), -1, 1)).reshape(len(packed), -1)[:, :width]
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10_000), rows=st.integers(1, 5), blocks=st.integers(1, 3), zero=st.booleans())
-def test_training_rounds_as_the_exporter_packs(seed: int, rows: int, blocks: int, zero: bool) -> None:
-    weights = np.random.default_rng(seed).normal(size=(rows, blocks * BLOCK)).astype(np.float32)
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 5), width=st.integers(1, 3 * BLOCK), zero=st.booleans())
+def test_training_rounds_as_the_exporter_packs(seed: int, rows: int, width: int, zero: bool) -> None:
+    weights = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
     if zero:
         weights[0, :BLOCK] = 0
-    unpacked = unpack(*pack_blocks(weights))
+    unpacked = unpack(*pack_blocks(weights), width)
     assert np.allclose(unpacked, round_weights(torch.from_numpy(weights)).numpy(), atol=1e-6)
-    largest = np.abs(weights.reshape(rows, blocks, BLOCK)).max(axis=2)
-    error = np.abs(unpacked - weights).reshape(rows, blocks, BLOCK).max(axis=2)
-    assert (error <= largest / 8 + 1e-6).all()  # half a step, or a whole one for the end that has 7 steps only
+    for start in range(0, width, BLOCK):
+        block = slice(start, start + BLOCK)
+        error, largest = np.abs(unpacked - weights)[:, block].max(axis=1), np.abs(weights[:, block]).max(axis=1)
+        assert (error <= largest / 8 + 1e-6).all()  # half a step, or a whole one for the end that has 7 steps only
 
 
 def test_training_rounds_as_int8_products_do(tmp_path: Path) -> None:
@@ -100,22 +114,25 @@ def test_int8_rounding_is_off_by_half_a_step_at_most(seed: int, shift: float, ze
     assert (round_rows(numbers) - numbers).abs().max() <= numbers.abs().max() / 128 + 1e-6
 
 
-def test_look_ups_read_the_packed_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_look_ups_read_the_packed_rows(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
-    rows = np.random.default_rng(0).normal(size=(500, 2 * BLOCK)).astype(np.float32)
+    monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
+    rows = np.random.default_rng(0).normal(size=(500, width)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "ids"], ["out"], name="look_up")],
         "tables",
         [helper.make_tensor_value_info("ids", TensorProto.INT64, ["b", "t"])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", "t", 2 * BLOCK])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", "t", width])],
         [numpy_helper.from_array(rows, "table")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     quantize_lookups(model.graph, "int4")
-    assert sum(len(tensor.raw_data) for tensor in model.graph.initializer) < rows.nbytes / 7
+    blocks = -(-width // BLOCK)
+    assert sum(len(tensor.raw_data) for tensor in model.graph.initializer) < 500 * blocks * BLOCK * 4 / 7
     ids = np.array([[3, 499, 0], [7, 7, 1]])
     (found,) = ort.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
-    assert np.allclose(found, unpack(*pack_blocks(rows))[ids], atol=1e-6)
+    assert np.allclose(found, unpack(*pack_blocks(rows), width)[ids], atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +206,13 @@ def test_a_four_bit_bundle_keeps_one_table_and_summarizes(
     assert first == Summarizer(bundle, threads=1).summarize(examples[0].code, "python")
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_table_is_found_again_in_the_projection_it_is_tied_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
     monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
-    rows = np.random.default_rng(0).normal(size=(300, BLOCK)).astype(np.float16).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(300, width)).astype(np.float16).astype(np.float32)
     rows[:2, 0], rows[:2, 1] = 9, -9  # either extreme may set the factor
     graph = helper.make_graph(
         [
@@ -211,3 +229,35 @@ def test_a_table_is_found_again_in_the_projection_it_is_tied_to(
     quantize(source, target, "int4", "int4")
     large = [t for t in onnx.load(target).graph.initializer if len(t.raw_data) > 10_000]
     assert len(large) == 1
+    ids = np.array([[3, 299, 0], [7, 7, 1]])
+    outputs = [ort.InferenceSession(str(path)).run(None, {"ids": ids})[0] for path in (source, target)]
+    assert np.corrcoef(*(output.ravel() for output in outputs))[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("width", [36, 96, 192])
+def test_a_model_of_any_width_is_exported_in_four_bits(
+    bert: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
+    monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    size = AutoConfig.from_pretrained(bert).vocab_size
+    torch.manual_seed(0)
+    shape = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 2 * width + 4}
+    BertModel(BertConfig(vocab_size=size, max_position_embeddings=64, **shape)).save_pretrained(folder)
+    recipe = Recipe("search", str(folder), "python", products="int4", tables="int4", min_cosine=0.9, max_loss=100)
+    manifest = export(recipe, tmp_path / "bundle", examples[:16])
+    assert (manifest.quantization, manifest.dimensions) == ("int4 weights", width)
+    code = [example.code for example in examples[:16]]
+    model = AutoModel.from_pretrained(folder).eval()
+    expected = encode_with_torch(model, AutoTokenizer.from_pretrained(folder), code, "mean", 64)
+    found = Encoder(open_bundle(tmp_path / "bundle"), threads=1).encode(code)
+    assert (found * expected).sum(axis=1).min() > 0.95
+
+
+@pytest.mark.parametrize(("width", "bits"), [(32, "int8"), (64, "int8"), (96, "int4"), (192, "int4"), (384, "int4")])
+def test_four_bits_are_the_fewest_where_they_take_less_room(width: int, bits: str) -> None:
+    assert fewest_bits(Checkpoint(Path(), "", "", "", {"hidden_size": width})) == bits
+    rows = np.ones((100, width), np.float32)
+    assert (sum(array.nbytes for array in pack_blocks(rows)) < 100 * (width + 4)) == (bits == "int4")

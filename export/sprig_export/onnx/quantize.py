@@ -154,16 +154,19 @@ def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_colum
 
 
 def pack_blocks(rows: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Rows float32 [v, d] as 4-bit numbers: two in a byte, the first one low, uint8 [v, d / BLOCK, BLOCK / 2], and a
-    factor for each block, float32 [v * d / BLOCK]; the layout that MatMulNBits has for d inputs and v outputs.
+    """Rows float32 [v, d] as 4-bit numbers: two in a byte, the first one low, uint8 [v, blocks, BLOCK / 2], and a
+    factor for each block, float32 [v * blocks]; the layout that MatMulNBits has for d inputs and v outputs.
 
     A number n stands for (n - 8) * factor; the largest magnitude of a block is 0, so that all 16 numbers are used.
+    Behind a row whose last block is not full, every number is 0, as ONNX Runtime's quantizer has it.
     """
-    blocks = rows.reshape(len(rows), -1, BLOCK)
+    width = rows.shape[1]
+    blocks = np.pad(rows, ((0, 0), (0, -width % BLOCK))).reshape(len(rows), -1, BLOCK)
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=2, keepdims=True), axis=2)
     factors = (largest / -8).astype(np.float32)
     safe = np.where(factors == 0, np.float32(1), factors)
     numbers = (np.clip(np.rint(blocks / safe), -8, 7) + 8).astype(np.uint8)
+    numbers.reshape(len(rows), -1)[:, width:] = 0
     packed: NDArray[np.uint8] = numbers[:, :, 0::2] | np.left_shift(numbers[:, :, 1::2], np.uint8(4), dtype=np.uint8)
     return packed, factors.reshape(-1)
 
@@ -191,8 +194,8 @@ def _tied_blocks(graph: GraphProto, weights: dict[str, TensorProto], table: Tens
 
 
 def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: str, width: int) -> list[NodeProto]:
-    """Nodes for ids int64 [b, t] -> float32 [b, t, width], from 4-bit rows [v, width / BLOCK, BLOCK / 2]."""
-    name, ids, blocks = str(gather.name), gather.input[1], width // BLOCK
+    """Nodes for ids int64 [b, t] -> float32 [b, t, width], from 4-bit rows [v, blocks, BLOCK / 2]."""
+    name, ids, blocks = str(gather.name), gather.input[1], -(-width // BLOCK)
     constants = {
         "four": np.array(4, np.uint8),
         "fifteen": np.array(15, np.uint8),
@@ -200,7 +203,9 @@ def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: s
         "last": np.array([-1], np.int64),
         "table": np.array([-1, blocks], np.int64),
         "pairs": np.array([0, 0, blocks, BLOCK], np.int64),
-        "row": np.array([0, 0, width], np.int64),
+        "row": np.array([0, 0, blocks * BLOCK], np.int64),
+        "first": np.array([0], np.int64),
+        "width": np.array([width], np.int64),
     }
     for part, array in constants.items():
         graph.initializer.append(numpy_helper.from_array(array, f"{name}_{part}"))
@@ -210,7 +215,7 @@ def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: s
         return helper.make_node(kind, named, [f"{name}_{output}" if output in steps else output], **attributes)
 
     steps = {*constants, "packed", "low", "high", "low1", "high1", "both", "blocks", "real", "centred"}
-    steps |= {"factors", "factor", "factor1", "wide"}
+    steps |= {"factors", "factor", "factor1", "wide", "rows"}
     return [
         node("Gather", [values, ids], "packed", axis=0),
         node("BitwiseAnd", ["packed", "fifteen"], "low"),
@@ -225,5 +230,6 @@ def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: s
         node("Gather", ["factors", ids], "factor", axis=0),
         node("Unsqueeze", ["factor", "last"], "factor1"),
         node("Mul", ["centred", "factor1"], "wide"),
-        node("Reshape", ["wide", "row"], gather.output[0]),
+        node("Reshape", ["wide", "row"], "rows"),
+        node("Slice", ["rows", "first", "width", "last"], gather.output[0]),
     ]

@@ -44,9 +44,10 @@ class Variant:
 
 
 def fewest_bits(checkpoint: Checkpoint) -> Precision:
-    """The fewest bits that a model's weights can have: 4, unless blocks of such weights would not fill its rows."""
+    """The fewest bits that make a model smaller: 4, unless its rows are so short that blocks, which are filled up, take
+    more room than 8 bits."""
     width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("d_model") or 1)
-    return "int8" if width % BLOCK else "int4"
+    return "int4" if width > BLOCK // 2 else "int8"
 
 
 def measure_variants(

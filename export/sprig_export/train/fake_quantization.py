@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sprig_export.recipe import BLOCK, Precision
 
@@ -22,13 +23,11 @@ _LEVELS = 64  # of int8 weights on either side of zero: products have 7 bits, se
 def rounded_parameters(model: nn.Module, products: Precision = "int4") -> dict[str, Tensor]:
     """The matrices of `model` by name as weights of fewer bits see them, each connected to its parameter for gradients.
 
-    Embeddings of positions stay as they are; so does what is no matrix, or, for 4 bits, whose rows are no multiple of
-    the block.
+    Embeddings of positions, absolute or relative, stay as they are; so does what is no matrix.
     """
     found: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        fits = products == "int8" or parameter.shape[-1] % BLOCK == 0
-        if parameter.ndim == 2 and fits and "position" not in name:
+        if parameter.ndim == 2 and "position" not in name and "relative" not in name:
             weights = parameter.detach()
             rounded = round_rows(weights) if products == "int8" else round_weights(weights)
             found[name] = parameter + (rounded - weights)
@@ -58,12 +57,14 @@ def used_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator
 
 
 def round_weights(weights: Tensor) -> Tensor:
-    """Weights [rows, columns] rounded to 16 levels, one factor for each block of a row."""
-    blocks = weights.reshape(len(weights), -1, BLOCK)  # [rows, blocks, BLOCK]
+    """Weights [rows, columns] rounded to 16 levels, one factor for each block of a row, of which the last may be
+    shorter."""
+    columns = weights.shape[1]
+    blocks = functional.pad(weights, (0, -columns % BLOCK)).reshape(len(weights), -1, BLOCK)
     largest = blocks.gather(2, blocks.abs().argmax(dim=2, keepdim=True))
     factors = largest / -8  # the number of the largest magnitude becomes -8, so that all 16 levels are used
     safe = torch.where(factors == 0, torch.ones_like(factors), factors)
-    return (torch.clamp(torch.round(blocks / safe), -8, _HIGHEST) * factors).reshape(weights.shape)
+    return (torch.clamp(torch.round(blocks / safe), -8, _HIGHEST) * factors).reshape(len(weights), -1)[:, :columns]
 
 
 def round_rows(weights: Tensor) -> Tensor:
