@@ -27,7 +27,8 @@ import rich
 from reliability.connection import HANG_SECONDS
 from reliability.mutation import Source, mutate
 from reliability.results import ROOT, Outcome, Watch, timed
-from sprig_server.code.documentation import clean_comment, clean_docstring
+from sprig_server.code.docstrings import string_value
+from sprig_server.code.documentation import clean_comment
 from sprig_server.code.functions import enclosing_function, parse_functions
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import Lines, decode
@@ -131,7 +132,7 @@ def problems_of(name: str, data: bytes) -> Iterator[str]:
         "parse_functions": lambda: _wrong_functions(text, kind),
         "parse_source": lambda: _wrong_source(text, kind),
         "split_statements": lambda: _wrong_statements(text, kind),
-        "documentation": lambda: _no_problem(lambda: (clean_comment(text[:500]), clean_docstring(text[:500]))),
+        "documentation": lambda: _no_problem(lambda: (clean_comment(text[:500]), string_value(text[:500]))),
         "parse_file": lambda: _no_problem(lambda: parse_file(name, data)),
     }
     for reading, work in readings.items():

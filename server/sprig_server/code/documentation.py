@@ -1,37 +1,18 @@
-"""The documentation that belongs to a function: a docstring inside it, or the comments right above it."""
+"""The documentation that stands above a definition: the comments right before it."""
 
 from __future__ import annotations
 
-import inspect
 import re
 
 from tree_sitter import Node
 
+from sprig_server.code.lines import with_feeds_only, without_indentation
 from sprig_server.code.syntax import SyntaxTree
 
-_STRING = re.compile(r"""^([A-Za-z]*)("{3}|'{3}|"|')(.*)\2$""", re.DOTALL)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE_MARK = re.compile(r"^\s*(?:///?|//!)<?!?\s?")
 _BLOCK_EDGE = re.compile(r"^/\*+[!<]*|\*+/$")
 _BLOCK_MARK = re.compile(r"^[ \t]*\*(?!\*)[ \t]?", re.MULTILINE)
-
-
-def docstring_node(body: Node) -> Node | None:
-    """The statement that holds the docstring of a body, as in Python, or None."""
-    for child in body.named_children:
-        if child.type == "comment":
-            continue
-        first = child.named_children[0] if child.type == "expression_statement" and child.named_children else child
-        return child if first.type in ("string", "concatenated_string") else None
-    return None
-
-
-def clean_docstring(literal: str) -> str:
-    """The text of a string literal that documents something; "" for bytes and formatted strings."""
-    match = _STRING.match(literal.strip())
-    if match is None or set(match[1].lower()) & {"b", "f"}:
-        return ""
-    return inspect.cleandoc(match[3].replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def comment_above(tree: SyntaxTree, definition: Node) -> str:
@@ -66,9 +47,9 @@ def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
 
 def clean_comment(comment: str) -> str:
     """The text of a block comment or of a run of line comments, without the marks and the common indentation."""
-    comment = comment.replace("\r\n", "\n").replace("\r", "\n").strip()
+    comment = with_feeds_only(comment).strip()
     if comment.startswith("/*"):
         inner = _BLOCK_MARK.sub("", _BLOCK_EDGE.sub("", comment))
     else:
         inner = "\n".join(_LINE_MARK.sub("", line) for line in comment.splitlines())
-    return inspect.cleandoc(inner.strip("\r\n")).strip()
+    return without_indentation(inner)

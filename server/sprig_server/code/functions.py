@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from tree_sitter import Node
 
-from sprig_server.code.documentation import clean_docstring, comment_above, docstring_node
+from sprig_server.code.docstrings import docstring_of_body
+from sprig_server.code.documentation import comment_above
 from sprig_server.code.languages import Language, find_language
-from sprig_server.code.lines import Lines
+from sprig_server.code.lines import Lines, with_feeds_only
 from sprig_server.code.naming import holder_of, name_node_of, name_path, scope_names
 from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
@@ -178,10 +179,10 @@ def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[
 
 def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int]]]:
     """The text of a docstring, and where it stands: what is to be left out of the code, at most one range."""
-    statement = docstring_node(body) if body.type in tree.language.docstrings else None
-    documentation = clean_docstring(tree.text_of(statement)) if statement is not None else ""
-    if statement is None or not documentation:
+    found = docstring_of_body(tree, body) if body.type in tree.language.docstrings else None
+    if found is None:
         return "", []
+    statement, documentation = found
     start, end = tree.start(statement), tree.end(statement)
     after = _AFTER_DOCSTRING.match(tree.text, end)
     assert after is not None
@@ -210,4 +211,4 @@ def dedent(lines: Lines, start: int, end: int, holes: Iterable[tuple[int, int]] 
     if lines.starts_line(start):  # otherwise something stands before the function on its line
         indentation = lines.text[lines.blanks_before(start) : start]
     code = indentation + without(lines.text, start, end, holes)
-    return textwrap.dedent(code.replace("\r\n", "\n").replace("\r", "\n")).rstrip()
+    return textwrap.dedent(with_feeds_only(code)).rstrip()

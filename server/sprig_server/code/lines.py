@@ -70,6 +70,20 @@ def split_lines(text: str) -> list[str]:
     return _LINE.findall(text)
 
 
+def with_feeds_only(text: str) -> str:
+    """`text` with a line feed at the end of every line."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def without_indentation(text: str) -> str:
+    """What a documentation says: lines without the indentation that all but the first have in common, and no blank ones
+    around them. Other than by `inspect.cleandoc`, tabs inside of a line stay."""
+    first, *others = text.split("\n")
+    others = [line[: len(line) - len(line.lstrip())].expandtabs() + line.lstrip() for line in others]
+    depth = min((len(line) - len(line.lstrip()) for line in others if line.strip()), default=0)
+    return "\n".join([first.lstrip(), *(line[depth:] for line in others)]).strip()
+
+
 class Lines:
     """The line starts of one text, and conversions between offsets in characters and protocol positions."""
 

@@ -20,6 +20,7 @@ from sprig_server.code.functions import (
     without,
 )
 from sprig_server.code.languages import find_language
+from sprig_server.code.lines import with_feeds_only
 from sprig_server.code.naming import name_node_of, name_path, scope_names
 from sprig_server.code.recovery import definition_tree
 from sprig_server.code.syntax import SyntaxTree, ancestors
@@ -61,7 +62,7 @@ def outline(tree: SyntaxTree, module: str) -> tuple[Definition, ...]:
             classes.append(c)
             holes += _holes(tree, node, c)
     found = [*functions, *classes]
-    rest = without(text, 0, len(text), holes).replace("\r\n", "\n").replace("\r", "\n")
+    rest = with_feeds_only(without(text, 0, len(text), holes))
     if not _WORD.search(rest):
         return tuple(found)
     here = Span(0, len(text), 0, len(tree.lines) - 1)
