@@ -106,6 +106,7 @@ class SprigServer(LanguageServer):
         """The client's folders have been opened, as many of them as can be."""
         self.cache = MemoryCache()
         self.questions = Worker("sprig-question", 2)
+        self.summaries = Worker("sprig-summary", 2)  # which take seconds, and no question waits for them
         self.builds = Worker("sprig-index", 2)
         self.failures: dict[str, str] = {}
         self.tasks = Tasks(self.report_failure)
@@ -177,6 +178,7 @@ class SprigServer(LanguageServer):
         """Stop all work and close every index."""
         self.tasks.cancel()
         self.questions.close()
+        self.summaries.close()
         self.builds.close()
         self.sources.close()
 

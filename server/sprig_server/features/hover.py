@@ -49,7 +49,7 @@ def register(server: SprigServer) -> None:
             if function.documentation:  # needs no model, so it waits for none
                 contents: lsp.MarkupContent | None = _render(ls, function, None)
             else:
-                contents = await ls.questions.run(lambda stop: _written(ls, function, workspace, stop))
+                contents = await ls.summaries.run(lambda stop: _written(ls, function, workspace, stop))
         except Cancelled:
             return None
         except SprigError as error:

@@ -25,7 +25,8 @@ class Models:
         installed = [bundle for pack in self.packs for bundle in pack.bundles]
         self.bundles: tuple[Bundle, ...] = (*(find_bundle(folder, installed) for folder in folders), *installed)
         self.threads = threads
-        self._lock = threading.Lock()
+        # One each: loading takes seconds, and a search must not wait for the models of a hover.
+        self._encoders_lock, self._summarizers_lock = threading.Lock(), threading.Lock()
         self._encoders: dict[Path, Encoder] = {}
         self._summarizers: dict[Path, Summarizer] = {}
 
@@ -43,7 +44,7 @@ class Models:
         Raises:
             InvalidBundle: it cannot be loaded.
         """
-        with self._lock:
+        with self._encoders_lock:
             if bundle.folder not in self._encoders:
                 self._encoders[bundle.folder] = Encoder(bundle, self.threads)
             return self._encoders[bundle.folder]
@@ -54,7 +55,7 @@ class Models:
         Raises:
             InvalidBundle: it cannot be loaded.
         """
-        with self._lock:
+        with self._summarizers_lock:
             if bundle.folder not in self._summarizers:
                 self._summarizers[bundle.folder] = Summarizer(bundle, self.threads)
             return self._summarizers[bundle.folder]
