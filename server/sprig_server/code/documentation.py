@@ -1,4 +1,4 @@
-"""The documentation that stands above a definition: the comments right before it."""
+"""The documentation that stands above a definition: the comments right before it that tell a person something."""
 
 from __future__ import annotations
 
@@ -6,50 +6,72 @@ import re
 
 from tree_sitter import Node
 
+from sprig_server.code.directives import for_people
 from sprig_server.code.lines import with_feeds_only, without_indentation
 from sprig_server.code.syntax import SyntaxTree
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE_MARK = re.compile(r"^\s*(?:///?|//!)<?!?\s?")
+_KIND = re.compile(r"\s*(/\*|///|//!|//)")
 _BLOCK_EDGE = re.compile(r"^/\*+[!<]*|\*+/$")
 _BLOCK_MARK = re.compile(r"^[ \t]*\*(?!\*)[ \t]?", re.MULTILINE)
+_PRAGMA = re.compile(r"#\s*pragma\b")
 
 
 def comment_above(tree: SyntaxTree, definition: Node) -> str:
     """The text of the comments that stand right above a definition, without their marks."""
-    return clean_comment("\n".join(tree.text_of(node).rstrip() for node in comments_above(tree, definition)))
+    runs: list[tuple[str, list[str]]] = []  # line comments with one mark
+    for node in comments_above(tree, definition):
+        text = tree.text_of(node).rstrip()
+        mark = text[: len(text) - len(text.lstrip("/*!"))]
+        if runs and runs[-1][0] == mark and not mark.startswith("/*"):
+            runs[-1][1].append(text)
+        else:
+            runs.append((mark, [text]))
+    return "\n".join(said for _, texts in runs if (said := clean_comment("\n".join(texts))))
 
 
 def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
-    """The comments that stand right above a definition, in the order of the text.
+    """The comments that stand right above a definition and its decorators, in the order of the text, with those between
+    them that say nothing.
 
     A block comment or an unbroken run of line comments counts where it starts its line and no blank line parts it
     from the definition (a documentation block may have one).
     """
     comments: list[Node] = []
-    below = definition
-    node = definition.prev_sibling
-    while node is not None and "comment" in node.type and tree.lines.starts_line(tree.start(node)):
+    last = ""  # what the comment below says
+    below, node = definition, definition.prev_sibling
+    while node is not None and not last.startswith("/*"):
         text = tree.text_of(node)
-        is_block = text.startswith("/*")
-        between = tree.text[tree.end(node) : tree.start(below)]
-        blank_lines = len(_LINE_END.findall(between)) - (not text.endswith("\n"))
-        if blank_lines > (1 if text.startswith(("/**", "/*!")) and not comments else 0):
-            break
-        if is_block and comments:
-            break
-        comments.append(node)
-        if is_block:
+        if "comment" in node.type:
+            speaks = clean_comment(text) != ""
+            if not _belongs(tree, node, below, is_first=not last, speaks=speaks):
+                break
+            comments.append(node)
+            last = text if speaks else last
+        elif node.type != "decorator" and not _PRAGMA.match(text):
             break
         below, node = node, node.prev_sibling
     return comments[::-1]
 
 
+def _belongs(tree: SyntaxTree, comment: Node, below: Node, is_first: bool, speaks: bool) -> bool:
+    text, between = tree.text_of(comment), tree.text[tree.end(comment) : tree.start(below)]
+    if speaks and text.startswith("/*") and not is_first:
+        return False
+    if not tree.lines.starts_line(tree.start(comment)):
+        before = comment.prev_sibling
+        if speaks or before is None or "comment" not in before.type:
+            return False
+    blank_lines = len(_LINE_END.findall(between)) - (not text.endswith("\n"))
+    return blank_lines <= (1 if text.startswith(("/**", "/*!")) and is_first else 0)
+
+
 def clean_comment(comment: str) -> str:
-    """The text of a block comment or of a run of line comments, without the marks and the common indentation."""
+    """What a block comment or a run of line comments says to a person, without the marks and the common indentation."""
     comment = with_feeds_only(comment).strip()
     if comment.startswith("/*"):
         inner = _BLOCK_MARK.sub("", _BLOCK_EDGE.sub("", comment))
     else:
         inner = "\n".join(_LINE_MARK.sub("", line) for line in comment.splitlines())
-    return without_indentation(inner)
+    return without_indentation("\n".join(for_people(inner.split("\n"))))

@@ -131,9 +131,11 @@ def outermost(tree: SyntaxTree, node: Node, around: Sequence[Node] | None = None
 
 def first_of(outer: Node) -> Node:
     """The first of the decorators that stand beside a definition, as in TypeScript classes, or the definition."""
-    first = outer
-    while (before := first.prev_sibling) is not None and before.type == "decorator":
-        first = before
+    first, before = outer, outer.prev_sibling
+    while before is not None and (before.type == "decorator" or "comment" in before.type):
+        if before.type == "decorator":
+            first = before
+        before = before.prev_sibling
     return first
 
 
@@ -172,7 +174,7 @@ def header_end(tree: SyntaxTree, node: Node, body: Node) -> int:
 def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[str, str]:
     start, end = start_of(tree, outer), tree.end(outer)
     if not tree.language.docstrings:
-        return comment_above(tree, first_of(outer)), dedent(tree.lines, start, end)
+        return comment_above(tree, outer), dedent(tree.lines, start, end)
     documentation, holes = docstring_of(tree, body)
     return documentation, dedent(tree.lines, start, end, holes)
 

@@ -12,7 +12,6 @@ from sprig_server.code.functions import (
     dedent,
     define_functions,
     docstring_of,
-    first_of,
     header_end,
     outermost,
     span_of,
@@ -82,7 +81,7 @@ def _define_class(tree: SyntaxTree, node: Node, bodies: list[tuple[int, int]]) -
     outer = outermost(tree, node, around)
     start, end = start_of(tree, outer), tree.end(outer)
     holes = bodies[bisect_left(bodies, (start, 0)) : bisect_left(bodies, (end, 0))]
-    documentation = comment_above(tree, first_of(outer))
+    documentation = comment_above(tree, outer)
     if tree.language.docstrings:
         documentation, own = docstring_of(tree, body)
         holes += own
@@ -102,5 +101,5 @@ def _define_class(tree: SyntaxTree, node: Node, bodies: list[tuple[int, int]]) -
 
 def _holes(tree: SyntaxTree, node: Node, definition: Definition) -> list[tuple[int, int]]:
     """What a definition takes out of its module: itself and the comments above that document it."""
-    above = [] if tree.language.docstrings else comments_above(tree, first_of(outermost(tree, node)))
+    above = [] if tree.language.docstrings else comments_above(tree, outermost(tree, node))
     return [(definition.span.start, definition.span.end), *((tree.start(c), tree.end(c)) for c in above)]

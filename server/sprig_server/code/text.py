@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sprig_server.code.languages import find_language
 
-CHUNKER_VERSION = 5
+CHUNKER_VERSION = 6
 """Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
 
 
