@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from lsprotocol import types as lsp
@@ -19,14 +17,13 @@ from sprig_server.concurrency import Tasks, Worker
 from sprig_server.connection import SprigProtocol, make_converter
 from sprig_server.description import MemoryCache
 from sprig_server.errors import SprigError
+from sprig_server.folder import Folder
 from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
 from sprig_server.settings import Settings
 from sprig_server.sources import Sources
-from sprig_server.types import LeftOut
-from sprig_server.workspace import path_of
 
 _log = logging.getLogger(__name__)
 
@@ -35,62 +32,6 @@ U = TypeVar("U")
 
 # A client that does not answer a question of ours must not keep the index from being built.
 ANSWER_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class Folder:
-    """A workspace folder of the client, its index, and the state of its indexing.
-
-    `changed` and `typed` are the paths that wait to be updated: of files that may be new, and of documents that were
-    only edited. `rescan` asks for a look through the whole folder; `indexed` says that there was a complete one,
-    `cancelled` that the user stopped it, `reached` how far the last one came and `left_out` what it passed over.
-    """
-
-    uri: str
-    workspace: Workspace
-    indexing: bool = False
-    indexed: bool = False
-    cancelled: bool = False
-    reached: tuple[str, int, int] = ("parsing", 0, 0)
-    error: str | None = None
-    left_out: LeftOut = field(default_factory=LeftOut)
-    changed: set[str] = field(default_factory=set)
-    typed: set[str] = field(default_factory=set)
-    rescan: bool = False
-    update: asyncio.Task[None] | None = None
-    watching: asyncio.Task[None] | None = None
-
-    @property
-    def incomplete(self) -> str | None:
-        """Why not everything in the folder can be found, and how far its index came; None where it can."""
-        stage, done, total = self.reached
-        name, place = self.workspace.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
-        if self.error is not None:
-            return f"{name} could not be indexed: {self.error}"
-        if self.indexing:
-            return f"{name} is being indexed ({place}): ask again for more"
-        if self.cancelled:
-            return f"indexing {name} was cancelled ({place}): start the server again to go on"
-        return None if self.indexed else f"{name} waits to be indexed: ask again"
-
-    @property
-    def work(self) -> str:
-        """What indexing it is called where it fails."""
-        return f"indexing {self.workspace.root}"
-
-    def relative(self, uri: str) -> str | None:
-        """The path of a document within this folder, with forward slashes; None where it lies outside."""
-        path = path_of(uri)
-        if path is None:
-            return None
-        try:
-            return Path(path).resolve().relative_to(self.workspace.root).as_posix()
-        except (ValueError, OSError):
-            return None
-
-    def uri_of(self, path: str) -> str:
-        """The URI of a file of this folder, under the folder's own URI: that is the name which the client knows."""
-        return self.uri.rstrip("/") + PurePosixPath("/", path).as_uri().removeprefix("file://")
 
 
 class SprigServer(LanguageServer):

@@ -76,7 +76,7 @@ def test_a_deleted_file_is_forgotten(workspace: Workspace, folder: Path):
 def test_an_open_document_stands_for_its_file(workspace: Workspace, folder: Path):
     workspace.update(buffers={"pets.py": "def buy_parrot(shop):\n    return shop.parrot\n"})
     assert workspace.search("buy a parrot", 1)[0].name == "buy_parrot"
-    workspace.update_file("pets.py", None)
+    workspace.read_file("pets.py", None)
     assert workspace.search("feed the cat", 1)[0].name == "feed_cat"
     assert all(hit.name != "buy_parrot" for hit in workspace.search("buy a parrot", 10))
 
@@ -175,9 +175,9 @@ def test_generated_and_large_files_are_counted_and_left_out(workspace: Workspace
         left_out = workspace.update()
         assert (left_out.generated, left_out.too_large, left_out.unreadable) == (1, 1, ())
         assert workspace.statistics().files == 2
-    workspace.update_file("api_pb2.py", "def written():\n    return 1\n")
+    workspace.read_file("api_pb2.py", "def written():\n    return 1\n")
     assert workspace.find_named("written")
-    workspace.update_file("api_pb2.py", None)
+    workspace.read_file("api_pb2.py", None)
     assert not workspace.find_named("written")
     assert workspace.update().generated == 1
 
@@ -188,7 +188,7 @@ def test_a_document_that_was_never_saved_is_found_until_it_is_closed(workspace: 
     )
     assert workspace.find_named("invent_wheel")
     assert not workspace.find_named("d")
-    workspace.update_file("draft.py", None)
+    workspace.read_file("draft.py", None)
     assert not workspace.find_named("invent_wheel")
 
 
@@ -207,3 +207,44 @@ def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path)
     assert workspace.update().unreadable == ("cars.py",)
     assert workspace.find_named("feed_cat")
     assert workspace.find_named("after_nul")
+
+
+def test_reading_pauses_after_a_commit_and_goes_on_where_it_paused(workspace: Workspace, folder: Path):
+    for number in range(150):
+        (folder / f"many_{number:03}.py").write_text(f"def many_{number}():\n    return {number}\n")
+    left = workspace.find_files({}, never).paths
+    lengths = []
+    while left:
+        left = workspace.read_files(left, {}, silent, never, pause=lambda: True).left
+        lengths.append(len(left))
+    assert lengths == [88, 24, 0]
+    assert workspace.statistics().files == 152
+
+
+def test_encoding_pauses_and_begins_with_the_files_that_come_first(workspace: Workspace, folder: Path):
+    for number in range(150):
+        (folder / f"many_{number:03}.py").write_text(f"def many_{number}():\n    return {number}\n")
+    workspace.update(encode=False)
+    last = workspace.store.in_file("many_149.py")
+    left = workspace.encode(["many_149.py"], pause=lambda: True)
+    assert left == workspace.statistics().definitions - 64
+    missing = {content for content, _ in workspace.store.missing_vectors(search_digest(workspace), "python")}
+    assert not missing & {entry.content for entry in last}
+    assert workspace.encode(["many_148.py"], others=False) == 0
+    assert workspace.statistics().encoded == 64 + len(workspace.store.in_file("many_148.py"))
+    assert workspace.encode() == 0
+    assert workspace.statistics().encoded == workspace.statistics().definitions
+
+
+def search_digest(workspace: Workspace) -> str:
+    bundle = workspace.models.search_bundle("python")
+    assert bundle is not None
+    return bundle.manifest.digest
+
+
+def never() -> bool:
+    return False
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    pass

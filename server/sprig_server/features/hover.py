@@ -15,11 +15,12 @@ from sprig_server.concurrency import Stop
 from sprig_server.description import Name, name_at, summarize
 from sprig_server.errors import Cancelled, NotParsed, SprigError
 from sprig_server.features.snapshot import take_snapshot
+from sprig_server.folder import Folder
 from sprig_server.index.files import MAX_BYTES
 from sprig_server.index.reading import read_regular
 from sprig_server.index.store import Entry
 from sprig_server.index.workspace import Workspace
-from sprig_server.server import Folder, SprigServer
+from sprig_server.server import SprigServer
 from sprig_server.sources import Text
 from sprig_server.types import Definition, Summary
 

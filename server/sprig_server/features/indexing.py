@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lsprotocol import types as lsp
@@ -14,17 +14,21 @@ from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, DamagedIndex
 from sprig_server.features.packs import tell_about_packs
+from sprig_server.features.progress import Progress
+from sprig_server.folder import Folder
+from sprig_server.index.build import Report
 from sprig_server.index.cache import limit_cache
+from sprig_server.index.files import Listing
 from sprig_server.index.watch import watch_folder
 from sprig_server.index.workspace import Workspace
-from sprig_server.server import Folder, SprigServer
+from sprig_server.server import SprigServer
 from sprig_server.workspace import path_of
 
 _log = logging.getLogger(__name__)
 
 # Long enough to spare a parse at every keystroke, short enough to be done before the next question.
 _DEBOUNCE_SECONDS = 0.4
-_REPORT_SECONDS = 0.2
+_QUIET_SECONDS = 0.05
 # Beyond this many changed files, as after a checkout, a look through the whole folder is quicker.
 _MANY = 64
 
@@ -82,7 +86,7 @@ async def watch_files(server: SprigServer) -> None:
 
 async def _watch(server: SprigServer, folder: Folder) -> None:
     async for changed in watch_folder(folder.workspace.root, server.builds.run):
-        folder.changed |= changed or set()
+        folder.work.changed |= changed or set()
         _schedule(server, folder, delay=0.0, rescan=changed is None)
 
 
@@ -107,7 +111,7 @@ def open_folders(server: SprigServer) -> None:
         if folder.workspace.unwritable is not None:
             server.report_failure(f"keeping the index of {path}", folder.workspace.unwritable)
         server.folders[key] = folder
-        _schedule(server, folder, delay=0.0, rescan=True)
+        _schedule(server, folder, rescan=True)
         if not server.client_can_watch():
             folder.watching = server.tasks.start(_watch(server, folder), f"watching {folder.workspace.root}")
 
@@ -122,73 +126,93 @@ def reindex(server: SprigServer) -> None:
     """Bring every folder up to date again, as after a change of bundles."""
     for folder in server.folders.values():
         folder.workspace.models = server.models
-        folder.indexed = False
-        _schedule(server, folder, delay=0.0, rescan=True)
+        folder.indexed = folder.cancelled = False
+        _schedule(server, folder, rescan=True)
 
 
 def _document_changed(server: SprigServer, uri: str, typed: bool = False) -> None:
     for folder, path in server.folders_of(uri):
         # Typing in a file that is not indexed, an ignored one say, must not look through the folder each time.
-        (folder.typed if typed else folder.changed).add(path)
+        (folder.work.typed if typed else folder.work.changed).add(path)
         if typed and folder.error is not None:
             continue  # a look through the folder is due, for which each keystroke is no time
         _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
 
 
-def _schedule(server: SprigServer, folder: Folder, delay: float, rescan: bool = False) -> None:
-    """Update a folder soon. One update of a folder runs at a time; it goes on until nothing has changed any more."""
-    folder.rescan = folder.rescan or rescan
+def _schedule(server: SprigServer, folder: Folder, delay: float | None = None, rescan: bool = False) -> None:
+    """Bring a folder up to date, with what has changed within `delay` seconds. One update of a folder runs at a time;
+    it goes on until there is nothing to do any more."""
+    folder.work.rescan |= rescan
+    if delay is not None:
+        folder.work.expect(delay)
     if folder.update is None or folder.update.done():
-        folder.update = server.tasks.start(_update(server, folder, delay), folder.work)
+        folder.update = server.tasks.start(_update(server, folder), folder.title)
 
 
-async def _update(server: SprigServer, folder: Folder, delay: float) -> None:
-    await asyncio.sleep(delay)
-    while folder.rescan or folder.changed or folder.typed:
-        changed, folder.changed = folder.changed, set()
-        typed, folder.typed = folder.typed, set()
-        rescan, folder.rescan = folder.rescan, False
-        folder.indexing = True
-        try:
-            if not rescan:
-                rescan = await _update_known(server, folder, changed, typed)
-            if rescan:
-                await _rescan(server, folder)
-                await _limit_cache(server)
-                await tell_about_packs(server, folder)
-            folder.error = None
-            server.report_success(folder.work)
-        except Cancelled:
-            folder.cancelled = True
-            return
-        except DamagedIndex as error:  # an empty one has taken its place
-            folder.rescan = folder.error is None
-            folder.error = server.report_failure(folder.work, error)
-        except Exception as error:
-            folder.rescan = True  # whatever comes next; nothing that has changed is forgotten
-            folder.error = server.report_failure(folder.work, error)
-            return
-        finally:
-            folder.indexing = False
-        if folder.changed or folder.typed:
-            await asyncio.sleep(_DEBOUNCE_SECONDS)
+async def _update(server: SprigServer, folder: Folder) -> None:
+    progress = Progress(server, f"Sprig: indexing {folder.workspace.root.name}")
+    try:
+        while folder.work.is_left:
+            try:
+                await _step(server, folder, progress)
+            except Cancelled:
+                folder.work.drop()
+                if not progress.cancelled():  # the server ends
+                    return
+                folder.cancelled = True
+                progress.end(folder.workspace)
+            except DamagedIndex as error:  # an empty one has taken its place
+                folder.work.drop()
+                folder.work.rescan = folder.error is None
+                folder.error = server.report_failure(folder.title, error)
+            except Exception as error:
+                folder.work.drop()
+                folder.work.rescan = True  # whatever comes next; nothing that has changed is forgotten
+                folder.error = server.report_failure(folder.title, error)
+                return
+    finally:
+        folder.indexing = False
+        progress.end(folder.workspace)
 
 
-async def _update_known(server: SprigServer, folder: Folder, changed: set[str], typed: set[str]) -> bool:
-    """Update files that the index knows; True where another one has changed, so that the folder must be looked through
-    again: only that tells whether a new file is ignored."""
-    buffers = server.buffers(folder)
-    workspace = folder.workspace
+async def _step(server: SprigServer, folder: Folder, progress: Progress) -> None:
+    """Do what is next. Changed files are read before anything else goes on, so that they are found at once."""
+    work = folder.work
+    folder.indexing = work.is_due or work.is_begun
+    if work.is_due:
+        await _read_changed(server, folder)
+    elif work.rescan:
+        await _look_through(server, folder, progress)
+    elif work.listing is not None:
+        await _read(server, folder, work.listing, progress)
+    elif work.unencoded:
+        await _encode(server, folder, progress)
+    else:  # what changes now is read together with it
+        await asyncio.sleep(_QUIET_SECONDS)
 
-    def work(stop: Stop) -> bool:
+
+async def _read_changed(server: SprigServer, folder: Folder) -> None:
+    """Read the changed files that are known to be sources. Of another one only a look through the folder tells whether
+    it is ignored."""
+    work, workspace = folder.work, folder.workspace
+    changed, typed = work.take_changes()
+    listed, buffers = set(work.unread), server.buffers(folder)
+
+    def read(stop: Stop) -> tuple[list[str], set[str]]:
         if len(changed) > _MANY:
-            return True
-        known = workspace.store.file_states()
-        for path in sorted((changed | typed) & known.keys()):
-            workspace.update_file(path, buffers.get(path), stop)
-        return any(_needs_rescan(path, known) for path in changed - known.keys())
+            return [], changed
+        known = workspace.store.file_states().keys() | listed
+        paths = sorted((changed | typed) & known)
+        for path in paths:
+            if stop():
+                raise Cancelled
+            workspace.read_file(path, buffers.get(path))
+        return paths, {path for path in changed - known if _needs_rescan(path, known)}
 
-    return await server.builds.run(work)
+    paths, others = await server.builds.run(read)
+    work.was_read(paths)
+    work.first |= others
+    work.rescan |= bool(others)
 
 
 def _needs_rescan(path: str, known: Iterable[str]) -> bool:
@@ -198,28 +222,78 @@ def _needs_rescan(path: str, known: Iterable[str]) -> bool:
     return any(file.startswith(path + "/") for file in known)
 
 
-async def _rescan(server: SprigServer, folder: Folder) -> None:
-    buffers = server.buffers(folder)
-    workspace = folder.workspace
-    newest_first = list(reversed(buffers))
-    folder.cancelled, folder.reached = False, ("parsing", 0, 0)
-    progress = _Progress(server, f"Sprig: indexing {workspace.root.name}")
-    if not folder.indexed:  # later ones take a moment, and a bar that flashes up says nothing
+async def _look_through(server: SprigServer, folder: Folder, progress: Progress) -> None:
+    """Find out which files there are to read: after a cancelled indexing, only those that are known or have changed."""
+    work, workspace = folder.work, folder.workspace
+    work.rescan = False
+    first, buffers = frozenset(work.first), server.buffers(folder)
+    if not folder.indexed and not folder.cancelled:  # later ones take a moment, and a bar that flashes up says nothing
+        folder.reached = ("parsing", 0, 0)
         await progress.begin()
 
-    def report(stage: str, done: int, total: int) -> None:
-        folder.reached = (stage, done, total)
-        progress.report(stage, done, total)
+    def look(stop: Stop) -> Listing:
+        listing = workspace.find_files(buffers, lambda: stop() or progress.cancelled())
+        if not folder.cancelled:
+            return listing
+        wanted = workspace.store.file_states().keys() | first
+        return replace(listing, paths=[path for path in listing.paths if path in wanted])
 
-    try:
-        folder.left_out = await server.builds.run(
-            lambda stop: workspace.update(buffers, newest_first, report, lambda: stop() or progress.cancelled())
+    work.found(await server.builds.run(look), list(reversed(buffers)))
+
+
+async def _read(server: SprigServer, folder: Folder, listing: Listing, progress: Progress) -> None:
+    """Read the files of the folder, until changed ones come first."""
+    work, workspace = folder.work, folder.workspace
+    buffers, report = server.buffers(folder), _reporter(folder, progress, len(listing.paths) - len(work.unread))
+    reading = await server.builds.run(
+        lambda stop: workspace.read_files(
+            work.unread, buffers, report, lambda: stop() or progress.cancelled(), lambda: work.is_due
         )
-        folder.indexed = True
-        for path in folder.left_out.unreadable:
-            _log.warning("cannot read %a: it is not indexed", path)
-    finally:
-        progress.end(workspace)
+    )
+    work.go_on(reading)
+    if folder.cancelled:
+        work.was_read(reading.changed)
+    if work.unread:
+        return
+    folder.left_out = await server.builds.run(lambda stop: workspace.finish_reading(listing, work.unreadable))
+    for path in folder.left_out.unreadable:
+        _log.warning("cannot read %a: it is not indexed", path)
+    work.listing, work.is_whole = None, True
+    await tell_about_packs(server, folder)
+
+
+async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> None:
+    """Encode what has no vector, until changed files come first; after a cancelled indexing, only what has changed."""
+    work, workspace = folder.work, folder.workspace
+    stage, done, _ = folder.reached
+    first, others = [*work.recent, *reversed(server.buffers(folder))], not folder.cancelled
+    report = _reporter(folder, progress, done if stage == "encoding" else 0)
+    left = await server.builds.run(
+        lambda stop: workspace.encode(
+            first, report, lambda: stop() or progress.cancelled(), lambda: work.is_due or work.rescan, others
+        )
+    )
+    if left:
+        return
+    whole = work.is_whole
+    work.drop()
+    if whole:
+        folder.indexed = not folder.cancelled
+        await server.builds.run(lambda stop: workspace.forget_other_bundles())
+        await _limit_cache(server)
+    folder.error = None
+    server.report_success(folder.title)
+
+
+def _reporter(folder: Folder, progress: Progress, before: int) -> Report:
+    """Tells how far a stage has come of which so much was done `before`."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        if not folder.cancelled:  # then how far it came is what counts
+            folder.reached = (stage, before + done, before + total)
+            progress.report(*folder.reached)
+
+    return report
 
 
 async def _limit_cache(server: SprigServer) -> None:
@@ -228,52 +302,3 @@ async def _limit_cache(server: SprigServer) -> None:
             f"The indexes together were too large: removed that of {index.folder} ({index.size / 1e6:.0f} MB). "
             "SPRIG_CACHE_LIMIT says how much they may take"
         )
-
-
-class _Progress:
-    """`$/progress` for one rescan, where the client shows such; `report` may be called from any thread."""
-
-    def __init__(self, server: SprigServer, title: str) -> None:
-        self._server = server
-        self._title = title
-        self._token: str | None = None
-        self._loop = asyncio.get_running_loop()
-        self._last = 0.0
-
-    async def begin(self) -> None:
-        window = self._server.client_capabilities.window
-        if window is None or not window.work_done_progress:
-            return
-        token = str(uuid.uuid4())  # pygls never forgets a token, so none may be used twice
-        if await self._server.ask_client(self._server.work_done_progress.create_async(token), "no") == "no":
-            return
-        self._token = token
-        self._server.work_done_progress.begin(
-            token, lsp.WorkDoneProgressBegin(title=self._title, percentage=0, cancellable=True)
-        )
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        now = self._loop.time()
-        if self._token is None or now - self._last < _REPORT_SECONDS:
-            return
-        self._last = now
-        percentage = 100 * done // max(1, total)
-        value = lsp.WorkDoneProgressReport(message=f"{stage} {done}/{total}", percentage=percentage)
-        self._loop.call_soon_threadsafe(self._send, value)
-
-    def _send(self, value: lsp.WorkDoneProgressReport) -> None:
-        if self._token is not None:
-            self._server.work_done_progress.report(self._token, value)
-
-    def cancelled(self) -> bool:
-        tokens = self._server.work_done_progress.tokens
-        return self._token is not None and self._token in tokens and tokens[self._token].cancelled()
-
-    def end(self, workspace: Workspace) -> None:
-        token, self._token = self._token, None
-        if token is None:
-            return
-        counted = workspace.statistics()
-        message = f"{counted.functions} functions in {counted.files} files"
-        self._server.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=message))
-        self._server.work_done_progress.tokens.pop(token, None)

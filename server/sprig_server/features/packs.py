@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sprig_server.bundle.packs import explain_missing, missing_packs
-from sprig_server.server import Folder, SprigServer
+from sprig_server.folder import Folder
+from sprig_server.server import SprigServer
 
 
 async def tell_about_packs(server: SprigServer, folder: Folder) -> None:

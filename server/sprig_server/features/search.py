@@ -12,9 +12,10 @@ from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, DamagedIndex, InvalidInput
 from sprig_server.features import indexing
+from sprig_server.folder import Folder
 from sprig_server.index.workspace import check_question
 from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
-from sprig_server.server import Folder, SprigServer
+from sprig_server.server import SprigServer
 from sprig_server.settings import MAX_LIMIT
 from sprig_server.types import Hit
 

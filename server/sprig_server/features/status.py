@@ -7,9 +7,10 @@ from contextlib import suppress
 from sprig_server import __version__
 from sprig_server.bundle.packs import missing_packs
 from sprig_server.errors import SprigError
+from sprig_server.folder import Folder
 from sprig_server.index.store import Statistics
 from sprig_server.protocol import STATUS, BundleStatus, DocumentStatus, FolderStatus, PackStatus, StatusResult
-from sprig_server.server import Folder, SprigServer
+from sprig_server.server import SprigServer
 
 
 def register(server: SprigServer) -> None:

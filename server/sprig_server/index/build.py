@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,7 @@ from sprig_server.code.outline import parse_outline
 from sprig_server.code.source import name_of
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled, NotParsed
-from sprig_server.index.files import MAX_BYTES, is_indexable, list_files
+from sprig_server.index.files import MAX_BYTES, Listing, is_indexable, list_files
 from sprig_server.index.reading import read_regular
 from sprig_server.index.store import GENERATED, Entry, FileState, Store, digest_of
 from sprig_server.inference.models import Models
@@ -29,9 +30,23 @@ Outline = Callable[[str, str, str], tuple[Definition, ...]]
 Report = Callable[[str, int, int], None]
 """Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
 
-# A commit holds this many: rarely enough to be fast, often enough that stopping loses little.
+# A commit holds this many: rarely enough to be fast, often enough that stopping loses little and pausing is soon.
 _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far files were read: paths that are `left`, in their order, that have `changed`, that were `unreadable`."""
+
+    left: list[str]
+    changed: list[str]
+    unreadable: list[str]
+
+
+def never() -> bool:
+    """What stops or pauses nothing."""
+    return False
 
 
 def parse_file(path: str, data: bytes, outline: Outline = parse_outline) -> list[tuple[Entry, Passage]]:
@@ -86,17 +101,39 @@ def update_files(
     Raises:
         Cancelled: `stop` returned True; what was committed stays.
     """
-    known = store.file_states()
+    listing = find_files(store, root, buffers, stop)
+    reading = read_files(store, root, listing.paths, buffers, report, stop, outline)
+    return finish_reading(store, listing, reading.unreadable)
+
+
+def find_files(store: Store, root: Path, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
+    """The files that the index is to hold; those that are gone are forgotten."""
     listing = list_files(root, buffers, stop)
     paths = [path for path in listing.paths if len(buffers.get(path, "")) <= MAX_BYTES]
-    unreadable = list(listing.unreadable)
-    store.delete_files(sorted(known.keys() - set(paths)))
+    store.delete_files(sorted(store.file_states().keys() - set(paths)))
+    return replace(listing, paths=paths)
 
-    def changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, Passage]]]]:
-        for done, path in enumerate(paths):
+
+def read_files(
+    store: Store,
+    root: Path,
+    paths: Sequence[str],
+    buffers: dict[str, str],
+    report: Report,
+    stop: Callable[[], bool],
+    outline: Outline = parse_outline,
+    pause: Callable[[], bool] = never,
+) -> Reading:
+    """Parse those of these files that are new or changed, until `pause` returns True after a commit."""
+    known = store.file_states()
+    left, changed, unreadable = deque(paths), list[str](), list[str]()
+
+    def parse_changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, Passage]]]]:
+        while left:
             if stop():
                 raise Cancelled
-            report("parsing", done, len(paths))
+            report("parsing", len(paths) - len(left), len(paths))
+            path = left.popleft()
             try:
                 found = _read_changed(root / path, known.get(path), buffers.get(path))
                 if found is None:
@@ -110,16 +147,24 @@ def update_files(
                 continue
             yield path, *parsed
 
-    files = changed()
+    files = parse_changed()
     while batch := list(islice(files, _FILES_A_COMMIT)):
         store.put_files(batch)
+        changed += [path for path, _, _ in batch]
+        if pause():
+            break
+    report("parsing", len(paths) - len(left), len(paths))
+    return Reading(list(left), changed, unreadable)
+
+
+def finish_reading(store: Store, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
+    """Forget what no file holds any more, after all files that were found have been read."""
     store.prune()
-    report("parsing", len(paths), len(paths))
     generated = sum(state.digest.startswith(GENERATED) for state in store.file_states().values())
-    return LeftOut(tuple(unreadable), generated, len(listing.too_large))
+    return LeftOut((*listing.unreadable, *unreadable), generated, len(listing.too_large))
 
 
-def update_file(store: Store, root: Path, path: str, buffer: str | None, outline: Outline) -> None:
+def read_file(store: Store, root: Path, path: str, buffer: str | None, outline: Outline) -> None:
     """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
     known = store.file_states().get(path)
     if not is_indexable(root / path) if buffer is None else len(buffer) > MAX_BYTES:
@@ -133,33 +178,51 @@ def update_file(store: Store, root: Path, path: str, buffer: str | None, outline
         store.delete_files([path])
 
 
-def encode_missing(store: Store, models: Models, first: Iterable[str], report: Report, stop: Callable[[], bool]) -> int:
-    """Encode everything without a vector, the files in `first` before all others.
+def encode_missing(
+    store: Store,
+    models: Models,
+    first: Iterable[str],
+    report: Report,
+    stop: Callable[[], bool],
+    pause: Callable[[], bool] = never,
+    others: bool = True,
+) -> int:
+    """Encode what has no vector, until `pause` returns True after a commit.
+
+    Args:
+        first: the files to begin with.
+        others: encode the other files, too.
 
     Returns:
-        How many texts were encoded.
+        How many texts are left.
 
     Raises:
         Cancelled: `stop` returned True; what was committed stays.
         InvalidBundle: a search bundle cannot be loaded.
     """
-    priority = {path: place for place, path in enumerate(first)}
+    place: dict[str, int] = {}
+    for path in first:
+        for entry in store.in_file(path):
+            place.setdefault(entry.content, len(place))
     work: list[tuple[int, str, str]] = []
     for language in store.languages():
         bundle = models.search_bundle(language)
         if bundle is not None:
-            for content, path in store.missing_vectors(bundle.manifest.digest, language):
-                work.append((priority.get(path, len(priority)), language, content))
+            for content, _ in store.missing_vectors(bundle.manifest.digest, language):
+                if others or content in place:
+                    work.append((place.get(content, len(place)), language, content))
     work.sort(key=lambda item: item[0])
     for done in range(0, len(work), _TEXTS_A_COMMIT):
         report("encoding", done, len(work))
+        if done and pause():
+            return len(work) - done
         by_language: dict[str, list[str]] = {}
         for _, language, content in work[done : done + _TEXTS_A_COMMIT]:
             by_language.setdefault(language, []).append(content)
         for language, contents in by_language.items():
             _encode(store, models, language, contents, stop)
     report("encoding", len(work), len(work))
-    return len(work)
+    return 0
 
 
 def _encode(store: Store, models: Models, language: str, contents: Sequence[str], stop: Callable[[], bool]) -> None:

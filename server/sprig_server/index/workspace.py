@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copyfile
@@ -17,6 +17,7 @@ from sprig_server.code.outline import parse_outline
 from sprig_server.errors import DamagedIndex, InvalidInput, SprigError
 from sprig_server.index import build
 from sprig_server.index.cache import index_path
+from sprig_server.index.files import Listing
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.ranking import fuse, rank
 from sprig_server.index.store import Entry, Statistics, Store
@@ -28,10 +29,6 @@ Mode = Literal["hybrid", "dense", "lexical"]
 
 # How many candidates each list contributes before the ranking (chosen on benchmarks/repo_search.py).
 _CANDIDATES = 200
-
-
-def _never() -> bool:
-    return False
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -110,7 +107,7 @@ class Workspace:
         buffers: dict[str, str] | None = None,
         first: Iterable[str] = (),
         report: build.Report = _silent,
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = build.never,
         encode: bool = True,
     ) -> LeftOut:
         """Bring the whole index up to date.
@@ -132,16 +129,55 @@ class Workspace:
         except DamagedIndex:  # there is an empty one now
             left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
         if encode:
-            with self._healing():
-                build.encode_missing(self.store, self.models, first, report, stop)
-                self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
+            self.encode(first, report, stop)
+            self.forget_other_bundles()
         return left_out
 
-    def update_file(self, path: str, buffer: str | None, stop: Callable[[], bool] = _never) -> None:
-        """Bring one file up to date, from the buffer of its document or from disk, and encode what is new in it."""
+    # The steps of an update for whoever goes from one to the next; `pause` ends one before it is done.
+
+    def find_files(self, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
+        """The files that the index is to hold; those that are gone are forgotten."""
         with self._healing():
-            build.update_file(self.store, self.root, path, buffer, self.outline)
-            build.encode_missing(self.store, self.models, [path], _silent, stop)
+            return build.find_files(self.store, self.root, buffers, stop)
+
+    def read_files(
+        self,
+        paths: Sequence[str],
+        buffers: dict[str, str],
+        report: build.Report,
+        stop: Callable[[], bool],
+        pause: Callable[[], bool],
+    ) -> build.Reading:
+        """Parse those of these files that are new or changed."""
+        with self._healing():
+            return build.read_files(self.store, self.root, paths, buffers, report, stop, self.outline, pause)
+
+    def finish_reading(self, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
+        """Forget what no file holds any more, after all files that were found have been read."""
+        with self._healing():
+            return build.finish_reading(self.store, listing, unreadable)
+
+    def read_file(self, path: str, buffer: str | None) -> None:
+        """Parse one file again, from the buffer of its document or from disk."""
+        with self._healing():
+            build.read_file(self.store, self.root, path, buffer, self.outline)
+
+    def encode(
+        self,
+        first: Iterable[str] = (),
+        report: build.Report = _silent,
+        stop: Callable[[], bool] = build.never,
+        pause: Callable[[], bool] = build.never,
+        others: bool = True,
+    ) -> int:
+        """Encode what has no vector, as `build.encode_missing` does; how many texts are left."""
+        with self._healing():
+            return build.encode_missing(self.store, self.models, first, report, stop, pause, others)
+
+    def forget_other_bundles(self) -> None:
+        """Forget the vectors of bundles that serve no language of this folder any more."""
+        with self._healing():
+            self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
 
     def search(
         self,
@@ -149,7 +185,7 @@ class Workspace:
         limit: int,
         language: str | None = None,
         mode: Mode = "hybrid",
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = build.never,
     ) -> list[Hit]:
         """The best definitions for a question, from what is indexed so far.
 

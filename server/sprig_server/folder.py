@@ -1,0 +1,145 @@
+"""A workspace folder of the client: its index, and what is still to be done to bring it up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from sprig_server.index.build import Reading
+from sprig_server.index.files import Listing
+from sprig_server.index.workspace import Workspace
+from sprig_server.types import LeftOut
+from sprig_server.workspace import path_of
+
+
+@dataclass(slots=True)
+class Work:
+    """What is to be done for an index, in the order in which it is done; to be changed on the event loop.
+
+    `changed` (files, which may be new) and `typed` (documents that were only edited) are paths to read again, once the
+    monotonic clock shows `due`. `rescan` asks for a look through the whole folder, after which the files of `first`
+    are read before the others of its `listing`. `unread` is what of that is to be read yet, `unreadable` what could
+    not be; `is_whole` says that all of it was read. `unencoded` says that there may be texts without a vector, and
+    `recent` which files come first then.
+    """
+
+    changed: set[str] = field(default_factory=set)
+    typed: set[str] = field(default_factory=set)
+    due: float | None = None
+    rescan: bool = False
+    first: set[str] = field(default_factory=set)
+    listing: Listing | None = None
+    unread: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    is_whole: bool = False
+    unencoded: bool = False
+    recent: list[str] = field(default_factory=list)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether changed files are to be read before anything else; may be asked from any thread."""
+        due = self.due
+        return due is not None and time.monotonic() >= due
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is something to do beside changed files."""
+        return self.rescan or self.listing is not None or self.unencoded
+
+    @property
+    def is_left(self) -> bool:
+        """Whether there is anything to do."""
+        return self.due is not None or self.is_begun
+
+    def expect(self, delay: float) -> None:
+        """Changed files are to be read in so many seconds, or sooner where that was said before."""
+        due = time.monotonic() + delay
+        self.due = due if self.due is None else min(self.due, due)
+
+    def take_changes(self) -> tuple[set[str], set[str]]:
+        """The changed and the typed paths, which are the caller's from now on."""
+        taken = self.changed, self.typed
+        self.changed, self.typed, self.due = set(), set(), None
+        return taken
+
+    def found(self, listing: Listing, front: Collection[str]) -> None:
+        """The folder was looked through; files of `front` are to be read before the others."""
+        paths = set(listing.paths)
+        begin = dict.fromkeys(path for path in (*sorted(self.first), *front) if path in paths)
+        self.listing, self.unreadable = listing, []
+        self.unread = [*begin, *(path for path in listing.paths if path not in begin)]
+        self.first = set()
+
+    def go_on(self, reading: Reading) -> None:
+        """Files of the listing were read, or all of them."""
+        self.unread = reading.left
+        self.unreadable += reading.unreadable
+        self.unencoded = True
+
+    def was_read(self, paths: Collection[str]) -> None:
+        """Files hold something new, which is to be encoded before all else."""
+        self.recent = list(dict.fromkeys((*paths, *self.recent)))
+        self.unencoded |= bool(paths)
+
+    def drop(self) -> None:
+        """Forget what has been begun, but not what has changed."""
+        self.listing, self.unread, self.is_whole, self.unencoded, self.recent = None, [], False, False, []
+
+
+@dataclass(slots=True)
+class Folder:
+    """A workspace folder of the client, its index, and the state of its indexing.
+
+    `work` is what there is to do. `indexed` says that everything was done once, `cancelled` that the user stopped it:
+    from then on only what changes is indexed. `reached` is how far it came and `left_out` what was passed over.
+    """
+
+    uri: str
+    workspace: Workspace
+    work: Work = field(default_factory=Work)
+    indexing: bool = False
+    indexed: bool = False
+    cancelled: bool = False
+    reached: tuple[str, int, int] = ("parsing", 0, 0)
+    error: str | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+    update: asyncio.Task[None] | None = None
+    watching: asyncio.Task[None] | None = None
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why not everything in the folder can be found, and how far its index came; None where it can."""
+        stage, done, total = self.reached
+        name, place = self.workspace.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
+        if self.error is not None:
+            return f"{name} could not be indexed: {self.error}"
+        if self.cancelled:
+            return (
+                f"indexing {name} was cancelled ({place}): from then on only what changes is indexed; "
+                "start the server again to go on"
+            )
+        if self.indexing:
+            return f"{name} is being indexed ({place}): ask again for more"
+        return None if self.indexed else f"{name} waits to be indexed: ask again"
+
+    @property
+    def title(self) -> str:
+        """What indexing it is called where it fails."""
+        return f"indexing {self.workspace.root}"
+
+    def relative(self, uri: str) -> str | None:
+        """The path of a document within this folder, with forward slashes; None where it lies outside."""
+        path = path_of(uri)
+        if path is None:
+            return None
+        try:
+            return Path(path).resolve().relative_to(self.workspace.root).as_posix()
+        except (ValueError, OSError):
+            return None
+
+    def uri_of(self, path: str) -> str:
+        """The URI of a file of this folder, under the folder's own URI: that is the name which the client knows."""
+        return self.uri.rstrip("/") + PurePosixPath("/", path).as_uri().removeprefix("file://")
