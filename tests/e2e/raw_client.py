@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "sprig_server", "serve"]
@@ -39,10 +40,10 @@ def check_message(message: Any) -> None:
 class RawClient:
     """Starts the server as a process; every byte of its stdout must belong to a message."""
 
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, env: dict[str, str] | None = None, command: Sequence[str] = COMMAND) -> None:
         paths = [path for path in ((env or {}).get("PYTHONPATH"), os.environ.get("PYTHONPATH")) if path]
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,19 +6,17 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
+from tests.sites import ALL, PACKS, PYTHON, ROOT, environment_of, make_site
 
 from sprig_server.bundle.packs import installed_bundles, installed_packs, missing_packs
 from sprig_server.bundle.store import choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
 
-ROOT = Path(__file__).parents[2]
-PACKS = sorted(path.parent for path in (ROOT / "packs").glob("*/pyproject.toml"))
 _MOST = {"search": 10_000_000, "summary": 14_000_000}
 """Bytes of a bundle."""
 
@@ -75,7 +73,7 @@ def test_a_wheel_holds_every_file_of_its_bundles(pack, tmp_path):
     there = {path.relative_to(pack).as_posix() for path in pack.glob("sprig_pack_*/**/*") if path.is_file()}
     assert packed == {name for name in there if "__pycache__" not in name}
     assert sum(name.endswith("manifest.json") for name in packed) == 2
-    seen = _sprig(["models", "--json"], _site(tmp_path / "site", without="sprig_lsp_"), tmp_path / "installed")
+    seen = _sprig(["models", "--json"], make_site(tmp_path / "site", without=ALL), tmp_path / "installed")
     rows = json.loads(seen.stdout)
     assert {row["pack"] for row in rows} == {f"sprig-lsp-{pack.name} 0.1.0"}
     assert {row["task"] for row in rows} == {"search", "summarize"}
@@ -90,7 +88,7 @@ def java_folder(tmp_path_factory):
 
 
 def test_without_a_pack_code_is_found_by_its_words_and_the_pack_is_named(java_folder, tmp_path):
-    site = _site(tmp_path / "site", without="sprig_lsp_java")
+    site = make_site(tmp_path / "site", without=["java"])
     found = _sprig(["search", "read bytes", "--workspace", str(java_folder), "--json"], site)
     assert json.loads(found.stdout)["hits"][0]["name"] == "Reader.readBytes"
     assert "no language pack for java is installed" in found.stderr
@@ -98,7 +96,7 @@ def test_without_a_pack_code_is_found_by_its_words_and_the_pack_is_named(java_fo
 
 
 def test_without_any_pack_search_and_index_work(java_folder, tmp_path):
-    site = _site(tmp_path / "site", without="sprig_lsp_")
+    site = make_site(tmp_path / "site", without=ALL)
     found = _sprig(["search", "read_text", "--workspace", str(java_folder), "--json"], site)
     assert "read_text" in {hit["name"] for hit in json.loads(found.stdout)["hits"]}
     assert 'pip install "sprig-lsp[java,python]"' in found.stderr
@@ -106,7 +104,7 @@ def test_without_any_pack_search_and_index_work(java_folder, tmp_path):
 
 
 def test_a_pack_of_another_schema_is_named_and_the_others_serve(java_folder, tmp_path):
-    site = _site(tmp_path / "site", without="sprig_lsp_java")
+    site = make_site(tmp_path / "site", without=["java"])
     (site / "sprig_pack_java" / "search-java").mkdir(parents=True)
     (site / "sprig_pack_java" / "search-java" / "manifest.json").write_text('{"schema": 99}')
     (site / "sprig_pack_java" / "__init__.py").write_text("raise SystemExit('a pack is never imported')")
@@ -134,23 +132,9 @@ def test_typescript_needs_the_pack_of_javascript():
     assert missing_packs(NAMES, installed_bundles()) == []
 
 
-def _site(folder: Path, without: str) -> Path:
-    """The packages that are installed here, but for the packs whose names begin with `without`."""
-    folder.mkdir(parents=True)
-    for place in {sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]}:
-        for path in Path(place).iterdir():
-            editable = path.suffix == ".pth" or path.name.startswith("sprig_pack_")
-            if not editable and not path.name.startswith(without):
-                (folder / path.name).symlink_to(path)
-    for pack in PACKS:
-        if not f"sprig_lsp_{pack.name}".startswith(without):
-            (folder / f"sprig_pack_{pack.name}").symlink_to(pack / f"sprig_pack_{pack.name}")
-    return folder
-
-
 def _sprig(words: list[str], site: Path, *more: Path) -> subprocess.CompletedProcess[str]:
     """A command of Sprig that sees the packages of `site` and `more` alone."""
-    paths = [str(ROOT / "server"), *map(str, more), str(site)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "SPRIG_CACHE_DIR": str(site.parent / "cache")}
-    command = [sys.executable, "-S", "-m", "sprig_server", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    environment = os.environ | environment_of(site, *more)
+    return subprocess.run(
+        [*PYTHON, "-m", "sprig_server", *words], capture_output=True, text=True, env=environment, check=True
+    )
