@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.utils.logging import disable_progress_bar
 
 from sprig_export.checkpoints import DECODER_ONLY
+from sprig_export.generation import read_generation
 from sprig_server.errors import InvalidInput
 
 
@@ -66,15 +67,29 @@ _FAMILIES = {
 def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedModel:
     """An encoder-decoder or a decoder-only model in float32, in evaluation mode; `attention` as transformers names it.
 
+    Its `generation_config` has what its settings say of the tokens that it may write, and nothing of how to search.
+
     Raises:
-        InvalidInput: the model is of another kind or of a family that is not known.
+        InvalidInput: the model is of another kind or of a family that is not known, or has a setting that cannot be
+            honoured.
     """
     family = AutoConfig.from_pretrained(folder).model_type
     if family not in _FAMILIES:
         raise InvalidInput(
             f'the model "{folder}" is of the family {family}: summaries are exported from {", ".join(_FAMILIES)}'
         )
-    return load_whole(AutoModelForCausalLM if family in DECODER_ONLY else AutoModelForSeq2SeqLM, folder, attention)
+    generation = read_generation(folder)
+    model = load_whole(AutoModelForCausalLM if family in DECODER_ONLY else AutoModelForSeq2SeqLM, folder, attention)
+    model.generation_config = generation.settings(model.config.pad_token_id)
+    if generation.start is not None:
+        model.config.decoder_start_token_id = generation.start
+    size = model.get_input_embeddings().weight.shape[0]
+    if generation.highest >= size:
+        raise InvalidInput(
+            f'the settings of the model "{folder}" name the token {generation.highest}, and it has {size} embeddings: '
+            "fetch it again"
+        )
+    return model
 
 
 def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrainedModel:

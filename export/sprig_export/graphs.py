@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.architectures import decoder_shape
 from sprig_export.checkpoints import Checkpoint
+from sprig_export.generation import read_generation
 from sprig_export.head import convert_head, head_of, pooled_width, vector_width
 from sprig_export.interface import Interface, describe_bundle
 from sprig_export.onnx.convert import convert_decoder_only, convert_encoder, convert_encoder_decoder
@@ -28,7 +29,7 @@ from sprig_export.onnx.validate import (
     validate_encoder_decoder,
 )
 from sprig_export.projection import projection_of
-from sprig_export.prompts import check_prompt, default_prompt, encoder_of, end_token, stop_tokens
+from sprig_export.prompts import check_prompt, default_prompt, encoder_of, stop_tokens
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer, write_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
@@ -167,19 +168,30 @@ def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -
         sentences = checkpoint.sentences
         width = vector_width(model, sentences.pooling)
         return Interface(width, sentences.pooling, checkpoint.max_tokens, prompts=sentences.prompts)
+    decoding = decoding_for(recipe, checkpoint, model)
+    return Interface(model.config.hidden_size, "none", recipe.summary_tokens, decoding)
+
+
+def decoding_for(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Decoding:
+    """How a bundle of a model that writes decodes.
+
+    Raises:
+        InvalidInput: a setting of the model that cannot be honoured.
+    """
     only = checkpoint.decoder_only
-    tokenizer = load_tokenizer(checkpoint)
-    decoding = Decoding(
+    tokenizer, generation = load_tokenizer(checkpoint), read_generation(checkpoint.folder)
+    end, *others = generation.ends
+    return Decoding(
         **asdict(decoder_shape(model)),
-        start_token=0 if only else model.config.decoder_start_token_id,
-        end_token=end_token(model),
+        start_token=generation.start or 0,
+        end_token=end,
         max_new_tokens=recipe.max_new_tokens,
         beams=recipe.beams,
         no_repeat=recipe.no_repeat,
         prompt=prompt_for(checkpoint, recipe),
-        stop_tokens=stop_tokens(tokenizer) if only else (),
+        stop_tokens=(*others, *(stop_tokens(tokenizer) if only else ())),
+        rules=generation.rules,
     )
-    return Interface(model.config.hidden_size, "none", recipe.summary_tokens, decoding)
 
 
 def prompt_for(checkpoint: Checkpoint, recipe: Recipe) -> str | None:
@@ -229,16 +241,17 @@ def _continued_agreement(model: PreTrainedModel, decoder: Path, prompts: Sequenc
     """The same for a decoder-only model behind its prompts."""
     with torch.inference_mode():
         texts = [
-            model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0].tolist()
+            model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0, :-1].tolist()
             for ids in prompts
         ]
-    read = [(text[:-1], len(ids) - 1) for text, ids in zip(texts, prompts, strict=True)]
+        # Not what was generated, which the model's own rules may have changed.
+        expected = [model(torch.tensor([text])).logits[0].numpy().argmax(axis=-1) for text in texts]
+    read = [(text, len(ids) - 1) for text, ids in zip(texts, prompts, strict=True)]
     same = [
-        int(token) == expected
-        for logits, text, ids in zip(continued_logits(decoder, model, read), texts, prompts, strict=True)
-        for token, expected in zip(logits.argmax(axis=-1), text[len(ids) :], strict=True)
+        logits.argmax(axis=-1) == tokens[start:]
+        for logits, tokens, (_, start) in zip(continued_logits(decoder, model, read), expected, read, strict=True)
     ]
-    return float(np.mean(same)) if same else 1.0
+    return float(np.concatenate(same).mean()) if same else 1.0
 
 
 def _tokenize(

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.checkpoints import Checkpoint
+from sprig_export.generation import read_generation
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
@@ -31,7 +32,10 @@ def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
             f'the tokenizer of the model "{checkpoint.name}" has {tokens} tokens, the model {rows} embeddings: give '
             "the tokenizer that it was trained with"
         )
-    return _inspect_encoder(checkpoint, model, tokenizer) if task == "search" else {}
+    if task == "search":
+        return _inspect_encoder(checkpoint, model, tokenizer)
+    left = read_generation(checkpoint.folder).left
+    return {"left_to_the_recipe": ", ".join(left)} if left else {}
 
 
 def _inspect_encoder(

@@ -47,14 +47,7 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return tuple(index for index, text in enumerate(texts) if "\n" in text)
 
 
-def end_token(model: PreTrainedModel) -> int:
-    """The token after which a model has nothing more to say.
-
-    Raises:
-        InvalidInput: its configuration names none.
-    """
-    ends = model.config.eos_token_id
-    found = ends[0] if isinstance(ends, list) and ends else ends
-    if not isinstance(found, int):
-        raise InvalidInput("the model's config.json names no eos_token_id: add it, so that summaries can end")
-    return found
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """The tokens after which a model has nothing more to say, as `load_summarizer` found them."""
+    ends = model.generation_config.eos_token_id
+    return list(ends) if isinstance(ends, list) else [ends]

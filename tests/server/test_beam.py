@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig_server.bundle.manifest import Rules
 from sprig_server.errors import Cancelled
 from sprig_server.inference.beam import beam_search, log_softmax
+from sprig_server.inference.rules import penalize
 
 START, END = 0, 1
 
@@ -53,7 +55,7 @@ TRAP = {
 
 
 def search(step, **options):
-    return beam_search(step, **{"start": START, "ends": {END}, "beams": 1, "max_new_tokens": 8} | options)
+    return beam_search(step, **{"read": [START], "ends": {END}, "beams": 1, "max_new_tokens": 8} | options)
 
 
 def test_greedy_follows_the_likeliest_token():
@@ -200,7 +202,7 @@ def test_no_run_of_tokens_stands_twice():
         logits[:, 3] = 0.0
         return logits
 
-    settings = {"start": 0, "ends": {3}, "beams": 1, "max_new_tokens": 8}
+    settings = {"read": [0], "ends": {3}, "beams": 1, "max_new_tokens": 8}
     assert beam_search(step, **settings).tokens == (1, 2, 1, 2, 1, 2, 1, 2)
     assert beam_search(step, **settings, no_repeat=3).tokens == (1, 2, 1, 2)
 
@@ -214,3 +216,34 @@ def test_any_of_several_ends_ends_a_sequence():
 def test_rows_that_only_end_leave_the_other_beams_open():
     table = {(): {END: 0.3, 3: 0.4, 2: 0.3}, (2,): {2: 1.0}, (2, 2): {END: 1.0}}
     assert search(tree(table), ends={END, 3}, beams=2).tokens in {(), (2, 2)}
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_rules_hold_in_every_beam(beams):
+    table = {(): {2: 0.6, 3: 0.4}, (2,): {2: 0.9, 3: 0.1}, (3,): {2: 0.9, 3: 0.1}}
+
+    def written(**rules):
+        return search(tree(table, 5), beams=beams, max_new_tokens=4, rules=Rules(**rules)).tokens
+
+    assert written(first=4)[0] == 4
+    assert 2 not in written(never=(2,))
+    assert written(never_first=(2,))[0] == 3
+    assert written(never_first=(2,), first=2)[:2] != (2, 2)
+    assert (2, 2) not in zip(written(never_runs=((2, 2),)), written(never_runs=((2, 2),))[1:], strict=False)
+
+
+def test_a_summary_of_full_length_ends_as_the_rules_say():
+    endless = tree({}, 4)
+    endless.table = lambda prefix: [1e-12, 0.1, 0.6, 0.3]
+    assert search(endless, max_new_tokens=3).tokens == (2, 2, 2)
+    again = tree({}, 4)
+    again.table = endless.table
+    found = search(again, max_new_tokens=3, rules=Rules(last=END))
+    assert found.tokens == (2, 2)
+    assert found.score == pytest.approx(2 * log(0.6) / 3, abs=1e-5), "what has to be is certain"
+
+
+def test_what_was_read_or_written_is_penalized_whatever_its_sign():
+    logits = np.array([[2.0, -2.0, 1.5, -2.5]], dtype=np.float32)
+    assert penalize(logits, [(0, 1, 0)], Rules(repetition=2.0)).tolist() == [[1.0, -4.0, 1.5, -2.5]]
+    assert penalize(logits, [(0, 1)], Rules()) is logits

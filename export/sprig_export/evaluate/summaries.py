@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu
-from sprig_export.prompts import default_prompt, encoder_of, end_token, stop_tokens
+from sprig_export.prompts import default_prompt, encoder_of, end_tokens, stop_tokens
 from sprig_server.code.text import prompt_ids, summary_input
 
 
@@ -46,7 +46,7 @@ def summarize_with_torch(
     since PyTorch would not let it repeat the function's code either.
     """
     two_halves = model.config.is_encoder_decoder
-    ends = {} if two_halves else {"eos_token_id": [end_token(model), *stop_tokens(tokenizer)]}
+    ends = [*end_tokens(model), *(() if two_halves else stop_tokens(tokenizer))]
     summaries = []
     for code, language in examples:
         if two_halves:
@@ -64,8 +64,9 @@ def summarize_with_torch(
                 num_beams=beams,
                 no_repeat_ngram_size=no_repeat if two_halves else 0,
                 do_sample=False,
-                **ends,
+                eos_token_id=ends,
             )
-        written = output[0] if two_halves else output[0, ids.shape[1] :]
-        summaries.append(tokenizer.decode(written, skip_special_tokens=True).strip())
+        written = output[0, 1 if two_halves else ids.shape[1] :].tolist()
+        until = next((place for place, token in enumerate(written) if token in ends), len(written))
+        summaries.append(tokenizer.decode(written[:until], skip_special_tokens=True).strip())
     return summaries

@@ -79,8 +79,8 @@ def _bundle_work(folder: Path, task: Task) -> Work:
 
     def write(pairs: Sequence[tuple[str, str]]) -> int:
         for code, language in pairs:
-            start, step = decoder.begin(code, language)
-            beam_search(step, start=start, ends=(), beams=1, max_new_tokens=_WRITTEN)
+            read, step = decoder.begin(code, language)
+            beam_search(step, read=read, ends=(), beams=1, max_new_tokens=_WRITTEN)
         return _WRITTEN * len(pairs)
 
     return write

@@ -19,6 +19,7 @@ from sprig_export.blocks import note_removed_heads, restore_conv1d
 from sprig_export.calibration import Calibration
 from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.failures import readable
+from sprig_export.generation import read_generation
 from sprig_export.head import attach_head, head_of, may_project, read_head, vector_width
 from sprig_export.projection import (
     attach_projection,
@@ -105,7 +106,8 @@ def trim_checkpoint(
         return _open(output, checkpoint)
     tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
     counts = count_calibration(tokenizer.to_str(), calibration)
-    trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary)
+    needed = read_generation(checkpoint.folder).needed if recipe.task == "summarize" else ()
+    trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary, needed)
     facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
     facts["tokens_kept"] = round(sum(counts[int(index)] for index in trimmed.kept) / max(1, counts.total()), 5)
     model = load_model(checkpoint, recipe.task)

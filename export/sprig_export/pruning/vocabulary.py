@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,18 @@ from sprig_server.errors import InvalidInput
 TRIMMED = ("WordPiece", "BPE")
 """The kinds of vocabularies that can be trimmed."""
 
+_TOKENS = (
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "bad_words_ids",
+)
+"""The settings of a model that name tokens."""
 _BATCH = 1_000  # texts
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what spells characters without an entry, in the families of Llama and Gemma
 
@@ -54,13 +66,14 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
     return counts
 
 
-def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int) -> Trimmed:
+def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int, needed: Collection[int] = ()) -> Trimmed:
     """A tokenizer of at most `size` entries (more only where the ones that must stay are more): the most frequent.
 
     Args:
         tokenizer: WordPiece or byte-level BPE.
         counts: how often each id stands in the language's text.
         size: entries to keep, special ones included.
+        needed: ids that stay, special or not.
 
     Raises:
         InvalidInput: another kind of tokenizer.
@@ -74,13 +87,15 @@ def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int) -> Tr
     closures = _Closures(model, vocabulary) if model["type"] == "BPE" else None
     kept = special | {token for token in vocabulary if _must_stay(token, model)}
     by_id = {index: token for token, index in vocabulary.items()}
+    for wanted in (by_id[index] for index in needed if index in by_id):
+        kept |= closures.of(wanted) if closures is not None else {wanted}
     for index, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         token = by_id.get(index)
         if token is None or token in kept:
             continue
-        needed = closures.of(token) - kept if closures is not None else {token}
-        if len(kept) + len(needed) <= size:
-            kept |= needed
+        added = closures.of(token) - kept if closures is not None else {token}
+        if len(kept) + len(added) <= size:
+            kept |= added
     order = sorted(kept, key=lambda token: tokenizer.token_to_id(token))
     return Trimmed(_rebuild(description, order), np.array([tokenizer.token_to_id(t) for t in order], dtype=np.int64))
 
@@ -89,6 +104,9 @@ def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
     """Leave only the rows `kept` of the embedding, and of the output projection where the model has one, in place.
 
     Logits of the kept entries are what they were.
+
+    Raises:
+        InvalidInput: the model's settings name a token that is not kept.
     """
     rows, places = torch.from_numpy(kept), {int(old): new for new, old in enumerate(kept)}
     embedding = model.get_input_embeddings()
@@ -103,15 +121,27 @@ def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
     if getattr(model, "final_logits_bias", None) is not None:
         model.register_buffer("final_logits_bias", model.final_logits_bias[:, rows])
     for settings in (model.config, getattr(model, "generation_config", None)):
-        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_eos_token_id"):
+        for name in _TOKENS:
             old = getattr(settings, name, None)
-            if isinstance(old, int):
-                setattr(settings, name, places[old])
-            elif isinstance(old, list):
-                setattr(settings, name, [places[one] for one in old if one in places])
+            if isinstance(old, int) and old not in places:
+                raise InvalidInput(
+                    f"the model's settings name the token {old} ({name}), which its tokenizer does not have: such a "
+                    "vocabulary cannot be trimmed, so set vocabulary = 0"
+                )
+            if old is not None:
+                setattr(settings, name, _renumbered(old, places))
     model.config.vocab_size = len(kept)
     if tied:
         model.tie_weights()
+
+
+def _renumbered(tokens: Any, places: Mapping[int, int]) -> Any:
+    """A token, some, or runs of some, by their new numbers; of several, those that are left, None where none is."""
+    if not isinstance(tokens, list):
+        return places[tokens]
+    if tokens and isinstance(tokens[0], list):
+        return [[places[token] for token in run] for run in tokens if places.keys() >= set(run)] or None
+    return [places[token] for token in tokens if token in places] or None
 
 
 class _Closures:

@@ -49,12 +49,30 @@ class Trim:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What a model's own settings say of the tokens it may write; beside each, the name that transformers has for it.
+
+    A summary begins with `first` (forced_bos_token_id), and one of full length ends with `last` (forced_eos_token_id).
+    Tokens in `never` do not stand in it (suppress_tokens), those in `never_first` not at its beginning or behind
+    `first` (begin_suppress_tokens), and no run in `never_runs` does (bad_words_ids). A logit of a token that was read
+    by the decoder or written already is divided by `repetition`, or multiplied if negative (repetition_penalty).
+    """
+
+    first: int | None = None
+    last: int | None = None
+    never: tuple[int, ...] = ()
+    never_first: tuple[int, ...] = ()
+    never_runs: tuple[tuple[int, ...], ...] = ()
+    repetition: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer.
 
-    No run of `no_repeat` tokens may stand twice in a summary; 0 allows everything. A decoder-only model reads a
-    `prompt`, with the function where `{code}` stands and the name of its language where `{language}` does, and ends at
-    one of the `stop_tokens` too; an encoder-decoder has none.
+    A summary ends at the `end_token` or at one of the `stop_tokens`. No run of `no_repeat` tokens may stand twice in
+    it; 0 allows everything. A decoder-only model reads a `prompt`, with the function where `{code}` stands and the name
+    of its language where `{language}` does; an encoder-decoder has none.
     """
 
     layers: int
@@ -67,6 +85,7 @@ class Decoding:
     no_repeat: int = 0
     prompt: str | None = None
     stop_tokens: tuple[int, ...] = ()
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +141,8 @@ class Manifest:
         hashes = {name: file.sha256 for name, file in self.files.items() if name.endswith((".onnx", ".npz"))}
         hashes |= {name: file.sha256 for name, file in self.files.items() if name == "tokenizer.json"}
         decoding = asdict(self.decoding) if self.decoding else None
+        if self.decoding and self.decoding.rules == Rules():
+            decoding = {name: value for name, value in asdict(self.decoding).items() if name != "rules"}
         shape = [
             self.task,
             self.pooling,
@@ -155,7 +176,7 @@ for _kind in (str, int, bool):
 _converter.register_structure_hook(float, _exactly(float, int))
 _converter.register_structure_hook_func(partial(eq, tuple[str, ...]), partial(_exact_items, str))
 _converter.register_structure_hook_func(partial(eq, tuple[int, ...]), partial(_exact_items, int))
-for _class in (Base, Trim, Decoding, Prompts, File, Manifest):
+for _class in (Base, Trim, Rules, Decoding, Prompts, File, Manifest):
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
     )

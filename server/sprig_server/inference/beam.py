@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sprig_server.bundle.manifest import Rules
 from sprig_server.errors import Cancelled
+from sprig_server.inference.rules import forbidden, forced, penalize
 
 Step = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """(tokens [k], parents [k]) -> logits [k, v]: the next step of k hypotheses, each going on from the row of the last
 step that `parents` names."""
+
+
+_FREE = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,12 @@ class Hypothesis:
 def beam_search(
     step: Step,
     *,
-    start: int,
+    read: Sequence[int],
     ends: Collection[int],
     beams: int,
     max_new_tokens: int,
     no_repeat: int = 0,
+    rules: Rules = _FREE,
     stop: Callable[[], bool] = lambda: False,
 ) -> Hypothesis:
     """The best sequence by mean log-probability; with one beam this is greedy decoding.
@@ -38,10 +44,14 @@ def beam_search(
     Ends as soon as an ended hypothesis has a better mean than every open one has so far; a hypothesis that reaches
     `max_new_tokens` counts as ended there. Where `no_repeat` is above 0, no run of that many tokens occurs twice.
 
+    Args:
+        read: the tokens that stand before what is written; the first step takes the last of them.
+        rules: what may be written; a token that has to be is certain.
+
     Raises:
         Cancelled: `stop` returned True between two steps.
     """
-    tokens = np.array([start], dtype=np.int64)
+    tokens = np.array(read[-1:], dtype=np.int64)
     parents = np.array([0], dtype=np.int64)
     prefixes: list[tuple[int, ...]] = [()]
     totals = np.zeros(1, dtype=np.float64)
@@ -49,9 +59,14 @@ def beam_search(
     for length in range(1, max_new_tokens + 1):
         if stop():
             raise Cancelled
-        candidates = totals[:, None] + log_softmax(step(tokens, parents))  # [k, v]
+        contexts = [(*read, *prefix) for prefix in prefixes]
+        scores = log_softmax(penalize(step(tokens, parents), contexts, rules))  # [k, v]
         for row, prefix in enumerate(prefixes):
-            candidates[row, repeating_tokens(prefix, no_repeat)] = -np.inf
+            scores[row, repeating_tokens(prefix, no_repeat)] = -np.inf
+            scores[row, forbidden(contexts[row], len(prefix), rules)] = -np.inf
+        if (only := forced(length - 1, max_new_tokens, rules)) is not None:
+            scores[:], scores[:, only] = -np.inf, 0.0
+        candidates = totals[:, None] + scores
         k, v = candidates.shape
         # So many more than there are beams, since every candidate with an end token ends its row.
         order = _largest(candidates.ravel(), min(beams + k * len(ends), k * v))

@@ -31,8 +31,9 @@ Cache = dict[str, NDArray[np.float32]]
 class Decoder(Protocol):
     """A loaded summary model."""
 
-    def begin(self, code: str, language: str) -> tuple[int, Step]:
-        """The token that the search for a summary of a function begins with, and its steps."""
+    def begin(self, code: str, language: str) -> tuple[list[int], Step]:
+        """What the decoder reads before a summary of a function, with whose last token the search begins, and its
+        steps."""
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
@@ -59,14 +60,14 @@ class EncoderDecoder:
         outputs = _outputs(self._empty)
         self._decode: Decode = lambda feeds: session.run(outputs, feeds)
 
-    def begin(self, code: str, language: str) -> tuple[int, Step]:
+    def begin(self, code: str, language: str) -> tuple[list[int], Step]:
         """The token that the search begins with, and its steps."""
         ids = np.array(self._reader.read([summary_passage(code, language)]), dtype=np.int64)  # [1, t]
         mask = np.ones_like(ids)
         names = [node.name for node in self._encoder.get_outputs()]
         outputs = self._encoder.run(names, {"input_ids": ids, "attention_mask": mask})
         source = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
-        return self._start, _SourceStep(self._decode, mask, source, self._empty)
+        return [self._start], _SourceStep(self._decode, mask, source, self._empty)
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
@@ -86,13 +87,13 @@ class DecoderOnly:
         outputs = _outputs(self._empty)
         self._decode: Decode = lambda feeds: session.run(outputs, feeds)
 
-    def begin(self, code: str, language: str) -> tuple[int, Step]:
-        """The prompt's last token, and the steps behind it."""
-        *read, last = prompt_ids(self._encode, self._prompt, code, language, self._window)
+    def begin(self, code: str, language: str) -> tuple[list[int], Step]:
+        """The prompt, of which all but the last token are taken in, and the steps behind it."""
+        read = prompt_ids(self._encode, self._prompt, code, language, self._window)
         step = _PromptStep(self._decode, self._inputs, self._empty)
-        if read:
-            step.read(np.array([read], dtype=np.int64))
-        return last, step
+        if len(read) > 1:
+            step.read(np.array([read[:-1]], dtype=np.int64))
+        return read, step
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""

@@ -41,14 +41,15 @@ class Summarizer:
         Raises:
             Cancelled: `stop` returned True.
         """
-        start, step = self._decoder.begin(code, language)
+        read, step = self._decoder.begin(code, language)
         best = beam_search(
             step,
-            start=start,
+            read=read,
             ends=frozenset({self._decoding.end_token, *self._decoding.stop_tokens}),
             beams=beams or self._decoding.beams,
             max_new_tokens=self._decoding.max_new_tokens,
             no_repeat=self._decoding.no_repeat,
+            rules=self._decoding.rules,
             stop=stop,
         )
         return Summary(self._decoder.decode(list(best.tokens)).strip(), best.score)
