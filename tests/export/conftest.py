@@ -20,6 +20,8 @@ from transformers import (
 
 from sprig_export.samples import Example
 
+torch.set_num_threads(1)  # in models so small, threads wait for each other longer than they work
+
 _VERBS = ["open", "close", "read", "write", "sort", "merge", "parse", "send"]
 _NOUNS = ["file", "list", "socket", "table", "token", "number", "buffer", "tree"]
 
