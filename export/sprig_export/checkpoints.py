@@ -80,12 +80,7 @@ class Checkpoint:
         from transformers import AutoConfig
 
         with readable(self.folder):
-            config = AutoConfig.from_pretrained(self.folder)
-            count = getattr(config, "max_position_embeddings", None)
-            if not isinstance(count, int) or count < 1:
-                return None
-            behind_padding = config.model_type in _POSITIONS_BEHIND_PADDING
-            return max(1, count - (config.pad_token_id or 0) - 1) if behind_padding else count
+            return positions_of(AutoConfig.from_pretrained(self.folder))
 
     @property
     def _tokenizer_window(self) -> int:
@@ -94,6 +89,15 @@ class Checkpoint:
             place = self.folder / "tokenizer_config.json"
             raise InvalidInput(f'"{place}" has {window!r} for model_max_length: give a number of tokens')
         return int(window)
+
+
+def positions_of(config: Any) -> int | None:
+    """How many tokens a model of a configuration (of transformers) has positions for; None where it needs none."""
+    count = getattr(config, "max_position_embeddings", None)
+    if not isinstance(count, int) or count < 1:
+        return None
+    behind_padding = config.model_type in _POSITIONS_BEHIND_PADDING
+    return max(1, count - (config.pad_token_id or 0) - 1) if behind_padding else count
 
 
 def open_checkpoint(model: str, adapter: str = "") -> Checkpoint:

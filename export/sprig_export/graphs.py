@@ -40,6 +40,7 @@ from sprig_server.code.text import prompt_ids, summary_input
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
 _AGREEMENT = 48
+_COMPARED = 32  # tokens of a summary
 _CONTINUED = 16  # tokens behind a prompt
 
 
@@ -89,7 +90,8 @@ def _build_encoder_decoder(
     with run.stage("validate against PyTorch") as facts:
         inputs = [summary_input(example.code, example.language) for example in sample[:_VALIDATED]]
         ids, mask = _tokenize(tokenizer, inputs, recipe.summary_tokens)
-        targets = _decoder_inputs(model, tokenizer, [example.text for example in sample[:_VALIDATED]])
+        texts = [example.text for example in sample[:_VALIDATED]]
+        targets = _decoder_inputs(model, tokenizer, texts, min(_COMPARED, recipe.max_new_tokens))
         facts |= asdict(validate_encoder_decoder(model, encoder, decoder, ids, mask, targets))
     with run.stage(f"quantize to {recipe.products}") as facts:
         _replace_quantized(encoder, recipe)
@@ -97,7 +99,8 @@ def _build_encoder_decoder(
         facts["megabytes"] = _megabytes(encoder, decoder)
         write_tokenizer(checkpoint, folder / "tokenizer.json")
     with run.stage("compare greedy tokens") as facts:
-        agreement = _agreement(model, tokenizer, encoder, decoder, sample[:_AGREEMENT], recipe.summary_tokens)
+        compared = sample[:_AGREEMENT], recipe.summary_tokens, min(_COMPARED, recipe.max_new_tokens)
+        agreement = _agreement(model, tokenizer, encoder, decoder, *compared)
         facts["agreement"] = agreement
     _check_agreement(agreement, recipe)
     if recipe.tables == "int4":
@@ -220,6 +223,7 @@ def _agreement(
     decoder: Path,
     sample: Sequence[Example],
     window: int,
+    written: int,
 ) -> float:
     """The share of positions of PyTorch's own greedy outputs at which the ONNX decoder picks the same token."""
     ids, mask = _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], window)
@@ -227,7 +231,7 @@ def _agreement(
         greedy = model.generate(
             input_ids=torch.from_numpy(ids),
             attention_mask=torch.from_numpy(mask),
-            max_new_tokens=32,
+            max_new_tokens=written,
             do_sample=False,
         ).numpy()
     inputs, chosen = greedy[:, :-1], greedy[:, 1:]
@@ -262,10 +266,10 @@ def _tokenize(
 
 
 def _decoder_inputs(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int
 ) -> NDArray[np.int64]:
     """The reference sentences shifted right behind the start token: int64 [b, s]."""
-    ids, _ = _tokenize(tokenizer, texts, 32)
+    ids, _ = _tokenize(tokenizer, texts, length)
     start = np.full((len(ids), 1), model.config.decoder_start_token_id, dtype=np.int64)
     return np.concatenate([start, ids[:, :-1]], axis=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,8 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sprig_export.checkpoints import Checkpoint
 from sprig_export.generation import read_generation
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+from sprig_export.recipe import Recipe
+from sprig_export.stage import Say, say_nothing
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
+
+_LEAST_ROOM = 16
+"""Tokens of a function that a summary can be written of, special ones and a prompt included."""
 
 
 def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
@@ -36,6 +42,33 @@ def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
         return _inspect_encoder(checkpoint, model, tokenizer)
     left = read_generation(checkpoint.folder).left
     return {"left_to_the_recipe": ", ".join(left)} if left else {}
+
+
+def fit_lengths(recipe: Recipe, checkpoint: Checkpoint, say: Say = say_nothing) -> Recipe:
+    """The recipe of a summary bundle with texts no longer than what the model has positions for.
+
+    Args:
+        say: is told of what had to be shorter.
+
+    Raises:
+        InvalidInput: the positions do not suffice for any function.
+    """
+    positions = checkpoint.positions
+    if recipe.task != "summarize" or positions is None:
+        return recipe
+    written = min(recipe.max_new_tokens, positions)
+    room = positions - written if checkpoint.decoder_only else positions  # which reads and writes one text
+    if room < _LEAST_ROOM:
+        raise InvalidInput(
+            f'the model "{checkpoint.name}" has positions for {positions} tokens, {written} of them for the summary '
+            f"(max_new_tokens): functions need {_LEAST_ROOM} at least"
+        )
+    fitted = replace(recipe, summary_tokens=min(recipe.summary_tokens, room), max_new_tokens=written)
+    for name in ("summary_tokens", "max_new_tokens"):
+        asked, left = getattr(recipe, name), getattr(fitted, name)
+        if left < asked:
+            say(f"{name} is {left} instead of {asked}: the model has positions for {positions} tokens")
+    return fitted
 
 
 def _inspect_encoder(

@@ -18,7 +18,7 @@ from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
-from sprig_export.inspection import inspect_model
+from sprig_export.inspection import fit_lengths, inspect_model
 from sprig_export.interface import describe_bundle
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.plans.choice import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
@@ -72,6 +72,7 @@ def export(
     check_trim(recipe)
     output = check_output(output)
     run, base = Run(announce, say), open_checkpoint(recipe.model, recipe.adapter)
+    recipe = fit_lengths(recipe, base, say)
     shaping = shaping_of(recipe, base, calibrated_on)
     with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
         with run.stage("load the model") as facts:

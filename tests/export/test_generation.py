@@ -31,10 +31,13 @@ from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.generation import read_generation
 from sprig_export.graphs import build_unchecked, decoding_for
-from sprig_export.inspection import inspect_model
+from sprig_export.inspection import fit_lengths, inspect_model
+from sprig_export.pipeline import export
 from sprig_export.prompts import default_prompt, encoder_of, stop_tokens
 from sprig_export.pruning.checkpoint import trim_checkpoint
+from sprig_export.pruning.feeds import make_feeds
 from sprig_export.recipe import Recipe, whole_recipe
+from sprig_export.samples import Example
 from sprig_server.bundle.manifest import FILE_NAME, render_manifest
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
@@ -353,3 +356,59 @@ def test_a_refused_model_leaves_no_bundle(model: Model, tmp_path: Path, capsys: 
     assert main(["export", *words]) == 2
     assert "stop_strings" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+# --- positions
+
+
+LONG = Example(
+    "python", "def total(numbers):\n" + "    result = numbers.read(file)\n" * 60, "Read the numbers of a file."
+)
+
+
+def test_texts_are_no_longer_than_the_positions(model: Model, tmp_path: Path) -> None:
+    positions = {"llama": 100, "bart": 128}.get(model.folder.name)
+    folder = variant(model, tmp_path, BEGUN, {"max_position_embeddings": positions})
+    checkpoint, said = open_checkpoint(str(folder)), list[str]()
+    asked = Recipe("summarize", str(folder), "python", max_new_tokens=40)
+    fitted = fit_lengths(asked, checkpoint, said.append)
+    # A decoder-only model reads and writes one text; T5 has no table of positions.
+    expected = {"llama": 60, "bart": 128}.get(model.folder.name, 256)
+    assert (fitted.summary_tokens, fitted.max_new_tokens) == (expected, 40)
+    changed = f"summary_tokens is {expected} instead of 256: the model has positions for {positions} tokens"
+    assert said == ([changed] if positions else [])
+    assert fit_lengths(fitted, checkpoint, said.append) == fitted
+    feeds = make_feeds(
+        "summarize", load_summarizer(folder), AutoTokenizer.from_pretrained(folder), [(LONG.code, LONG.code)] * 2, 0
+    )
+    assert max(feed.ids.shape[1] for feed in feeds) <= (positions or 160)
+
+
+def test_a_summary_is_no_longer_than_the_positions(model: Model, tmp_path: Path) -> None:
+    folder = variant(model, tmp_path, BEGUN, {"max_position_embeddings": 50})
+    asked = Recipe("summarize", str(folder), "python", max_new_tokens=60)
+    if model.folder.name == "llama":
+        with pytest.raises(InvalidInput, match="has positions for 50 tokens, 50 of them for the summary"):
+            fit_lengths(asked, open_checkpoint(str(folder)))
+    elif model.folder.name == "bart":
+        fitted = fit_lengths(asked, open_checkpoint(str(folder)))
+        assert (fitted.summary_tokens, fitted.max_new_tokens) == (50, 50)
+
+
+def test_a_model_with_few_positions_summarizes_long_functions(
+    model: Model, tmp_path: Path, examples: list[Example]
+) -> None:
+    if model.folder.name != "bart":
+        return
+    torch.manual_seed(0)
+    folder = variant(model, tmp_path, BEGUN)
+    config = BartConfig.from_pretrained(folder, max_position_embeddings=24)
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    said: list[str] = []
+    loose = {"min_agreement": 0.0, "max_loss": 100.0, "trim": "none", "max_new_tokens": 30, "speed_sample": 2}
+    recipe = Recipe("summarize", str(folder), "python", **loose)
+    manifest = export(recipe, tmp_path / "bundle", [*examples[:6], LONG], say=said.append)
+    assert manifest.decoding is not None
+    assert (manifest.max_tokens, manifest.decoding.max_new_tokens) == (24, 24)
+    assert sum("instead of" in line for line in said) == 2
+    Summarizer(open_bundle(tmp_path / "bundle"), 1).summarize(LONG.code, "python")

@@ -17,6 +17,7 @@ from sprig_export.evaluate.datasets import Documented
 from sprig_export.evaluate.progress import Tick
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.inspection import fit_lengths
 from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 from sprig_export.recipe import Recipe
 from sprig_server.bundle.store import Bundle
@@ -89,14 +90,14 @@ class TorchSummarizer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
+        self._recipe = fit_lengths(Recipe("summarize", self.name, ""), checkpoint)
         self._model: PreTrainedModel = load_summarizer(checkpoint.folder)
         self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(checkpoint)
 
     def summarize(self, functions: Sequence[Documented], like: Bundle | None, tick: Tick) -> list[str]:
         """Sentences, decoded as the bundle `like` decodes; without one, as an export would have it decode."""
-        recipe = Recipe(task="summarize", model=self.name, language="")
-        window = like.manifest.max_tokens if like else recipe.summary_tokens
-        decoding = like.manifest.decoding or recipe if like else recipe
+        window = like.manifest.max_tokens if like else self._recipe.summary_tokens
+        decoding = like.manifest.decoding or self._recipe if like else self._recipe
         summaries: list[str] = []
         for function in functions:
             summaries += summarize_with_torch(

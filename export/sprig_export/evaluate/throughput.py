@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sprig_export.checkpoints import open_checkpoint
+from sprig_export.recipe import Recipe
 from sprig_export.samples import Example
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle
@@ -91,6 +92,7 @@ def _torch_work(folder: Path, task: Task) -> Work:
 
     from sprig_export.evaluate.search import encode_with_torch
     from sprig_export.evaluate.summaries import summarize_with_torch
+    from sprig_export.inspection import fit_lengths
     from sprig_export.pruning.checkpoint import load_model, load_tokenizer
 
     torch.set_num_threads(default_threads())
@@ -101,8 +103,11 @@ def _torch_work(folder: Path, task: Task) -> Work:
         settings = checkpoint.pooling, checkpoint.max_tokens, prompts.document, prompts.pooled
         return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))
 
+    asked = Recipe("summarize", str(folder), "", summary_tokens=_SOURCE_TOKENS, max_new_tokens=_WRITTEN)
+    window = fit_lengths(asked, checkpoint).summary_tokens
+
     def write(pairs: Sequence[tuple[str, str]]) -> int:
-        summarize_with_torch(model, tokenizer, pairs, _SOURCE_TOKENS, _WRITTEN, least=_WRITTEN)
+        summarize_with_torch(model, tokenizer, pairs, window, _WRITTEN, least=_WRITTEN)
         return _WRITTEN * len(pairs)
 
     return write

@@ -13,7 +13,7 @@ from sprig_export.bundle_writer import check_output, was_left, work_folder
 from sprig_export.calibration import ENOUGH, read_calibration
 from sprig_export.checkpoints import open_checkpoint
 from sprig_export.graphs import prompt_for
-from sprig_export.inspection import inspect_model
+from sprig_export.inspection import fit_lengths, inspect_model
 from sprig_export.pipeline import LostTooMuch, export, shaping_of
 from sprig_export.plans.choice import TRIAL_STEPS, Choice, choose_plan, slower_plans
 from sprig_export.plans.precision import fewest_bits
@@ -55,6 +55,7 @@ def export_to_target(
     output = check_output(output)  # now, not after the search
     proposal = read_proposal(analysis) if analysis is not None else None
     base, code = open_checkpoint(recipe.model, recipe.adapter), calibrated_on or _own_library(recipe.language)
+    recipe = fit_lengths(recipe, base, say)
     # Another gate chooses among the same measurements.
     shaping = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, shaping, resume, "plans") as folder:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sprig_export.checkpoints import positions_of
 from sprig_export.pruning.statistics import Feed
 from sprig_export.train.batches import fill_batches
 from sprig_server.types import Task
@@ -30,11 +31,12 @@ def make_feeds(
     For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
     encoder reads and prose what the decoder is to write; a decoder-only model reads both as one text.
     """
-    generator = np.random.default_rng(seed)
+    generator, positions = np.random.default_rng(seed), positions_of(model.config) or _CODE_TOKENS
+    most_code, most_prose = min(_CODE_TOKENS, positions), min(_PROSE_TOKENS, positions)
     if task == "search":
         code, prose = (
             _tokenize(tokenizer, [pair[side] for pair in pairs], most)
-            for side, most in ((0, _CODE_TOKENS), (1, _PROSE_TOKENS))
+            for side, most in ((0, most_code), (1, most_prose))
         )
         feeds = [
             Feed(*_pad(side, rows), trimmable=side is code)
@@ -42,14 +44,15 @@ def make_feeds(
             for rows in _batches(side, generator)
         ]
     elif not model.config.is_encoder_decoder:
-        prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], _CODE_TOKENS)
+        most_prose = min(most_prose, positions // 2)  # both stand in one text
+        prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], min(most_code, positions - most_prose))
         answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
-        both = [prompt + answer[:_PROSE_TOKENS] for prompt, answer in zip(prompts, answers, strict=True)]
+        both = [prompt + answer[:most_prose] for prompt, answer in zip(prompts, answers, strict=True)]
         feeds = [Feed(*_pad(both, rows)) for rows in _batches(both, generator)]
     else:
         start = model.config.decoder_start_token_id
-        sources = _tokenize(tokenizer, [code for code, _ in pairs], _CODE_TOKENS)
-        targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], _PROSE_TOKENS)]
+        sources = _tokenize(tokenizer, [code for code, _ in pairs], most_code)
+        targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], most_prose)]
         feeds = [
             Feed(*_pad(sources, rows), *_pad(targets, rows), trimmable=True) for rows in _batches(sources, generator)
         ]
