@@ -120,7 +120,7 @@ class ParserProcess:
         try:
             pickle.dump(key, process.stdin, pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
-            count, calls = pickle.load(process.stdout)
+            count, *rest = pickle.load(process.stdout)
             while len(definitions) < count:
                 definitions += pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -131,7 +131,7 @@ class ParserProcess:
         finally:
             with self._lock:
                 self._running = None
-        return Source(*key, tuple(definitions), calls)
+        return Source(*key, tuple(definitions), *rest)
 
     def _start(self, job: Future[Source]) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -168,7 +168,8 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             faulthandler.dump_traceback_later(PARSING_SECONDS, exit=True, file=nowhere)
             source = parse_source(text, language, module)
-            pickle.dump((len(source.definitions), source.calls), answers, pickle.HIGHEST_PROTOCOL)
+            head = len(source.definitions), source.calls, source.whole, source.comments
+            pickle.dump(head, answers, pickle.HIGHEST_PROTOCOL)
             for start in range(0, len(source.definitions), _DEFINITIONS_A_MESSAGE):
                 part = source.definitions[start : start + _DEFINITIONS_A_MESSAGE]
                 pickle.dump(part, answers, pickle.HIGHEST_PROTOCOL)

@@ -1,7 +1,8 @@
 """The documents that are asked about, parsed: each version once, and never where another answer has to wait for it.
 
 A short text is parsed on a thread, within some milliseconds, so that it is always answered from as it stands. A long
-one, or one that turns out to be slow, is parsed by a process of its own; until then the version before answers.
+one, or one that turns out to be slow, is parsed by a process of its own; until then the version before answers. What an
+unfinished version has of the last whole one is read there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from time import thread_time
 
 from sprig_server.code.difference import old_offset
 from sprig_server.code.source import Source, parse_source
+from sprig_server.code.standing import keep_standing
 from sprig_server.concurrency import Stop, Tasks, Worker
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.parser_process import ParserProcess
@@ -53,9 +55,13 @@ class Place:
 
 @dataclass(slots=True)
 class _Document:
-    """The newest version of a document that somebody asked for, the last that was parsed, and the task that parses."""
+    """The newest version of a document that somebody asked for, the last that was parsed, and the task that parses.
+
+    Until a version is parsed, the `first` is kept: it may be whole where the next one is not.
+    """
 
     wanted: Text
+    first: Text | None = None
     last: Source | None = None
     parsing: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
@@ -107,9 +113,7 @@ class Sources:
         return Place(source, offset, 0) if source is not None else None
 
     def expect(self, text: Text) -> None:
-        """A document was opened or edited: parse it in good time where that takes long."""
-        if len(text.text) <= _SHORT:
-            return
+        """A document was opened or edited: parse it when nobody types."""
         document = self._want(text)
         if document.timer is not None:
             document.timer.cancel()
@@ -163,6 +167,8 @@ class Sources:
 
     def _want(self, text: Text) -> _Document:
         document = self._documents.setdefault(text.uri, _Document(text))
+        if document.last is None and document.first is None and document.wanted.text != text.text:
+            document.first = document.wanted
         document.wanted = text
         self._documents.move_to_end(text.uri)
         held = sum(len(d.last.text) for d in self._documents.values() if d.last is not None)
@@ -182,13 +188,24 @@ class Sources:
         """Parse a document until its newest version is parsed."""
         try:
             while not document.is_parsed:
-                document.last = await self._parse(document, document.wanted)
-                document.problem = ""
+                document.last = await self._read_on(document, document.wanted)
+                document.problem, document.first = "", None
         except NotParsed as error:
             document.problem, document.problem_length, document.last = str(error), len(document.wanted.text), None
             raise
         finally:
             document.parsing = None
+
+    async def _read_on(self, document: _Document, text: Text) -> Source:
+        """A version, parsed, with what it has of the one before."""
+        source, last = await self._parse(document, text), document.last
+        if not source.whole and last is None and document.first is not None:
+            with suppress(NotParsed):
+                last = await self._parse(document, document.first)
+        if source.whole or last is None:
+            return source
+        before = last
+        return await self._worker.run(lambda stop: keep_standing(before, source))
 
     async def _parse(self, document: _Document, text: Text) -> Source:
         if len(text.text) > LONGEST:

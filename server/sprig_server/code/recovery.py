@@ -65,6 +65,7 @@ class _Reading:
         if readable == self.tree.readable:
             return self
         other = _Reading(SyntaxTree(self.tree.text, self.tree.language, readable, self.tree.stop))
+        other.tree.hides = self.tree.hides or bool(hidden)
         if other.damage >= self.damage:
             return self
         lost = len(self.places) - len(other.places)
@@ -90,6 +91,8 @@ class _Finder:
         self._language, self._stop = tree.language, tree.stop
         self._lines = tree.readable.split("\n")
         self._errors = tree.error_lines()
+        within = ((tree.lines.line_of(start), tree.lines.line_of(end - 1)) for start, end in tree.comments())
+        self._commented = {line for first, last in within for line in range(first + 1, last + 1)}
         self._budget = _MOST_PARSED * len(tree.readable)
 
     def hidden(self) -> list[Replacement]:
@@ -148,7 +151,8 @@ class _Finder:
 
     def _groups(self, first: int, last: int) -> list[tuple[int, int]]:
         """The lines [first, last) cut where a line is indented least and goes on with nothing."""
-        own = [n for n in range(first, last) if self._lines[n].strip() and self._lines[n][:1] != "#"]
+        told = (n for n in range(first, last) if n not in self._commented)
+        own = [n for n in told if self._lines[n].strip() and self._lines[n][:1] != "#"]
         depth = min((_indentation(self._lines[n]) for n in own), default=0)
         starts = [
             n

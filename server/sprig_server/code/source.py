@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,9 @@ class Source:
     """What a text defines and calls.
 
     `definitions` are those of `outline.parse_outline`; `calls` are the characters [start, end) of each called name in
-    the order of the text, int64 [n, 2]: `send` in `self.session.send(x)`.
+    the order of the text, int64 [n, 2]: `send` in `self.session.send(x)`. A text is `whole` when all of it could be
+    parsed; of another one, `comments` are the characters of its comments, like the calls, and `kept` those of its
+    definitions that a whole text before it had, too.
     """
 
     text: str
@@ -29,6 +31,9 @@ class Source:
     module: str
     definitions: tuple[Definition, ...]
     calls: NDArray[np.int64]
+    whole: bool
+    comments: NDArray[np.int64]
+    kept: tuple[Definition, ...] = ()
 
     @property
     def functions(self) -> list[Definition]:
@@ -59,8 +64,14 @@ def parse_source(text: str, language: str, module: str, stop: Callable[[], bool]
     tree = definition_tree(text, find_language(language), stop)
     # A repair hides what is unfinished, with the calls in it.
     typed = tree if tree.readable == text else SyntaxTree(text, tree.language, stop=stop)
-    calls = sorted({(typed.start(name), typed.end(name)) for name in _called_names(typed)})
-    return Source(text, language, module, outline(tree, module), np.array(calls, dtype=np.int64).reshape(-1, 2))
+    calls = _places((typed.start(name), typed.end(name)) for name in _called_names(typed))
+    comments = _places([] if tree.is_whole else typed.comments())
+    return Source(text, language, module, outline(tree, module), calls, tree.is_whole, comments)
+
+
+def _places(places: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    """Each once, in the order of the text."""
+    return np.array(sorted(set(places)), dtype=np.int64).reshape(-1, 2)
 
 
 def name_of(language: Language) -> str:

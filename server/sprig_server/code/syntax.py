@@ -15,6 +15,8 @@ from sprig_server.code.lines import Lines
 from sprig_server.errors import Cancelled
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
+_COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
+_OPENING = re.compile(r"[\r\n][ \t]*/\*")
 
 # Nobody nests code deeper than this. Without these bounds the time to find nodes grows with the square of the depth,
 # and the code of functions within functions with the square of their number.
@@ -33,7 +35,8 @@ class SyntaxTree:
     """
 
     __slots__ = (
-        "_characters", "_found", "language", "lines", "names", "path", "readable", "root", "source", "stop", "text",
+        "_characters", "_found", "hides", "language", "lines", "names", "path", "readable", "root", "source", "stop",
+        "text",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +51,7 @@ class SyntaxTree:
             Cancelled: `stop` returned True.
         """
         self.stop = stop
+        self.hides = False  # kept by `recovery`: whether what is unfinished is left out of what the parser reads
         self.text = text
         self.lines = Lines(text)
         self._found: list[Node] | None = None  # kept by `nodes`
@@ -59,6 +63,11 @@ class SyntaxTree:
         self.source = self.readable.encode("utf-8", errors="replace")
         self._characters = None if len(self.source) == len(text) else _character_offsets(self.source)
         self.root = _parse(self.source, language, stop).root_node
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the text was parsed without an error."""
+        return not (self.hides or self.root.has_error)
 
     def start(self, node: Node) -> int:
         """Offset in characters of the first character of `node`."""
@@ -108,6 +117,16 @@ class SyntaxTree:
             while not cursor.goto_next_sibling():
                 if not cursor.goto_parent():
                     return found
+
+    def comments(self) -> list[tuple[int, int]]:
+        """The characters [start, end) of each comment; one is not closed yet where a line in it begins another one, and
+        ends there."""
+        found = []
+        for node in self.nodes(_COMMENTS):
+            start, end = self.start(node), self.end(node)
+            opening = _OPENING.search(self.text, start, end)
+            found.append((start, end if opening is None else opening.start()))
+        return found
 
     def definitions(self, types: frozenset[str]) -> Iterator[Node]:
         """The nodes of `types`, outer ones before inner ones, as long as all their code together is no multiple of the

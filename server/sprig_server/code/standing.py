@@ -1,0 +1,181 @@
+"""Definitions of an earlier text that still stand in a later one: while a text is unfinished, the parser loses some
+that nobody has touched, and reads others wrongly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig_server.code.functions import span_of
+from sprig_server.code.lines import Lines
+from sprig_server.code.source import Source
+from sprig_server.types import Definition
+
+_LONGEST_KEY = 40  # characters
+_MOST_SEARCHED = 200
+_MOST_OCCURRENCES = 50
+
+
+_Piece = tuple[int, int, int]
+"""The characters [start, end) of a text, and how far they have moved."""
+
+
+def keep_standing(last: Source, now: Source) -> Source:
+    """A version of a text with what it still has of the one before.
+
+    Where it is unfinished, what stands unchanged is what the last whole version read there, with its calls; only the
+    rest is as it was parsed. A whole text takes nothing over.
+    """
+    known = [d for d in (last.definitions if last.whole else last.kept) if d.kind != "module"]
+    if now.whole or not known or now.language != last.language:
+        return now
+    lines = Lines(now.text)
+    read = {d.name_span.start: d for d in now.definitions if d.kind != "module"}
+    kept: dict[int, Definition] = {}
+    pieces: list[_Piece] = []
+    starts = places([mark_of(last.text, d) for d in known], now.text, now.comments)
+    for before, start in zip(known, starts, strict=True):
+        if start is None:
+            continue
+        definition = _moved(before, start, lines)
+        other = read.get(definition.name_span.start)
+        if other is not None and _is_same(other, definition):
+            definition = other  # the comments above, which are no part of it, may say something else by now
+        kept[definition.name_span.start] = definition
+        if before.kind != "class":
+            pieces.append((definition.span.start, definition.span.end, start - before.span.start))
+    unchanged = _outer(pieces)
+    inside = np.array([piece[:2] for piece in unchanged], dtype=np.int64).reshape(-1, 2)
+    new = [d for at, d in read.items() if at not in kept and not _is_inside(at, inside)]
+    modules = [d for d in now.definitions if d.kind == "module"]
+    found = sorted([*kept.values(), *new], key=lambda d: (d.kind == "class", d.span.start, -d.span.end))
+    calls = _calls(last, now, unchanged)
+    return replace(now, definitions=(*found, *modules), calls=calls, kept=tuple(kept.values()))
+
+
+def _moved(definition: Definition, start: int, lines: Lines) -> Definition:
+    shift = start - definition.span.start
+    span, name = definition.span, definition.name_span
+    end = min(span.end + shift, len(lines.text))
+    return replace(
+        definition,
+        span=span_of(lines, start, end),
+        name_span=span_of(lines, name.start + shift, name.end + shift),
+    )
+
+
+def _is_same(read: Definition, before: Definition) -> bool:
+    """Whether the parser reads a definition as before; of a class, some of its functions may have changed."""
+    if (read.qualified_name, read.kind) != (before.qualified_name, before.kind):
+        return False
+    return before.kind == "class" or (read.span == before.span and read.code == before.code)
+
+
+def _outer(pieces: list[_Piece]) -> list[_Piece]:
+    """Those that lie in no other one, in the order of the text."""
+    outer: list[_Piece] = []
+    for piece in sorted(pieces, key=lambda piece: (piece[0], -piece[1])):
+        if not outer or piece[0] >= outer[-1][1]:
+            outer.append(piece)
+    return outer
+
+
+def _calls(last: Source, now: Source, unchanged: list[_Piece]) -> NDArray[np.int64]:
+    """The calls of the old text where it is unchanged, and of the new one elsewhere."""
+    found, place = [], 0
+    for start, end, shift in unchanged:
+        found += [_within(now.calls, place, start), _within(last.calls, start - shift, end - shift) + shift]
+        place = end
+    return np.concatenate([*found, _within(now.calls, place, len(now.text) + 1)])
+
+
+def _within(calls: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:
+    first, last = np.searchsorted(calls[:, 0], (start, end))
+    return calls[first:last]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the text of a definition is known by.
+
+    It has `length` characters, of which `digest` is the digest; it begins `start` characters from the start of its file
+    and `behind` from the end. The `key` stands `name` characters further on: the name and what follows.
+
+    Of a class, it is the text up to the name, since its functions may change without it.
+    """
+
+    start: int
+    behind: int
+    length: int
+    name: int
+    key: str
+    digest: str
+
+
+def mark_of(text: str, definition: Definition) -> Mark:
+    """The mark of a definition in its text."""
+    start, name = definition.span.start, definition.name_span
+    end = name.end if definition.kind == "class" else definition.span.end
+    key = text[name.start : min(end, name.start + _LONGEST_KEY)]
+    return Mark(start, len(text) - start, end - start, name.start - start, key, _digest(text[start:end]))
+
+
+def places(marks: Sequence[Mark], text: str, comments: NDArray[np.int64]) -> list[int | None]:
+    """Where what has these marks begins in a text; None where it has changed, or stands in a comment now.
+
+    One edit moves nothing before it, and alike what is behind it; what stands between two edits is searched for.
+
+    Args:
+        comments: the characters [start, end) of the comments in the order of the text, int64 [n, 2].
+    """
+    found: list[int | None] = []
+    searched = 0
+    taken: set[tuple[int, int, int]] = set()
+    for mark in marks:
+        ends = (mark.start, len(text) - mark.behind)
+        place = next((start for start in ends if _stands(mark, text, start)), None)
+        if place is None and searched < _MOST_SEARCHED:
+            searched += 1
+            place = _search(mark, text)
+        claim = (place or 0, mark.length, mark.name)
+        if place is not None and (claim in taken or _is_inside(place + mark.name, comments)):
+            place = None
+        if place is not None:
+            taken.add(claim)
+        found.append(place)
+    return found
+
+
+def _stands(mark: Mark, text: str, start: int) -> bool:
+    end = start + mark.length
+    if start < 0 or end > len(text) or not text.startswith(mark.key, start + mark.name):
+        return False
+    return _digest(text[start:end]) == mark.digest
+
+
+def _search(mark: Mark, text: str) -> int | None:
+    """The place where it stands; None where it stands at several, since then nothing says which is meant."""
+    starts = (at - mark.name for at in islice(_occurrences(mark.key, text), _MOST_OCCURRENCES))
+    found = [start for start in starts if _stands(mark, text, start)]
+    return found[0] if len(found) == 1 else None
+
+
+def _occurrences(key: str, text: str) -> Iterator[int]:
+    at = text.find(key)
+    while at >= 0:
+        yield at
+        at = text.find(key, at + 1)
+
+
+def _is_inside(offset: int, spans: NDArray[np.int64]) -> bool:
+    place = int(np.searchsorted(spans[:, 0], offset, side="right")) - 1
+    return place >= 0 and offset < spans[place, 1]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
