@@ -15,9 +15,9 @@ from rich.text import Text
 from sprig_server.code.functions import parse_functions
 from sprig_server.commands.search import show_hits
 from sprig_server.commands.terminal import progress
-from sprig_server.description import summarize
 from sprig_server.features.hover import percent
-from sprig_server.index.workspace import Workspace
+from sprig_server.hover_content import summarize
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
 from sprig_server.inference.session import default_threads
 
@@ -37,23 +37,23 @@ def main() -> None:
     console = Console(soft_wrap=True, highlight=False)
     root = Path(pygls.__file__).parent
     models = Models((), max(2, default_threads()))
-    workspace = Workspace(root, models)
+    index = FolderIndex(root, models)
     started = time.perf_counter()
     with progress() as report:
-        workspace.update(report=report)
-    counted = workspace.statistics()
+        index.update(report=report)
+    counted = index.statistics()
     seconds = time.perf_counter() - started
     console.print(
         f"\nIndexed [bold]{root.name}[/bold]: {counted.functions} functions, {counted.files} files, {seconds:.0f} s.\n"
     )
     for question in QUESTIONS:
         console.print(Text(f"> {question}", style="bold green"))
-        show_hits(workspace.root, question, workspace.search(question, 2))
+        show_hits(index.root, question, index.search(question, 2))
         console.print()
     for path, name in HOVERS:
         text = (root / path).read_text(encoding="utf-8")
         function = next(f for f in parse_functions(text, "python") if f.name == name)
-        summary = summarize(function, models, workspace.store, lambda: False)
+        summary = summarize(function, models, index.store, lambda: False)
         console.print(Text(f"hover {function.signature}", style="bold green"))
         if function.documentation:
             console.print(Text(f"  its author wrote:  {function.documentation.splitlines()[0]}"))
@@ -62,7 +62,7 @@ def main() -> None:
     console.print(
         '\nNow your own code:  [bold]sprig search "what you look for" --workspace DIR[/bold]   (README.md for editors)'
     )
-    workspace.close()
+    index.close()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from sprig_server.index.workspace import Mode, Workspace
+from sprig_server.index.folder_index import FolderIndex, Mode
 from sprig_server.inference.models import Models
 
 _TOP = 10
@@ -51,14 +51,14 @@ def measure(questions: Path, sources: Path, mode: Mode, models: Models) -> dict[
         if not root.is_dir():
             sys.stderr.write(f"{root} is missing: its questions are left out\n")
             continue
-        workspace = Workspace(root, models)
-        workspace.update()
-        for question in load_questions(path, workspace.root):
-            hits = workspace.search(question["query"], _TOP, mode=mode)
+        index = FolderIndex(root, models)
+        index.update()
+        for question in load_questions(path, index.root):
+            hits = index.search(question["query"], _TOP, mode=mode)
             value = ndcg([hit.path for hit in hits], question["relevant"])
             for group in ("all", path.stem, question["category"]):
                 scores[group].append(value)
-        workspace.close()
+        index.close()
     return scores
 
 

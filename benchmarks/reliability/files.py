@@ -32,7 +32,7 @@ from sprig_server.code.documentation import clean_comment
 from sprig_server.code.functions import enclosing_function, parse_functions
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import Lines, decode
-from sprig_server.code.source import parse_source
+from sprig_server.code.parsed_source import parse_source
 from sprig_server.code.statements import split_statements
 from sprig_server.index.build import parse_file
 from sprig_server.types import Definition

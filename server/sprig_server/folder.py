@@ -8,11 +8,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from sprig_server.documents import path_of
 from sprig_server.index.build import Reading
 from sprig_server.index.files import Listing
-from sprig_server.index.workspace import Workspace
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.types import LeftOut
-from sprig_server.workspace import path_of
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Folder:
     """
 
     uri: str
-    workspace: Workspace
+    index: FolderIndex
     work: Work = field(default_factory=Work)
     indexing: bool = False
     indexed: bool = False
@@ -113,7 +113,7 @@ class Folder:
     def incomplete(self) -> str | None:
         """Why not everything in the folder can be found, and how far its index came; None where it can."""
         stage, done, total = self.reached
-        name, place = self.workspace.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
+        name, place = self.index.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
         if self.error is not None:
             return f"{name} could not be indexed: {self.error}"
         if self.cancelled:
@@ -128,7 +128,7 @@ class Folder:
     @property
     def title(self) -> str:
         """What indexing it is called where it fails."""
-        return f"indexing {self.workspace.root}"
+        return f"indexing {self.index.root}"
 
     def relative(self, uri: str) -> str | None:
         """The path of a document within this folder, with forward slashes; None where it lies outside."""
@@ -136,7 +136,7 @@ class Folder:
         if path is None:
             return None
         try:
-            return Path(path).resolve().relative_to(self.workspace.root).as_posix()
+            return Path(path).resolve().relative_to(self.index.root).as_posix()
         except (ValueError, OSError):
             return None
 

@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
 
-from sprig_server.code.source import Source, parse_source
+from sprig_server.code.parsed_source import ParsedSource, parse_source
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.types import Definition
 
@@ -40,17 +40,17 @@ class ParserProcess:
     """Parses one text after another; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._jobs: queue.PriorityQueue[tuple[int, int, _Key, Future[Source]]] = queue.PriorityQueue()
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Key, Future[ParsedSource]]] = queue.PriorityQueue()
         self._numbers = itertools.count()
-        self._wanted: dict[_Key, Future[Source]] = {}
-        self._waiting: Counter[Future[Source]] = Counter()  # how many want it
+        self._wanted: dict[_Key, Future[ParsedSource]] = {}
+        self._waiting: Counter[Future[ParsedSource]] = Counter()  # how many want it
         self._lock = threading.Lock()  # of everything below
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._running: Future[Source] | None = None
+        self._running: Future[ParsedSource] | None = None
         self._closed = False
 
-    def submit(self, text: str, language: str, module: str, urgent: bool) -> Future[Source]:
+    def submit(self, text: str, language: str, module: str, urgent: bool) -> Future[ParsedSource]:
         """Parse a text, urgent ones before others; one that is being parsed already is not parsed twice.
 
         The future raises NotParsed where the text takes too long or too much memory.
@@ -66,7 +66,7 @@ class ParserProcess:
             if known is not None and not known.cancelled():
                 self._waiting[known] += 1
                 return known
-            job: Future[Source] = Future()
+            job: Future[ParsedSource] = Future()
             self._wanted[key] = job
             self._waiting[job] = 1
             self._jobs.put((not urgent, next(self._numbers), key, job))
@@ -75,7 +75,7 @@ class ParserProcess:
                 self._thread.start()
             return job
 
-    def abandon(self, job: Future[Source]) -> None:
+    def abandon(self, job: Future[ParsedSource]) -> None:
         """Whoever submitted a text does not want it any more; when nobody does, it is not parsed on."""
         with self._lock:
             self._waiting[job] -= 1
@@ -112,7 +112,7 @@ class ParserProcess:
                 if self._wanted.get(key) is job:
                     del self._wanted[key]
 
-    def _parse(self, key: _Key, job: Future[Source]) -> Source:
+    def _parse(self, key: _Key, job: Future[ParsedSource]) -> ParsedSource:
         process = self._start(job)
         assert process.stdin and process.stdout
         began = time.monotonic()
@@ -131,9 +131,9 @@ class ParserProcess:
         finally:
             with self._lock:
                 self._running = None
-        return Source(*key, tuple(definitions), *rest)
+        return ParsedSource(*key, tuple(definitions), *rest)
 
-    def _start(self, job: Future[Source]) -> subprocess.Popen[bytes]:
+    def _start(self, job: Future[ParsedSource]) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
                 raise Cancelled

@@ -15,15 +15,15 @@ from sprig_server import __version__
 from sprig_server.code.languages import can_call
 from sprig_server.concurrency import Tasks, Worker
 from sprig_server.connection import SprigProtocol, make_converter
-from sprig_server.description import MemoryCache
 from sprig_server.errors import SprigError
 from sprig_server.folder import Folder
+from sprig_server.hover_content import MemoryCache
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import Entry
-from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
+from sprig_server.parse_cache import ParseCache
 from sprig_server.settings import Settings
-from sprig_server.sources import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class SprigServer(LanguageServer):
         self.builds = Worker("sprig-index", 2)
         self.failures: dict[str, str] = {}
         self.tasks = Tasks(self.report_failure)
-        self.sources = Sources(self.tasks)
+        self.parse_cache = ParseCache(self.tasks)
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
         self.leave: Callable[[], None] = lambda: None
@@ -71,16 +71,16 @@ class SprigServer(LanguageServer):
         """All folders that hold a document, since they may lie within each other, with the document's path in each."""
         return [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
 
-    def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[Workspace, Entry]]:
+    def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[FolderIndex, Entry]]:
         """The functions of a bare name that code in a folder may call: those of the folder itself, or else those of
         the others. Not for the event loop.
         """
         others = [folder for folder in self.folders.values() if folder is not near]
         for folders in ([near] if near is not None else [], others):
             found = {  # folders may lie within each other
-                (folder.workspace.root / entry.path, entry.start_line): (folder.workspace, entry)
+                (folder.index.root / entry.path, entry.start_line): (folder.index, entry)
                 for folder in folders
-                for entry in folder.workspace.find_named(name)
+                for entry in folder.index.find_named(name)
                 if entry.name == name and can_call(language, entry.language) and entry.kind not in ("class", "module")
             }
             if found:
@@ -121,7 +121,7 @@ class SprigServer(LanguageServer):
         self.questions.close()
         self.summaries.close()
         self.builds.close()
-        self.sources.close()
+        self.parse_cache.close()
 
     def report_failure(self, work: str, error: BaseException) -> str:
         """Keep for `sprig.status` why background work fails, and tell the user once; may be called from any thread.

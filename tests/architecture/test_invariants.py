@@ -15,7 +15,7 @@ SERVER = ROOT / "server" / "sprig_server"
 EXPORTER = ROOT / "export" / "sprig_export"
 HEAVY = {"torch", "transformers", "optimum", "onnx", "sprig_export"}
 LSP = {"pygls", "lsprotocol"}
-LSP_ALLOWED = ("server.py", "app.py", "connection.py", "workspace.py", "protocol.py", "logs.py", "features/")
+LSP_ALLOWED = ("server.py", "app.py", "connection.py", "documents.py", "protocol.py", "logs.py", "features/")
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -90,7 +90,7 @@ def save(client: RawClient, path: Path) -> None:
             "the disk is full",
         ),
         (
-            "sprig_server.index.workspace",
+            "sprig_server.index.folder_index",
             "index_path",
             "PermissionError(13, 'Permission denied')",
             "an unexpected failure (PermissionError at",

@@ -22,8 +22,8 @@ from sprig_server.index.cache import (
     parse_size,
     remove_index,
 )
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import FileState, Store, digest_of
-from sprig_server.index.workspace import Workspace
 from sprig_server.inference.models import Models
 
 SOURCE = b"def feed_cat(cat):\n    cat.eat()\n"
@@ -249,11 +249,11 @@ def test_a_search_goes_on_with_what_a_cache_holds_that_cannot_be_written(tmp_pat
     project.mkdir()
     (project / "a.py").write_bytes(SOURCE)
     models = Models((), 1)
-    first = Workspace(project, models)
+    first = FolderIndex(project, models)
     first.update(encode=False)
     first.close()
     monkeypatch.setattr("sprig_server.index.database._make_private_folder", refuse_once(tmp_path / "cache"))
-    again = Workspace(project, models)
+    again = FolderIndex(project, models)
     assert again.unwritable is not None
     assert again.search("cat", 1, mode="lexical")[0].name == "feed_cat"  # without an update
     again.close()
@@ -269,24 +269,24 @@ def refuse_once(cache: Path):
 
 def test_both_connections_leave_a_damaged_file(cache: Path, tmp_path: Path):
     (tmp_path / "a.py").write_bytes(SOURCE)
-    workspace = Workspace(tmp_path, Models((), 1))
-    workspace.update(encode=False)
-    path = workspace.store.path
+    index = FolderIndex(tmp_path, Models((), 1))
+    index.update(encode=False)
+    path = index.store.path
     data = path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
     for file in (path, path.with_name(path.name + "-wal")):
         file.write_bytes(bytes(len(data)))
     for _ in range(3):
         try:
-            workspace.store.file_states()
+            index.store.file_states()
         except SprigError:
             break
     for _ in range(3):
         try:
-            workspace.update(encode=False)
-            found = workspace.search("cat", 1, mode="lexical")
+            index.update(encode=False)
+            found = index.search("cat", 1, mode="lexical")
             break
         except SprigError:
             continue
     assert found[0].name == "feed_cat"
-    assert workspace.store.is_of_one_file(workspace._reader)
-    workspace.close()
+    assert index.store.is_of_one_file(index._reader)
+    index.close()

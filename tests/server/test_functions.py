@@ -12,7 +12,7 @@ import pytest
 from sprig_server.code.functions import enclosing_function, function_at_line, parse_functions
 from sprig_server.code.languages import LANGUAGES, NAMES, find_language, language_of_path
 from sprig_server.code.outline import parse_outline
-from sprig_server.code.source import parse_source
+from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import InvalidInput
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"

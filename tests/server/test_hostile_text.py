@@ -11,7 +11,7 @@ from sprig_server.code.functions import enclosing_function, function_at_line, pa
 from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
-from sprig_server.code.source import parse_source
+from sprig_server.code.parsed_source import parse_source
 from sprig_server.code.statements import split_statements
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"

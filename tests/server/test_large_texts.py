@@ -13,11 +13,11 @@ from concurrent.futures import Future
 import psutil
 import pytest
 
-from sprig_server.code.source import Source, parse_source
+from sprig_server.code.parsed_source import ParsedSource, parse_source
 from sprig_server.concurrency import Tasks
 from sprig_server.errors import Cancelled, NotParsed
+from sprig_server.parse_cache import DocumentText, ParseCache
 from sprig_server.parser_process import ParserProcess
-from sprig_server.sources import Sources, Text
 
 SLOW = "a<" * 100_000  # takes tree-sitter minutes in Java
 FUNCTION = "def f{}(x):\n    return g(x)\n\n\n"
@@ -111,7 +111,7 @@ def test_a_text_that_somebody_else_wants_too_is_parsed_on(process: ParserProcess
     assert len(second.result(timeout=60).functions) == 3000
 
 
-def _wait_until_running(job: Future[Source]) -> None:
+def _wait_until_running(job: Future[ParsedSource]) -> None:
     deadline = time.monotonic() + 30
     while not job.running() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -138,45 +138,45 @@ def test_the_process_ends_with_the_one_that_started_it(text: str):
 
 
 def run(work) -> None:
-    """Run a test with `Sources` on an event loop."""
+    """Run a test with `ParseCache` on an event loop."""
 
     async def main() -> None:
-        sources = Sources(Tasks(lambda name, error: None))
+        parse_cache = ParseCache(Tasks(lambda name, error: None))
         try:
-            await asyncio.wait_for(work(sources), 60)
+            await asyncio.wait_for(work(parse_cache), 60)
         finally:
-            sources.close()
+            parse_cache.close()
 
     asyncio.run(main())
 
 
-def text_of(text: str, language: str = "python") -> Text:
-    return Text("file:///m", text, language, "m")
+def text_of(text: str, language: str = "python") -> DocumentText:
+    return DocumentText("file:///m", text, language, "m")
 
 
 def test_each_version_is_parsed_once():
-    async def work(sources: Sources) -> None:
-        first = await sources.read(text_of("def f(): pass"))
-        assert await sources.read(text_of("def f(): pass")) is first
-        assert await sources.read(text_of("def g(): pass")) is not first
-        both = await asyncio.gather(sources.read(text_of("x")), sources.read(text_of("x")))
+    async def work(parse_cache: ParseCache) -> None:
+        first = await parse_cache.read(text_of("def f(): pass"))
+        assert await parse_cache.read(text_of("def f(): pass")) is first
+        assert await parse_cache.read(text_of("def g(): pass")) is not first
+        both = await asyncio.gather(parse_cache.read(text_of("x")), parse_cache.read(text_of("x")))
         assert both[0] is both[1] is not None
 
     run(work)
 
 
 def test_the_version_before_answers_for_what_was_not_typed_at():
-    async def work(sources: Sources) -> None:
+    async def work(parse_cache: ParseCache) -> None:
         old = functions(3000)
-        before = await sources.read(text_of(old))
+        before = await parse_cache.read(text_of(old))
         new = old.replace("f1500", "something_else")
         after = new.index("f2999")
-        place = await sources.locate(text_of(new), after)
+        place = await parse_cache.locate(text_of(new), after)
         assert place is not None
         assert place.source is before
         assert old[place.offset : place.offset + 5] == "f2999"
         assert place.offset + place.shift == after
-        place = await sources.locate(text_of(new), new.index("something"))
+        place = await parse_cache.locate(text_of(new), new.index("something"))
         assert place is not None, "what is new is waited for"
         assert place.source.text == new
 
@@ -184,25 +184,25 @@ def test_the_version_before_answers_for_what_was_not_typed_at():
 
 
 def test_a_text_that_is_too_slow_is_not_tried_for_each_letter():
-    async def work(sources: Sources) -> None:
+    async def work(parse_cache: ParseCache) -> None:
         with pytest.raises(NotParsed):
-            await sources.read(text_of("x" * 10_000_001))
-        assert "10000001 characters" in sources.problems()["file:///m"]
-        assert await sources.locate(text_of("x" * 10_000_002), 0) is None
-        assert await sources.read(text_of("def f(): pass")) is not None
-        assert sources.problems() == {}
+            await parse_cache.read(text_of("x" * 10_000_001))
+        assert "10000001 characters" in parse_cache.problems()["file:///m"]
+        assert await parse_cache.locate(text_of("x" * 10_000_002), 0) is None
+        assert await parse_cache.read(text_of("def f(): pass")) is not None
+        assert parse_cache.problems() == {}
 
     run(work)
 
 
 def test_a_short_text_that_is_slow_is_left_to_the_process():
-    async def work(sources: Sources) -> None:
+    async def work(parse_cache: ParseCache) -> None:
         text = text_of("a<" * 6000, "java")
         assert len(text.text) < 50_000
-        asked = asyncio.create_task(sources.locate(text, 0))
-        while not (sources._process._running or asked.done()):
+        asked = asyncio.create_task(parse_cache.locate(text, 0))
+        while not (parse_cache._process._running or asked.done()):
             await asyncio.sleep(0.01)
-        sources.forget(text.uri)
+        parse_cache.forget(text.uri)
         with pytest.raises(asyncio.CancelledError):
             await asked
 
@@ -210,9 +210,9 @@ def test_a_short_text_that_is_slow_is_left_to_the_process():
 
 
 def test_memory_is_bounded():
-    async def work(sources: Sources) -> None:
+    async def work(parse_cache: ParseCache) -> None:
         for number in range(100):
-            await sources.read(Text(f"file:///{number}", f"x = {number}", "python", "m"))
-        assert len(sources._documents) == 64
+            await parse_cache.read(DocumentText(f"file:///{number}", f"x = {number}", "python", "m"))
+        assert len(parse_cache._documents) == 64
 
     run(work)

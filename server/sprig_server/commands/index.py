@@ -26,7 +26,7 @@ from sprig_server.index.cache import (
     remove_index,
 )
 from sprig_server.index.files import MAX_BYTES
-from sprig_server.index.workspace import Workspace
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
 
 
@@ -104,19 +104,19 @@ def _describe(index: CachedIndex) -> dict[str, object]:
 
 def _build(arguments: Namespace) -> None:
     """Index, and say what the index holds."""
-    workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
-    if workspace.unwritable is not None:  # what is kept for this command only is of no use
-        workspace.close()
-        raise workspace.unwritable
+    index = FolderIndex(arguments.workspace, Models(arguments.bundle, arguments.threads))
+    if index.unwritable is not None:  # what is kept for this command only is of no use
+        index.close()
+        raise index.unwritable
     started = time.perf_counter()
     with progress() as report:
-        left_out = workspace.update(report=report)
+        left_out = index.update(report=report)
     seconds = time.perf_counter() - started
-    counted = workspace.statistics()
-    size = workspace.store.path.stat().st_size / 1e6
+    counted = index.statistics()
+    size = index.store.path.stat().st_size / 1e6
     output().print(
         f"{counted.functions} functions ({counted.definitions} definitions) in {counted.files} files, "
-        f"{seconds:.1f} s, {size:.1f} MB in {workspace.store.path}",
+        f"{seconds:.1f} s, {size:.1f} MB in {index.store.path}",
         markup=False,
     )
     if left_out.generated or left_out.too_large:
@@ -126,6 +126,6 @@ def _build(arguments: Namespace) -> None:
             markup=False,
         )
     warn_of_unreadable(left_out)
-    warn_of_missing_packs(workspace)
-    workspace.close()
+    warn_of_missing_packs(index)
+    index.close()
     tell_of_removed(limit_cache())

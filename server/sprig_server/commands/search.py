@@ -26,8 +26,8 @@ from sprig_server.commands.terminal import (
 from sprig_server.errors import InvalidInput
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.files import MAX_BYTES
-from sprig_server.index.reading import read_regular
-from sprig_server.index.workspace import Mode, Workspace
+from sprig_server.index.folder_index import FolderIndex, Mode
+from sprig_server.index.regular_file import read_regular
 from sprig_server.inference.models import Models
 from sprig_server.types import Hit
 
@@ -42,20 +42,20 @@ def run(arguments: Namespace) -> int:
     if not queries or not all(query.strip() for query in queries):
         raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')
     mode: Mode = "dense" if arguments.dense_only else "lexical" if arguments.lexical_only else "hybrid"
-    workspace = Workspace(arguments.workspace, Models(arguments.bundle, arguments.threads))
-    if workspace.unwritable is not None:
-        messages().print(f"{workspace.unwritable}; this time the index is kept in a temporary folder", markup=False)
+    index = FolderIndex(arguments.workspace, Models(arguments.bundle, arguments.threads))
+    if index.unwritable is not None:
+        messages().print(f"{index.unwritable}; this time the index is kept in a temporary folder", markup=False)
     with progress() as report:
-        left_out = workspace.update(report=report, encode=mode != "lexical")
+        left_out = index.update(report=report, encode=mode != "lexical")
     warn_of_unreadable(left_out)
-    warn_of_missing_packs(workspace)
+    warn_of_missing_packs(index)
     for query in queries:
-        hits = workspace.search(query, arguments.k, arguments.language, mode)
+        hits = index.search(query, arguments.k, arguments.language, mode)
         if arguments.json:
             write_json({"query": query, "hits": [asdict(hit) | {"path": displayable(hit.path)} for hit in hits]})
         else:
-            show_hits(workspace.root, query, hits)
-    workspace.close()
+            show_hits(index.root, query, hits)
+    index.close()
     tell_of_removed(limit_cache())
     return 0
 

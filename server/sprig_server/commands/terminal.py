@@ -18,7 +18,7 @@ from sprig_server.bundle.packs import explain_missing, missing_packs
 from sprig_server.code.lines import decode, has_byte_order_mark, split_lines
 from sprig_server.errors import InvalidInput
 from sprig_server.index.cache import CachedIndex
-from sprig_server.index.workspace import Workspace
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.types import LeftOut
 
 Report = Callable[[str, int, int], None]
@@ -34,13 +34,13 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def warn_of_missing_packs(workspace: Workspace) -> None:
+def warn_of_missing_packs(index: FolderIndex) -> None:
     """Say on stderr which language packs the code of a folder would need, and what is wrong with those there are."""
-    models = workspace.models
+    models = index.models
     for pack in models.packs:
         for problem in pack.problems:
             messages().print(problem, markup=False, soft_wrap=True)
-    if missing := missing_packs(workspace.store.languages(), models.bundles):
+    if missing := missing_packs(index.store.languages(), models.bundles):
         messages().print(explain_missing(missing), markup=False, soft_wrap=True)
 
 

@@ -9,9 +9,9 @@ from rich.text import Text
 from sprig_server.commands.source import read_functions
 from sprig_server.commands.terminal import messages, output, write_json, write_whole
 from sprig_server.commands.trim_page import render_trim
-from sprig_server.explanation import explain, open_reader
 from sprig_server.inference.models import Models
 from sprig_server.inference.reader import Explanation, Reader
+from sprig_server.trim_view import explain, open_reader
 
 _DARKEST = 120  # of 255: the background of the most important token, on which light text is read well
 

@@ -10,18 +10,18 @@ from pygls.exceptions import JsonRpcInternalError
 
 from sprig_server.code.languages import find_language, language_of_path
 from sprig_server.code.lines import decode
-from sprig_server.code.source import name_of
+from sprig_server.code.parsed_source import name_of
 from sprig_server.concurrency import Stop
-from sprig_server.description import Name, name_at, summarize
 from sprig_server.errors import Cancelled, NotParsed, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
+from sprig_server.hover_content import Name, name_at, summarize
 from sprig_server.index.files import MAX_BYTES
-from sprig_server.index.reading import read_regular
+from sprig_server.index.folder_index import FolderIndex
+from sprig_server.index.regular_file import read_regular
 from sprig_server.index.store import Entry
-from sprig_server.index.workspace import Workspace
+from sprig_server.parse_cache import DocumentText
 from sprig_server.server import SprigServer
-from sprig_server.sources import Text
 from sprig_server.types import Definition, Summary
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
@@ -38,8 +38,8 @@ def register(server: SprigServer) -> None:
             return None
         found = ls.folder_of(params.text_document.uri)
         folder = found[0] if found else None
-        workspace = folder.workspace if folder else None
-        place = await ls.sources.locate(snapshot.document, snapshot.offset)
+        index = folder.index if folder else None
+        place = await ls.parse_cache.locate(snapshot.document, snapshot.offset)
         name = name_at(place.source, place.offset) if place is not None else None
         if place is None or name is None:
             return None
@@ -50,7 +50,7 @@ def register(server: SprigServer) -> None:
             if function.documentation:  # needs no model, so it waits for none
                 contents: lsp.MarkupContent | None = _render(ls, function, None)
             else:
-                contents = await ls.summaries.run(lambda stop: _written(ls, function, workspace, stop))
+                contents = await ls.summaries.run(lambda stop: _written(ls, function, index, stop))
         except Cancelled:
             return None
         except SprigError as error:
@@ -66,21 +66,21 @@ async def _meant(server: SprigServer, name: Name, near: Folder | None, language:
         return name.functions[0]
     wanted = find_language(language).name
     found: list[Definition] = []
-    for workspace, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
-        found += await _as_it_stands(server, workspace, entry)
+    for index, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
+        found += await _as_it_stands(server, index, entry)
         if len(found) > 1:  # a name that several files define says nothing certain
             return None
     return found[0] if found else None
 
 
-async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry) -> list[Definition]:
+async def _as_it_stands(server: SprigServer, index: FolderIndex, entry: Entry) -> list[Definition]:
     """The functions that an entry of the index is of, as they are on disk."""
-    path, known = workspace.root / entry.path, language_of_path(entry.path)
+    path, known = index.root / entry.path, language_of_path(entry.path)
     if known is None:
         return []
     try:
         data, _ = await server.questions.run(lambda stop: read_regular(path, MAX_BYTES))
-        source = await server.sources.read(Text(path.as_uri(), decode(data), name_of(known), path.stem))
+        source = await server.parse_cache.read(DocumentText(path.as_uri(), decode(data), name_of(known), path.stem))
     except (OSError, NotParsed):
         return []
     return [
@@ -93,10 +93,10 @@ async def _as_it_stands(server: SprigServer, workspace: Workspace, entry: Entry)
 class _KeptSummaries:
     """The summaries of an index. Where it cannot be used, a hover takes longer and is there all the same."""
 
-    def __init__(self, server: SprigServer, workspace: Workspace) -> None:
+    def __init__(self, server: SprigServer, index: FolderIndex) -> None:
         self._server = server
-        self._store = workspace.store
-        self._work = f"keeping summaries of {workspace.root}"
+        self._store = index.store
+        self._work = f"keeping summaries of {index.root}"
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
         try:
@@ -114,12 +114,12 @@ class _KeptSummaries:
 
 
 def _written(
-    server: SprigServer, function: Definition, workspace: Workspace | None, stop: Stop
+    server: SprigServer, function: Definition, index: FolderIndex | None, stop: Stop
 ) -> lsp.MarkupContent | None:
     """A sentence about a function; None where there is none that is likely right."""
     if not server.settings.hover.generate:
         return None
-    cache = _KeptSummaries(server, workspace) if workspace is not None else server.cache
+    cache = _KeptSummaries(server, index) if index is not None else server.cache
     summary = summarize(function, server.models, cache, stop)
     if summary is None or not summary.text or summary.confidence < server.settings.hover.min_confidence:
         return None

@@ -12,6 +12,7 @@ from lsprotocol import types as lsp
 
 from sprig_server.code.languages import LANGUAGES, language_of_path
 from sprig_server.concurrency import Stop
+from sprig_server.documents import path_of
 from sprig_server.errors import Cancelled, DamagedIndex
 from sprig_server.features.packs import tell_about_packs
 from sprig_server.features.progress import Progress
@@ -19,10 +20,9 @@ from sprig_server.folder import Folder
 from sprig_server.index.build import Report
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.files import Listing
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.watch import watch_folder
-from sprig_server.index.workspace import Workspace
 from sprig_server.server import SprigServer
-from sprig_server.workspace import path_of
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ async def watch_files(server: SprigServer) -> None:
 
 
 async def _watch(server: SprigServer, folder: Folder) -> None:
-    async for changed in watch_folder(folder.workspace.root, server.builds.run):
+    async for changed in watch_folder(folder.index.root, server.builds.run):
         folder.work.changed |= changed or set()
         _schedule(server, folder, delay=0.0, rescan=changed is None)
 
@@ -103,17 +103,17 @@ def open_folders(server: SprigServer) -> None:
         if key in server.folders or path is None:
             continue
         try:
-            folder = Folder(client_folder.uri, Workspace(Path(path), server.models, server.sources.outline))
+            folder = Folder(client_folder.uri, FolderIndex(Path(path), server.models, server.parse_cache.outline))
         except Exception as error:
             server.report_failure(f"opening {path}", error)
             continue
         server.report_success(f"opening {path}")
-        if folder.workspace.unwritable is not None:
-            server.report_failure(f"keeping the index of {path}", folder.workspace.unwritable)
+        if folder.index.unwritable is not None:
+            server.report_failure(f"keeping the index of {path}", folder.index.unwritable)
         server.folders[key] = folder
         _schedule(server, folder, rescan=True)
         if not server.client_can_watch():
-            folder.watching = server.tasks.start(_watch(server, folder), f"watching {folder.workspace.root}")
+            folder.watching = server.tasks.start(_watch(server, folder), f"watching {folder.index.root}")
 
 
 def _key(uri: str) -> str:
@@ -125,7 +125,7 @@ def _key(uri: str) -> str:
 def reindex(server: SprigServer) -> None:
     """Bring every folder up to date again, as after a change of bundles."""
     for folder in server.folders.values():
-        folder.workspace.models = server.models
+        folder.index.models = server.models
         folder.indexed = folder.cancelled = False
         _schedule(server, folder, rescan=True)
 
@@ -150,7 +150,7 @@ def _schedule(server: SprigServer, folder: Folder, delay: float | None = None, r
 
 
 async def _update(server: SprigServer, folder: Folder) -> None:
-    progress = Progress(server, f"Sprig: indexing {folder.workspace.root.name}")
+    progress = Progress(server, f"Sprig: indexing {folder.index.root.name}")
     try:
         while folder.work.is_left:
             try:
@@ -160,7 +160,7 @@ async def _update(server: SprigServer, folder: Folder) -> None:
                 if not progress.cancelled():  # the server ends
                     return
                 folder.cancelled = True
-                progress.end(folder.workspace)
+                progress.end(folder.index)
             except DamagedIndex as error:  # an empty one has taken its place
                 folder.work.drop()
                 folder.work.rescan = folder.error is None
@@ -172,7 +172,7 @@ async def _update(server: SprigServer, folder: Folder) -> None:
                 return
     finally:
         folder.indexing = False
-        progress.end(folder.workspace)
+        progress.end(folder.index)
 
 
 async def _step(server: SprigServer, folder: Folder, progress: Progress) -> None:
@@ -194,19 +194,19 @@ async def _step(server: SprigServer, folder: Folder, progress: Progress) -> None
 async def _read_changed(server: SprigServer, folder: Folder) -> None:
     """Read the changed files that are known to be sources. Of another one only a look through the folder tells whether
     it is ignored."""
-    work, workspace = folder.work, folder.workspace
+    work, index = folder.work, folder.index
     changed, typed = work.take_changes()
     listed, buffers = set(work.unread), server.buffers(folder)
 
     def read(stop: Stop) -> tuple[list[str], set[str]]:
         if len(changed) > _MANY:
             return [], changed
-        known = workspace.store.file_states().keys() | listed
+        known = index.store.file_states().keys() | listed
         paths = sorted((changed | typed) & known)
         for path in paths:
             if stop():
                 raise Cancelled
-            workspace.read_file(path, buffers.get(path))
+            index.read_file(path, buffers.get(path))
         return paths, {path for path in changed - known if _needs_rescan(path, known)}
 
     paths, others = await server.builds.run(read)
@@ -224,7 +224,7 @@ def _needs_rescan(path: str, known: Iterable[str]) -> bool:
 
 async def _look_through(server: SprigServer, folder: Folder, progress: Progress) -> None:
     """Find out which files there are to read: after a cancelled indexing, only those that are known or have changed."""
-    work, workspace = folder.work, folder.workspace
+    work, index = folder.work, folder.index
     work.rescan = False
     first, buffers = frozenset(work.first), server.buffers(folder)
     if not folder.indexed and not folder.cancelled:  # later ones take a moment, and a bar that flashes up says nothing
@@ -232,10 +232,10 @@ async def _look_through(server: SprigServer, folder: Folder, progress: Progress)
         await progress.begin()
 
     def look(stop: Stop) -> Listing:
-        listing = workspace.find_files(buffers, lambda: stop() or progress.cancelled())
+        listing = index.find_files(buffers, lambda: stop() or progress.cancelled())
         if not folder.cancelled:
             return listing
-        wanted = workspace.store.file_states().keys() | first
+        wanted = index.store.file_states().keys() | first
         return replace(listing, paths=[path for path in listing.paths if path in wanted])
 
     work.found(await server.builds.run(look), list(reversed(buffers)))
@@ -243,10 +243,10 @@ async def _look_through(server: SprigServer, folder: Folder, progress: Progress)
 
 async def _read(server: SprigServer, folder: Folder, listing: Listing, progress: Progress) -> None:
     """Read the files of the folder, until changed ones come first."""
-    work, workspace = folder.work, folder.workspace
+    work, index = folder.work, folder.index
     buffers, report = server.buffers(folder), _reporter(folder, progress, len(listing.paths) - len(work.unread))
     reading = await server.builds.run(
-        lambda stop: workspace.read_files(
+        lambda stop: index.read_files(
             work.unread, buffers, report, lambda: stop() or progress.cancelled(), lambda: work.is_due
         )
     )
@@ -255,7 +255,7 @@ async def _read(server: SprigServer, folder: Folder, listing: Listing, progress:
         work.was_read(reading.changed)
     if work.unread:
         return
-    folder.left_out = await server.builds.run(lambda stop: workspace.finish_reading(listing, work.unreadable))
+    folder.left_out = await server.builds.run(lambda stop: index.finish_reading(listing, work.unreadable))
     for path in folder.left_out.unreadable:
         _log.warning("cannot read %a: it is not indexed", path)
     work.listing, work.is_whole = None, True
@@ -264,12 +264,12 @@ async def _read(server: SprigServer, folder: Folder, listing: Listing, progress:
 
 async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> None:
     """Encode what has no vector, until changed files come first; after a cancelled indexing, only what has changed."""
-    work, workspace = folder.work, folder.workspace
+    work, index = folder.work, folder.index
     stage, done, _ = folder.reached
     first, others = [*work.recent, *reversed(server.buffers(folder))], not folder.cancelled
     report = _reporter(folder, progress, done if stage == "encoding" else 0)
     left = await server.builds.run(
-        lambda stop: workspace.encode(
+        lambda stop: index.encode(
             first, report, lambda: stop() or progress.cancelled(), lambda: work.is_due or work.rescan, others
         )
     )
@@ -279,7 +279,7 @@ async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> No
     work.drop()
     if whole:
         folder.indexed = not folder.cancelled
-        await server.builds.run(lambda stop: workspace.forget_other_bundles())
+        await server.builds.run(lambda stop: index.forget_other_bundles())
         await _limit_cache(server)
     folder.error = None
     server.report_success(folder.title)

@@ -8,12 +8,12 @@ from logging.handlers import MemoryHandler
 
 from lsprotocol import types as lsp
 
+from sprig_server.documents import install_documents
 from sprig_server.features import configuration, indexing
 from sprig_server.lifetime import watch_client
 from sprig_server.logs import forward_logs
 from sprig_server.server import ANSWER_SECONDS, SprigServer
 from sprig_server.settings import own_section
-from sprig_server.workspace import install_documents
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
 
     @server.feature(lsp.INITIALIZE)
     def initialize(ls: SprigServer, params: lsp.InitializeParams) -> None:
-        install_documents(ls, ls.sources)
+        install_documents(ls, ls.parse_cache)
         configuration.apply(ls, own_section(params.initialization_options, shared=False))
         if params.process_id is not None and params.process_id > 0:
             watch_client(params.process_id, lambda: _client_gone(ls))

@@ -10,7 +10,7 @@ from sprig_server.server import SprigServer
 async def tell_about_packs(server: SprigServer, folder: Folder) -> None:
     """Show, once each, what is wrong with the installed packs and which ones a folder would need."""
     models = server.models
-    languages = await server.questions.run(lambda stop: folder.workspace.store.languages())
+    languages = await server.questions.run(lambda stop: folder.index.store.languages())
     texts = [problem for pack in models.packs for problem in pack.problems]
     if missing := missing_packs(languages, models.bundles):
         texts.append(explain_missing(missing))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from lsprotocol import types as lsp
 
 from sprig_server.errors import SprigError
-from sprig_server.index.workspace import Workspace
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.server import SprigServer
 
 _REPORT_SECONDS = 0.2
@@ -57,14 +57,14 @@ class Progress:
         tokens = self._server.work_done_progress.tokens
         return self._token is not None and self._token in tokens and tokens[self._token].cancelled()
 
-    def end(self, workspace: Workspace) -> None:
+    def end(self, index: FolderIndex) -> None:
         """Take the bar away, with what the index holds now."""
         token, self._token = self._token, None
         if token is None:
             return
         message = None
         with suppress(SprigError):  # whoever uses the index next says so
-            counted = workspace.statistics()
+            counted = index.statistics()
             message = f"{counted.functions} functions in {counted.files} files"
         self._server.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=message))
         self._server.work_done_progress.tokens.pop(token, None)

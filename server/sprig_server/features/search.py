@@ -13,7 +13,7 @@ from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, DamagedIndex, InvalidInput
 from sprig_server.features import indexing
 from sprig_server.folder import Folder
-from sprig_server.index.workspace import check_question
+from sprig_server.index.folder_index import check_question
 from sprig_server.protocol import SEARCH, SearchHit, SearchParams, SearchResult
 from sprig_server.server import SprigServer
 from sprig_server.settings import MAX_LIMIT
@@ -50,7 +50,7 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
     folders = list(server.folders.values())
 
     def ask(folder: Folder, stop: Stop) -> list[tuple[Folder, Hit]]:
-        return [(folder, hit) for hit in folder.workspace.search(query, limit, language, stop=stop)]
+        return [(folder, hit) for hit in folder.index.search(query, limit, language, stop=stop)]
 
     try:
         check_question(query, language)
@@ -72,7 +72,7 @@ def _once_each(hits: Iterable[tuple[Folder, Hit]]) -> list[tuple[Folder, Hit]]:
     """Hits without those of a folder that another one holds too."""
     seen: dict[tuple[Path, int, str], tuple[Folder, Hit]] = {}
     for folder, hit in hits:
-        seen.setdefault((folder.workspace.root / hit.path, hit.start_line, hit.name), (folder, hit))
+        seen.setdefault((folder.index.root / hit.path, hit.start_line, hit.name), (folder, hit))
     return list(seen.values())
 
 

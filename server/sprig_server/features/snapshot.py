@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from lsprotocol import types as lsp
 
 from sprig_server.code.lines import Lines, PositionEncoding
+from sprig_server.documents import Document
+from sprig_server.parse_cache import DocumentText
 from sprig_server.server import SprigServer
-from sprig_server.sources import Text
-from sprig_server.workspace import Document
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A document as it was when the request came, safe to use on another thread."""
 
-    document: Text
+    document: DocumentText
     lines: Lines
     offset: int
     encoding: PositionEncoding

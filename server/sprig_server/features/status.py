@@ -39,7 +39,7 @@ def register(server: SprigServer) -> None:
             for pack in ls.models.packs
         ]
         missing = missing_packs(languages, ls.models.bundles)
-        documents = [DocumentStatus(uri=uri, problem=problem) for uri, problem in ls.sources.problems().items()]
+        documents = [DocumentStatus(uri=uri, problem=problem) for uri, problem in ls.parse_cache.problems().items()]
         return StatusResult(
             version=__version__,
             folders=found,
@@ -53,14 +53,14 @@ def register(server: SprigServer) -> None:
 
 def _languages(folder: Folder) -> list[str]:
     with suppress(SprigError):  # as its status says
-        return folder.workspace.store.languages()
+        return folder.index.store.languages()
     return []
 
 
 def _folder_status(folder: Folder) -> FolderStatus:
     error = folder.error
     try:
-        counted = folder.workspace.statistics()
+        counted = folder.index.statistics()
     except SprigError as problem:  # which must not keep the rest from being said
         counted, error = Statistics(0, 0, 0, 0), str(problem)
     return FolderStatus(

@@ -8,10 +8,10 @@ from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 from sprig_server.code.functions import enclosing_function
 from sprig_server.code.lines import Lines, PositionEncoding
 from sprig_server.errors import InvalidInput, SprigError
-from sprig_server.explanation import explain, open_reader
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.protocol import TRIM, TrimmedToken, TrimParams, TrimResult
 from sprig_server.server import SprigServer
+from sprig_server.trim_view import explain, open_reader
 from sprig_server.types import Definition, Task
 
 _TASKS: dict[str, Task] = {"search": "search", "summarize": "summarize"}
@@ -27,7 +27,7 @@ def register(server: SprigServer) -> None:
         snapshot = take_snapshot(ls, params.text_document.uri, params.position)
         if snapshot is None:
             return None
-        place = await ls.sources.locate(snapshot.document, snapshot.offset)
+        place = await ls.parse_cache.locate(snapshot.document, snapshot.offset)
         function = enclosing_function(place.source.functions, place.offset) if place is not None else None
         if function is None:
             return None

@@ -13,11 +13,11 @@ from sprig_server.code.generated import is_generated
 from sprig_server.code.languages import Language, language_of_path
 from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
-from sprig_server.code.source import name_of
+from sprig_server.code.parsed_source import name_of
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.index.files import MAX_BYTES, Listing, is_indexable, list_files
-from sprig_server.index.reading import read_regular
+from sprig_server.index.regular_file import read_regular
 from sprig_server.index.store import GENERATED, Entry, FileState, Store, digest_of
 from sprig_server.inference.models import Models
 from sprig_server.types import Definition, LeftOut

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprig_server.index.reading import read_regular
+from sprig_server.index.regular_file import read_regular
 
 # More than the index of any repository that a person would open (1 GB holds about ten million files).
 _MOST_INDEX_BYTES = 1_000_000_000

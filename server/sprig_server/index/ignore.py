@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from sprig_server.index.reading import read_regular
+from sprig_server.index.regular_file import read_regular
 
 # Longer lists would let a hostile repository stall the listing, and so would patterns with more wildcards between two
 # slashes, or with more `**`: matching takes time that grows exponentially with their number.

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sprig_server.code.languages import language_of_path
-from sprig_server.code.source import Source, name_of, parse_source
-from sprig_server.code.standing import keep_standing
-from sprig_server.description import name_at
+from sprig_server.code.last_good_parse import keep_last_good
+from sprig_server.code.parsed_source import ParsedSource, name_of, parse_source
+from sprig_server.hover_content import name_at
 from sprig_server.types import Definition
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"
@@ -126,7 +126,7 @@ def key(function: Definition, shift: int = 0) -> tuple[object, ...]:
     return function.qualified_name, function.kind, function.documentation, function.code, function.span.start + shift
 
 
-def cut(whole: Source, rng: random.Random) -> tuple[int, int, str]:
+def cut(whole: ParsedSource, rng: random.Random) -> tuple[int, int, str]:
     """Somewhere within a function: what of it is gone, and what is typed there instead."""
     function = rng.choice(whole.functions)
     start = rng.randrange(function.span.start + 1, function.span.end)
@@ -134,7 +134,7 @@ def cut(whole: Source, rng: random.Random) -> tuple[int, int, str]:
     return start, end, rng.choice(TYPED)
 
 
-def check_kept(whole: Source, now: Source, start: int, end: int) -> tuple[int, int]:
+def check_kept(whole: ParsedSource, now: ParsedSource, start: int, end: int) -> tuple[int, int]:
     """How many of the neighbours of a cut have kept their entry and their hovers, and how many there are."""
     shift = len(now.text) - len(whole.text)
     entries = {key(function) for function in now.functions}
@@ -163,14 +163,14 @@ def test_neighbours_of_a_function_that_is_being_typed_stay(file: str):
         start, end, typed = cut(whole, rng)
         now = parse_source(text[:start] + typed + text[end:], language, "m")
         if now.whole:  # then the parse alone decides
-            assert keep_standing(whole, now) is now
+            assert keep_last_good(whole, now) is now
             continue
-        kept = check_kept(whole, keep_standing(whole, now), start, end)
+        kept = check_kept(whole, keep_last_good(whole, now), start, end)
         good, count = good + kept[0], count + kept[1]
     assert good >= 0.99 * count
 
 
-def names(source: Source) -> list[str]:
+def names(source: ParsedSource) -> list[str]:
     return [function.qualified_name for function in source.functions]
 
 
@@ -187,7 +187,7 @@ def test_deleted_functions_go_at_once(language: str):
         new = text
         for start, end, typed in holes[::-1]:
             new = new[:start] + typed + new[end:]
-        now = keep_standing(whole, parse_source(new, language, "m"))
+        now = keep_last_good(whole, parse_source(new, language, "m"))
         unfinished += not now.whole
         assert gone.qualified_name not in names(now)
         others = [f for f in whole.functions if not _overlap(f, gone) and not _overlap(f, half)]
@@ -211,7 +211,7 @@ def test_a_function_that_is_typed_piece_by_piece_takes_nothing_from_the_others(f
     expected = {f.qualified_name for f in whole.functions if not _overlap(f, function)}
     stops = [*sorted(rng.sample(range(start + 1, end), min(8, end - start - 1)), reverse=True)]
     for stop in [*stops, *stops[::-1], end]:
-        now = keep_standing(last, parse_source(text[:stop] + text[end:], language, "m"))
+        now = keep_last_good(last, parse_source(text[:stop] + text[end:], language, "m"))
         if now.whole:  # `export const f =` above a class may give it another name
             expected = {f.qualified_name for f in now.functions if f.span.start >= stop or f.span.end <= start}
         assert expected <= set(names(now))
@@ -239,8 +239,8 @@ def three():
 """
 
 
-def after(new: str, old: str = PYTHON, language: str = "python") -> Source:
-    return keep_standing(parse_source(old, language, "m"), parse_source(new, language, "m"))
+def after(new: str, old: str = PYTHON, language: str = "python") -> ParsedSource:
+    return keep_last_good(parse_source(old, language, "m"), parse_source(new, language, "m"))
 
 
 def test_what_has_changed_is_as_it_was_parsed():
@@ -281,7 +281,7 @@ def test_of_some_that_are_alike_the_one_that_was_deleted_goes():
     for gone in "ABC":
         new = old.replace(klass.format(gone), "")
         last = after(new, old, "javascript")
-        now = keep_standing(last, parse_source(new.replace("return 1", "return ("), "javascript", "m"))
+        now = keep_last_good(last, parse_source(new.replace("return 1", "return ("), "javascript", "m"))
         assert not now.whole
         assert set(names(now)) - {"typed"} == {f"{c}.run" for c in "ABC" if c != gone}
 
@@ -310,5 +310,5 @@ def test_calls_keep_their_order():
     for language, text in FILES.values():
         whole = parse_source(text, language, "m")
         start, end, typed = cut(whole, rng)
-        now = keep_standing(whole, parse_source(text[:start] + typed + text[end:], language, "m"))
+        now = keep_last_good(whole, parse_source(text[:start] + typed + text[end:], language, "m"))
         assert all(one[1] <= other[0] for one, other in pairwise(now.calls.tolist()))

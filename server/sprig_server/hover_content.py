@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sprig_server.code.source import Source
+from sprig_server.code.parsed_source import ParsedSource
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
 from sprig_server.inference.models import Models
@@ -57,7 +57,7 @@ class Name:
     functions: tuple[Definition, ...]
 
 
-def name_at(source: Source, offset: int) -> Name | None:
+def name_at(source: ParsedSource, offset: int) -> Name | None:
     """The name of a function at `offset`, in its definition or where it is called."""
     for function in source.functions:
         if function.name_span.start <= offset <= function.name_span.end:

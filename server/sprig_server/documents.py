@@ -16,9 +16,9 @@ from pygls.workspace import Workspace as DocumentWorkspace
 
 from sprig_server.code.languages import language_of_document
 from sprig_server.code.lines import Lines, PositionEncoding, decode, split_lines
-from sprig_server.code.source import name_of
+from sprig_server.code.parsed_source import name_of
 from sprig_server.index.files import is_indexable
-from sprig_server.sources import Sources, Text
+from sprig_server.parse_cache import DocumentText, ParseCache
 
 
 def path_of(uri: str) -> str | None:
@@ -75,13 +75,13 @@ class Document(TextDocument):
         encoding = self.position_codec.encoding
         return str(getattr(encoding, "value", encoding))  # type: ignore[return-value]
 
-    def parsable(self) -> Text | None:
+    def parsable(self) -> DocumentText | None:
         """The document as it stands; None where it cannot be read or is of no known language."""
         language = language_of_document(self.path, self.language_id)
         if language is None:
             return None
         try:
-            return Text(self.uri, self.source, name_of(language), PurePath(self.path).stem)
+            return DocumentText(self.uri, self.source, name_of(language), PurePath(self.path).stem)
         except OSError:
             return None
 
@@ -96,7 +96,7 @@ class Document(TextDocument):
 class Documents(DocumentWorkspace):
     """A workspace of such documents; they are parsed as they are opened and edited."""
 
-    sources: Sources
+    parse_cache: ParseCache
 
     def put_text_document(self, text_document: lsp.TextDocumentItem, notebook_uri: str | None = None) -> None:
         """A document was opened."""
@@ -105,13 +105,13 @@ class Documents(DocumentWorkspace):
 
     def remove_text_document(self, doc_uri: str) -> None:
         """A document was closed."""
-        self.sources.forget(self.get_text_document(doc_uri).uri)
+        self.parse_cache.forget(self.get_text_document(doc_uri).uri)
         super().remove_text_document(doc_uri)
 
     def _expect(self, uri: str) -> None:
         text = self.get_text_document(uri).parsable()  # type: ignore[attr-defined]
         if text is not None:
-            self.sources.expect(text)
+            self.parse_cache.expect(text)
 
     def update_text_document(
         self, text_doc: lsp.VersionedTextDocumentIdentifier, change: lsp.TextDocumentContentChangeEvent
@@ -138,7 +138,7 @@ class Documents(DocumentWorkspace):
         )
 
 
-def install_documents(server: LanguageServer, sources: Sources) -> None:
+def install_documents(server: LanguageServer, parse_cache: ParseCache) -> None:
     """Put `Documents` in the place of the workspace that pygls made; to be called first thing in `initialize`."""
     made = server.protocol.workspace
     codec: PositionCodec = made.position_codec
@@ -148,5 +148,5 @@ def install_documents(server: LanguageServer, sources: Sources) -> None:
         workspace_folders=list(made.folders.values()),
         position_encoding=codec.encoding or lsp.PositionEncodingKind.Utf16,
     )
-    documents.sources = sources
+    documents.parse_cache = parse_cache
     server.protocol._workspace = documents

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sprig_server.code.functions import span_of
 from sprig_server.code.lines import Lines
-from sprig_server.code.source import Source
+from sprig_server.code.parsed_source import ParsedSource
 from sprig_server.types import Definition
 
 _LONGEST_KEY = 40  # characters
@@ -25,7 +25,7 @@ _Piece = tuple[int, int, int]
 """The characters [start, end) of a text, and how far they have moved."""
 
 
-def keep_standing(last: Source, now: Source) -> Source:
+def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
     """A version of a text with what it still has of the one before.
 
     Where it is unfinished, what stands unchanged is what the last whole version read there, with its calls; only the
@@ -85,7 +85,7 @@ def _outer(pieces: list[_Piece]) -> list[_Piece]:
     return outer
 
 
-def _calls(last: Source, now: Source, unchanged: list[_Piece]) -> NDArray[np.int64]:
+def _calls(last: ParsedSource, now: ParsedSource, unchanged: list[_Piece]) -> NDArray[np.int64]:
     """The calls of the old text where it is unchanged, and of the new one elsewhere."""
     found, place = [], 0
     for start, end, shift in unchanged:

@@ -12,7 +12,7 @@ import pytest
 
 from sprig_server.code.outline import parse_outline
 from sprig_server.errors import Cancelled, InvalidInput
-from sprig_server.index.workspace import Workspace
+from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
 from sprig_server.types import Definition
 
@@ -30,13 +30,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workspace(folder: Path, models: Models) -> Iterator[Workspace]:
-    made = Workspace(folder, models)
+def index(folder: Path, models: Models) -> Iterator[FolderIndex]:
+    made = FolderIndex(folder, models)
     yield made
     made.close()
 
 
-def encoded(workspace: Workspace) -> list[int]:
+def encoded(index: FolderIndex) -> list[int]:
     """Update; how many texts had to be encoded."""
     totals: list[int] = []
 
@@ -44,54 +44,54 @@ def encoded(workspace: Workspace) -> list[int]:
         if stage == "encoding" and done == total:
             totals.append(total)
 
-    workspace.update(report=report)
+    index.update(report=report)
     return totals
 
 
-def test_only_what_changed_is_done_again(workspace: Workspace, folder: Path):
-    assert encoded(workspace) == [4]
-    assert encoded(workspace) == [0]
+def test_only_what_changed_is_done_again(index: FolderIndex, folder: Path):
+    assert encoded(index) == [4]
+    assert encoded(index) == [0]
     with (folder / "pets.py").open("a") as stream:
         stream.write("\n\ndef groom_horse(horse):\n    horse.brush()\n")
-    assert encoded(workspace) == [1]
+    assert encoded(index) == [1]
     os.utime(folder / "cars.py", (1, 1))
-    assert encoded(workspace) == [0]
+    assert encoded(index) == [0]
 
 
-def test_a_moved_file_keeps_its_vectors(workspace: Workspace, folder: Path):
-    workspace.update()
+def test_a_moved_file_keeps_its_vectors(index: FolderIndex, folder: Path):
+    index.update()
     (folder / "pets.py").rename(folder / "animals.py")
-    assert encoded(workspace) == [0]
-    assert workspace.search("feed the cat", 1)[0].path == "animals.py"
+    assert encoded(index) == [0]
+    assert index.search("feed the cat", 1)[0].path == "animals.py"
 
 
-def test_a_deleted_file_is_forgotten(workspace: Workspace, folder: Path):
-    workspace.update()
+def test_a_deleted_file_is_forgotten(index: FolderIndex, folder: Path):
+    index.update()
     (folder / "pets.py").unlink()
-    workspace.update()
-    assert {hit.path for hit in workspace.search("feed the cat", 10)} == {"cars.py"}
-    assert workspace.statistics().files == 1
+    index.update()
+    assert {hit.path for hit in index.search("feed the cat", 10)} == {"cars.py"}
+    assert index.statistics().files == 1
 
 
-def test_an_open_document_stands_for_its_file(workspace: Workspace, folder: Path):
-    workspace.update(buffers={"pets.py": "def buy_parrot(shop):\n    return shop.parrot\n"})
-    assert workspace.search("buy a parrot", 1)[0].name == "buy_parrot"
-    workspace.read_file("pets.py", None)
-    assert workspace.search("feed the cat", 1)[0].name == "feed_cat"
-    assert all(hit.name != "buy_parrot" for hit in workspace.search("buy a parrot", 10))
+def test_an_open_document_stands_for_its_file(index: FolderIndex, folder: Path):
+    index.update(buffers={"pets.py": "def buy_parrot(shop):\n    return shop.parrot\n"})
+    assert index.search("buy a parrot", 1)[0].name == "buy_parrot"
+    index.read_file("pets.py", None)
+    assert index.search("feed the cat", 1)[0].name == "feed_cat"
+    assert all(hit.name != "buy_parrot" for hit in index.search("buy a parrot", 10))
 
 
-def test_names_are_found_before_there_is_a_vector(workspace: Workspace):
-    workspace.update(encode=False)
-    assert workspace.statistics().encoded == 0
-    assert workspace.search("start engine", 1)[0].name == "Car.start_engine"
+def test_names_are_found_before_there_is_a_vector(index: FolderIndex):
+    index.update(encode=False)
+    assert index.statistics().encoded == 0
+    assert index.search("start engine", 1)[0].name == "Car.start_engine"
 
 
-def test_stopping_keeps_what_was_done(workspace: Workspace):
+def test_stopping_keeps_what_was_done(index: FolderIndex):
     with pytest.raises(Cancelled):
-        workspace.update(stop=lambda: workspace.store.statistics().files > 0)
-    assert workspace.statistics().files == 2
-    assert encoded(workspace) == [4]
+        index.update(stop=lambda: index.store.statistics().files > 0)
+    assert index.statistics().files == 2
+    assert encoded(index) == [4]
 
 
 def test_only_the_active_bundle_of_a_language_is_asked(folder: Path, models: Models):
@@ -100,11 +100,11 @@ def test_only_the_active_bundle_of_a_language_is_asked(folder: Path, models: Mod
     other = next(bundle for bundle in searching if "python" not in bundle.manifest.languages)
     serves_python = replace(other, manifest=replace(other.manifest, languages=("python",)))
     with_other.bundles = (serves_python, *with_other.bundles)
-    first = Workspace(folder, with_other)
+    first = FolderIndex(folder, with_other)
     first.update()
     assert first.search("feed the cat", 5, mode="dense")
     first.close()
-    again = Workspace(folder, models)
+    again = FolderIndex(folder, models)
     again.update(encode=False)
     assert again.search("feed the cat", 5, mode="dense") == []  # the vectors of another bundle are not compared
     again.update()
@@ -115,14 +115,14 @@ def test_only_the_active_bundle_of_a_language_is_asked(folder: Path, models: Mod
 
 
 def test_two_windows_share_an_index(folder: Path, models: Models):
-    first, second = Workspace(folder, models), Workspace(folder, models)
+    first, second = FolderIndex(folder, models), FolderIndex(folder, models)
     failures: list[Exception] = []
 
-    def update(workspace: Workspace) -> None:
+    def update(index: FolderIndex) -> None:
         try:
             for _ in range(3):
-                workspace.update()
-                workspace.search("engine", 3)
+                index.update()
+                index.search("engine", 3)
         except Exception as error:
             failures.append(error)
 
@@ -138,23 +138,23 @@ def test_two_windows_share_an_index(folder: Path, models: Models):
     second.close()
 
 
-def test_an_unreadable_file_is_named_and_left_out(workspace: Workspace, folder: Path):
+def test_an_unreadable_file_is_named_and_left_out(index: FolderIndex, folder: Path):
     (folder / "gone.py").symlink_to(folder / "nowhere.py")
     (folder / "odd.py").write_bytes(b"\xff\xfe\x00\xd8def \xe9(x):\n")
-    assert workspace.update().unreadable == ()
-    assert workspace.statistics().files == 3
+    assert index.update().unreadable == ()
+    assert index.statistics().files == 3
 
 
-def test_a_question_needs_words(workspace: Workspace):
+def test_a_question_needs_words(index: FolderIndex):
     with pytest.raises(InvalidInput, match="is empty"):
-        workspace.search("  ", 5)
-    workspace.update()
-    assert workspace.search("?!", 2, mode="lexical") == []
-    assert len(workspace.search("'\" OR * NEAR(", 2)) == 2
+        index.search("  ", 5)
+    index.update()
+    assert index.search("?!", 2, mode="lexical") == []
+    assert len(index.search("'\" OR * NEAR(", 2)) == 2
 
 
 def test_a_damaged_index_is_built_anew(folder: Path, models: Models):
-    first = Workspace(folder, models)
+    first = FolderIndex(folder, models)
     first.update()
     path = first.store.path
     first.close()
@@ -162,37 +162,35 @@ def test_a_damaged_index_is_built_anew(folder: Path, models: Models):
     for page in range(1, len(data) // 4096):  # the first page stays, so that it still opens
         data[page * 4096 : page * 4096 + 4000] = bytes(range(200)) * 20
     path.write_bytes(data)
-    again = Workspace(folder, models)
+    again = FolderIndex(folder, models)
     again.update()
     assert again.search("feed the cat", 1)[0].name == "feed_cat"
     again.close()
 
 
-def test_generated_and_large_files_are_counted_and_left_out(workspace: Workspace, folder: Path):
+def test_generated_and_large_files_are_counted_and_left_out(index: FolderIndex, folder: Path):
     (folder / "api_pb2.py").write_text("# Generated by the protocol buffer compiler.  DO NOT EDIT!\ndef made(): pass\n")
     (folder / "large.py").write_text("#" * 1_000_001)
     for _ in range(2):  # the second time nothing is read again
-        left_out = workspace.update()
+        left_out = index.update()
         assert (left_out.generated, left_out.too_large, left_out.unreadable) == (1, 1, ())
-        assert workspace.statistics().files == 2
-    workspace.read_file("api_pb2.py", "def written():\n    return 1\n")
-    assert workspace.find_named("written")
-    workspace.read_file("api_pb2.py", None)
-    assert not workspace.find_named("written")
-    assert workspace.update().generated == 1
+        assert index.statistics().files == 2
+    index.read_file("api_pb2.py", "def written():\n    return 1\n")
+    assert index.find_named("written")
+    index.read_file("api_pb2.py", None)
+    assert not index.find_named("written")
+    assert index.update().generated == 1
 
 
-def test_a_document_that_was_never_saved_is_found_until_it_is_closed(workspace: Workspace):
-    workspace.update(
-        buffers={"draft.py": "def invent_wheel():\n    return 1\n", "node_modules/d.js": "function d() {}"}
-    )
-    assert workspace.find_named("invent_wheel")
-    assert not workspace.find_named("d")
-    workspace.read_file("draft.py", None)
-    assert not workspace.find_named("invent_wheel")
+def test_a_document_that_was_never_saved_is_found_until_it_is_closed(index: FolderIndex):
+    index.update(buffers={"draft.py": "def invent_wheel():\n    return 1\n", "node_modules/d.js": "function d() {}"})
+    assert index.find_named("invent_wheel")
+    assert not index.find_named("d")
+    index.read_file("draft.py", None)
+    assert not index.find_named("invent_wheel")
 
 
-def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path):
+def test_one_bad_file_never_stops_the_others(index: FolderIndex, folder: Path):
     (folder / "a_pipe.py").symlink_to("/dev/zero")
     os.mkfifo(folder / "b_pipe.py")
     (folder / "c_bytes.py").write_bytes(bytes(range(256)) * 20)
@@ -203,41 +201,41 @@ def test_one_bad_file_never_stops_the_others(workspace: Workspace, folder: Path)
             raise RuntimeError("a fault of the parser")
         return parse_outline(text, language, module)
 
-    workspace.outline = fails
-    assert workspace.update().unreadable == ("cars.py",)
-    assert workspace.find_named("feed_cat")
-    assert workspace.find_named("after_nul")
+    index.outline = fails
+    assert index.update().unreadable == ("cars.py",)
+    assert index.find_named("feed_cat")
+    assert index.find_named("after_nul")
 
 
-def test_reading_pauses_after_a_commit_and_goes_on_where_it_paused(workspace: Workspace, folder: Path):
+def test_reading_pauses_after_a_commit_and_goes_on_where_it_paused(index: FolderIndex, folder: Path):
     for number in range(150):
         (folder / f"many_{number:03}.py").write_text(f"def many_{number}():\n    return {number}\n")
-    left = workspace.find_files({}, never).paths
+    left = index.find_files({}, never).paths
     lengths = []
     while left:
-        left = workspace.read_files(left, {}, silent, never, pause=lambda: True).left
+        left = index.read_files(left, {}, silent, never, pause=lambda: True).left
         lengths.append(len(left))
     assert lengths == [88, 24, 0]
-    assert workspace.statistics().files == 152
+    assert index.statistics().files == 152
 
 
-def test_encoding_pauses_and_begins_with_the_files_that_come_first(workspace: Workspace, folder: Path):
+def test_encoding_pauses_and_begins_with_the_files_that_come_first(index: FolderIndex, folder: Path):
     for number in range(150):
         (folder / f"many_{number:03}.py").write_text(f"def many_{number}():\n    return {number}\n")
-    workspace.update(encode=False)
-    last = workspace.store.in_file("many_149.py")
-    left = workspace.encode(["many_149.py"], pause=lambda: True)
-    assert left == workspace.statistics().definitions - 64
-    missing = {content for content, _ in workspace.store.missing_vectors(search_digest(workspace), "python")}
+    index.update(encode=False)
+    last = index.store.in_file("many_149.py")
+    left = index.encode(["many_149.py"], pause=lambda: True)
+    assert left == index.statistics().definitions - 64
+    missing = {content for content, _ in index.store.missing_vectors(search_digest(index), "python")}
     assert not missing & {entry.content for entry in last}
-    assert workspace.encode(["many_148.py"], others=False) == 0
-    assert workspace.statistics().encoded == 64 + len(workspace.store.in_file("many_148.py"))
-    assert workspace.encode() == 0
-    assert workspace.statistics().encoded == workspace.statistics().definitions
+    assert index.encode(["many_148.py"], others=False) == 0
+    assert index.statistics().encoded == 64 + len(index.store.in_file("many_148.py"))
+    assert index.encode() == 0
+    assert index.statistics().encoded == index.statistics().definitions
 
 
-def search_digest(workspace: Workspace) -> str:
-    bundle = workspace.models.search_bundle("python")
+def search_digest(index: FolderIndex) -> str:
+    bundle = index.models.search_bundle("python")
     assert bundle is not None
     return bundle.manifest.digest
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprig_server.code.functions import parse_functions
-from sprig_server.code.source import parse_source
-from sprig_server.description import MemoryCache, name_at, summarize
+from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import Cancelled
 from sprig_server.features.hover import escape_markdown, percent
+from sprig_server.hover_content import MemoryCache, name_at, summarize
 from sprig_server.inference.models import Models
 from sprig_server.types import Summary
 

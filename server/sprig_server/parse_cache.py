@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from time import thread_time
 
 from sprig_server.code.difference import old_offset
-from sprig_server.code.source import Source, parse_source
-from sprig_server.code.standing import keep_standing
+from sprig_server.code.last_good_parse import keep_last_good
+from sprig_server.code.parsed_source import ParsedSource, parse_source
 from sprig_server.concurrency import Stop, Tasks, Worker
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.parser_process import ParserProcess
@@ -34,7 +34,7 @@ _MOST_CHARACTERS = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class DocumentText:
     """One version of a document; `module` is the file's name without the extension."""
 
     uri: str
@@ -48,7 +48,7 @@ class Place:
     """A place in a parsed text, which may be the version before the one that was asked about: then what stands there
     is `shift` characters further on in that one."""
 
-    source: Source
+    source: ParsedSource
     offset: int
     shift: int
 
@@ -60,9 +60,9 @@ class _Document:
     Until a version is parsed, the `first` is kept: it may be whole where the next one is not.
     """
 
-    wanted: Text
-    first: Text | None = None
-    last: Source | None = None
+    wanted: DocumentText
+    first: DocumentText | None = None
+    last: ParsedSource | None = None
     parsing: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     slow: bool = False
@@ -74,7 +74,7 @@ class _Document:
         return self.last is not None and _is_of(self.last, self.wanted)
 
 
-class Sources:
+class ParseCache:
     """Parsed documents, the most recently used ones. To be used on the event loop, but for `outline`."""
 
     def __init__(self, tasks: Tasks) -> None:
@@ -83,7 +83,7 @@ class Sources:
         self._worker = Worker("sprig-parse", 1)
         self._process = ParserProcess()
 
-    async def read(self, text: Text) -> Source | None:
+    async def read(self, text: DocumentText) -> ParsedSource | None:
         """A text as it stands, parsed; None where a newer version of it came meanwhile.
 
         Raises:
@@ -97,7 +97,7 @@ class Sources:
             await asyncio.shield(document.parsing)
         return document.last if document.last is not None and _is_of(document.last, text) else None
 
-    async def locate(self, text: Text, offset: int) -> Place | None:
+    async def locate(self, text: DocumentText, offset: int) -> Place | None:
         """A place in a text, in the version that can answer soonest; None where that takes too long."""
         document = self._want(text)
         last = document.last
@@ -112,7 +112,7 @@ class Sources:
             return None
         return Place(source, offset, 0) if source is not None else None
 
-    def expect(self, text: Text) -> None:
+    def expect(self, text: DocumentText) -> None:
         """A document was opened or edited: parse it when nobody types."""
         document = self._want(text)
         if document.timer is not None:
@@ -165,7 +165,7 @@ class Sources:
         self._worker.close()
         self._process.close()
 
-    def _want(self, text: Text) -> _Document:
+    def _want(self, text: DocumentText) -> _Document:
         document = self._documents.setdefault(text.uri, _Document(text))
         if document.last is None and document.first is None and document.wanted.text != text.text:
             document.first = document.wanted
@@ -196,7 +196,7 @@ class Sources:
         finally:
             document.parsing = None
 
-    async def _read_on(self, document: _Document, text: Text) -> Source:
+    async def _read_on(self, document: _Document, text: DocumentText) -> ParsedSource:
         """A version, parsed, with what it has of the one before."""
         source, last = await self._parse(document, text), document.last
         if not source.whole and last is None and document.first is not None:
@@ -205,9 +205,9 @@ class Sources:
         if source.whole or last is None:
             return source
         before = last
-        return await self._worker.run(lambda stop: keep_standing(before, source))
+        return await self._worker.run(lambda stop: keep_last_good(before, source))
 
-    async def _parse(self, document: _Document, text: Text) -> Source:
+    async def _parse(self, document: _Document, text: DocumentText) -> ParsedSource:
         if len(text.text) > LONGEST:
             raise NotParsed(_too_long(text.text))
         if document.problem and len(text.text) >= document.problem_length:
@@ -225,7 +225,7 @@ class Sources:
             raise
 
 
-def _parse_soon(text: Text, stop: Stop) -> Source:
+def _parse_soon(text: DocumentText, stop: Stop) -> ParsedSource:
     late = _within(_SHORT_SECONDS)
     return parse_source(text.text, text.language, text.module, lambda: stop() or late())
 
@@ -241,7 +241,7 @@ def _mark_seen(task: asyncio.Task[None]) -> None:
         task.exception()  # whoever waits gets it, and nobody may
 
 
-def _is_of(source: Source, text: Text) -> bool:
+def _is_of(source: ParsedSource, text: DocumentText) -> bool:
     return source.language == text.language and source.text == text.text
 
 

@@ -17,7 +17,7 @@ from sprig_server.types import Definition
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class ParsedSource:
     """What a text defines and calls.
 
     `definitions` are those of `outline.parse_outline`; `calls` are the characters [start, end) of each called name in
@@ -48,7 +48,7 @@ class Source:
         return int(self.calls[place, 0]), int(self.calls[place, 1])
 
 
-def parse_source(text: str, language: str, module: str, stop: Callable[[], bool] | None = None) -> Source:
+def parse_source(text: str, language: str, module: str, stop: Callable[[], bool] | None = None) -> ParsedSource:
     """Parse a text.
 
     Args:
@@ -66,7 +66,7 @@ def parse_source(text: str, language: str, module: str, stop: Callable[[], bool]
     typed = tree if tree.readable == text else SyntaxTree(text, tree.language, stop=stop)
     calls = _places((typed.start(name), typed.end(name)) for name in _called_names(typed))
     comments = _places([] if tree.is_whole else typed.comments())
-    return Source(text, language, module, outline(tree, module), calls, tree.is_whole, comments)
+    return ParsedSource(text, language, module, outline(tree, module), calls, tree.is_whole, comments)
 
 
 def _places(places: Iterable[tuple[int, int]]) -> NDArray[np.int64]:

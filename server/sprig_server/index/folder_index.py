@@ -35,7 +35,7 @@ def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
-class Workspace:
+class FolderIndex:
     """The index of one folder. Updating and searching use connections of their own and may run at the same time.
 
     Where the cache folder cannot be written, `unwritable` says why, and the index lies in a temporary folder until this
