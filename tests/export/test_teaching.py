@@ -49,6 +49,8 @@ def test_a_sentence_takes_one_form(summary: str, sentence: str | None) -> None:
         "Parse the settings which should have a server.",
         "Deprecated, parse the settings of the stream.",
         "Parse the <b>settings</b> of the stream.",
+        "Parse the settings of the stream (a text).",
+        "Parse the settings - read the text of the stream.",
         "Parse the YAML settings of a stream.",  # an acronym that is not there
         "Parse the settings of a stream in 3.5 seconds.",
         "Parse the settings of the `Session` stream.",
@@ -71,6 +73,18 @@ def test_what_is_returned_has_to_be_returned() -> None:
 def test_very_short_and_very_long_functions_are_left_out() -> None:
     assert teaches("Parse the text of settings.", "def f(text): return parse(text, settings)") is None
     assert teaches("Parse the TOML settings in a file", CODE + "    text = 1\n" * 40) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# Parse the TOML settings in a file.",  # copied, not understood
+        "raise NotImplementedError",
+        "settings = (_a = text) !== null && _a !== void 0 ? _a : settings",  # written by a compiler
+    ],
+)
+def test_code_that_says_it_already_or_shows_nothing_is_left_out(line: str) -> None:
+    assert teaches("Parse the TOML settings in a file", f"{CODE}    {line}\n") is None
 
 
 @pytest.mark.parametrize(

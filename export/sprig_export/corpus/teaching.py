@@ -14,7 +14,7 @@ _LEAST_KNOWN = 0.85  # of them from the function or from the common words
 _MOST_NAMED = 0.75  # of them stand in the function's name: more would teach to spell it out
 _FEWEST_CONTENT_WORDS = 2
 
-_MARKS = re.compile(r"[{}<>|\[\]\\@#$%^*=~;?!/]|--|\.\.\.|\.\s+\S|:\s|\be\.g\b|\bi\.e\b", re.IGNORECASE)
+_MARKS = re.compile(r"\s[-(]|[{}<>|\[\]\\@#$%^*=~;?!/]|--|\.\.\.|\.\s+\S|:\s|\be\.g\b|\bi\.e\b", re.IGNORECASE)
 _WORD = re.compile(r"[a-z']+")
 _CONNECTED = re.compile(r"(?P<joint>(?:,? and|, then|,? and then|,? or) )(?P<verb>[a-z]+)(?= (?P<next>[\w'\"]+))")
 _ARTICLES = ("a", "an", "the", "it", "its", "them", "all", "any", "each", "every", "this", "that", "their", "no")
@@ -22,6 +22,9 @@ _PREPOSITIONS = ("whether", "if", "into", "to", "with", "from", "as", "for", "in
 _OBJECTS = frozenset((*_ARTICLES, *_PREPOSITIONS))
 _RESULTS = frozenset(("value", "values", "type", "types", "code", "codes", "address", "addresses"))
 _NO_OBJECT = ("to ", "when ", "if ", "and ", "or ")  # behind a verb: about its use, or two verbs
+_LEADING = 5  # words of a summary that stand in the code one after another: a comment of its own
+_SHOWS_NOTHING = re.compile(r"NotImplemented|abstractmethod|\bvoid 0\b|\b__awaiter\b|\b_super\b|\(0, \w+\.")
+"""Marks of code that has no body, and of code that a compiler wrote."""
 _RETURN = re.compile(r"\breturn\b(?!\s*;)\s*\S|=>|\byield\b")
 _GIVES = frozenset({"return", "get", "retrieve", "obtain", "yield", "fetch", "give", "tell"})
 
@@ -36,6 +39,8 @@ def teaching_sentence(summary: str, name: str, code: str) -> str | None:
         code: the function without its documentation.
     """
     if not _FEWEST_LINES <= code.strip().count("\n") + 1 <= _MOST_LINES:
+        return None
+    if _SHOWS_NOTHING.search(code) or _says(code, summary):
         return None
     sentence = third_person(summary)
     if sentence is None or _MARKS.search(sentence[:-1]):
@@ -77,6 +82,12 @@ def conjugate(verb: str) -> str:
 def first_verb(sentence: str) -> str | None:
     """The base form of the known verb that a sentence begins with, in the base form or the third person."""
     return _base(sentence.partition(" ")[0].lower())
+
+
+def _says(code: str, summary: str) -> bool:
+    """Whether the code says in so many words what its documentation does: to be copied, not understood."""
+    beginning = re.findall(r"\w+", summary.lower())[:_LEADING]
+    return " ".join(beginning) in " ".join(re.findall(r"\w+", code.lower()))
 
 
 def _conjugated(match: re.Match[str]) -> str:

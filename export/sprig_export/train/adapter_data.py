@@ -6,7 +6,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,13 @@ def prepare(recipe: AdapterRecipe, corpora: Sequence[Path], output: Path, search
     tokenizer = Tokenizer.from_file(str(open_checkpoint(recipe.model).folder / "tokenizer.json"))
     end = open_checkpoint(recipe.model).config["eos_token_id"]
     draw = np.random.default_rng(recipe.seed)
-    for split in ("train", "valid"):
-        lessons = [lesson for path in corpora for lesson in choose_lessons(read_lessons(path, split), recipe, search)]
+
+    def is_short_enough(lesson: Lesson) -> bool:  # or it would take the place of one that is
+        return len(tokenizer.encode(lesson.code, add_special_tokens=False).ids) <= recipe.code_tokens
+
+    for split, wanted in (("train", recipe), ("valid", replace(recipe, pairs=recipe.validation_pairs))):
+        candidates = (filter(is_short_enough, read_lessons(path, split)) for path in corpora)
+        lessons = [lesson for found in candidates for lesson in choose_lessons(found, wanted, search)]
         random.Random(recipe.seed).shuffle(lessons)
         rows = [row for lesson in lessons if (row := encode_lesson(lesson, tokenizer, int(end), recipe, draw))]
         write_examples(output / f"{split}.npz", pack_examples(rows))
