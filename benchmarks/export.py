@@ -1,6 +1,6 @@
-"""What pruning costs and keeps: every table of docs/pruning.md, measured and written there.
+"""What pruning costs and keeps: every table of docs/results/pruning.md, measured and written there.
 
-    python benchmarks/export.py --corpora DIR --output DIR [--document docs/pruning.md]
+    python benchmarks/export.py --corpora DIR --output DIR [--document docs/results/pruning.md]
 
 CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are plans beside magnitude and
 random pruning, for both tasks; sub-models calibrated on one language and read on another; what the base models know.
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", type=Path, required=True, metavar="DIR")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--document", type=Path, default=Path("docs/pruning.md"), metavar="FILE")
+    parser.add_argument("--document", type=Path, default=Path("docs/results/pruning.md"), metavar="FILE")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="such as plans-search or analyze")
     arguments = parser.parse_args()
     console = Console(stderr=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Hostile input and faults of the machine: every figure of docs/reliability.md but those of the soak test.
+"""Hostile input and faults of the machine: every figure of docs/results/reliability.md but those of the soak test.
 
     python benchmarks/fuzz.py [--only messages files ...] [--messages 100000] [--files 10000] [--seed 0] ...
 

@@ -1,6 +1,6 @@
 """Scripted editing while indexing, for twenty minutes: latencies by kind of request, and what becomes of memory.
 
-    python benchmarks/soak.py [--minutes 20] [--seed 0] [--output DIR] [--document docs/reliability.md]
+    python benchmarks/soak.py [--minutes 20] [--seed 0] [--output DIR] [--document docs/results/reliability.md]
 
 The exit code is 1 where anything failed: a request that took five seconds, an answer of an older text, lost memory.
 """

@@ -1,6 +1,6 @@
-"""What trimming keeps and what it costs: every table and chart of docs/trimming.md, measured and written there.
+"""What trimming keeps and what it costs: every table and chart of docs/results/trimming.md, measured and written there.
 
-    python benchmarks/trimming.py --corpora DIR --output DIR [--document docs/trimming.md] [--only search-base-java ...]
+    python benchmarks/trimming.py --corpora DIR --output DIR [--only search-base-java ...]
 
 CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are the bases, whole and in 32
 bits, and the built-in bundles, on held-out functions of each language; what trimming costs; and the server with and
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", type=Path, required=True, metavar="DIR")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--document", type=Path, default=Path("docs/trimming.md"), metavar="FILE")
+    parser.add_argument("--document", type=Path, default=Path("docs/results/trimming.md"), metavar="FILE")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="such as search-base or summary-bundle-java")
     arguments = parser.parse_args()
     console = Console(stderr=True, highlight=False)

@@ -1,4 +1,4 @@
-"""What benchmarks/trimming.py measured, as the tables and charts of docs/trimming.md."""
+"""What benchmarks/trimming.py measured, as the tables and charts of docs/results/trimming.md."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _served(own: Trimmed | None) -> str:
     if own is None:
         return ""
     read = f"reads {own.tokens:.0%} of the tokens and keeps {_kept(own)}, {own.milliseconds:.1f} ms"
-    return f" As it is built in, the bundle leaves out {own.ratio:.0%}, of short functions less: it {read}."
+    return f" With its own setting the bundle leaves out {own.ratio:.0%}, less of short functions: it {read}."
 
 
 def _times(name: str, trimmed: Mapping[str, float], whole: Mapping[str, float]) -> str:

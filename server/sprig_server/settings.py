@@ -30,41 +30,51 @@ def _is_whole(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _setting(default: Any, accepts: Callable[[Any], bool], wanted: str) -> Any:
-    return field(default=default, metadata={"accepts": accepts, "wanted": wanted})
+def _setting(default: Any, accepts: Callable[[Any], bool], wanted: str, meaning: str) -> Any:
+    return field(default=default, metadata={"accepts": accepts, "wanted": wanted, "meaning": meaning})
 
 
-def _switch(default: bool) -> Any:
-    return _setting(default, lambda value: isinstance(value, bool), "true or false")
+def _switch(default: bool, meaning: str) -> Any:
+    return _setting(default, lambda value: isinstance(value, bool), "true or false", meaning)
 
 
 @dataclass(frozen=True, slots=True)
 class HoverSettings:
-    """`enabled` turns hovers on; `generate` allows written summaries; below `min_confidence` (a mean
-    log-probability) none is shown."""
+    """What a user can set for hovers, in editors under `sprig.hover.`."""
 
-    enabled: bool = _switch(True)
-    generate: bool = _switch(True)
-    min_confidence: float = _setting(MIN_CONFIDENCE, _is_number, "a number")
+    enabled: bool = _switch(True, "answer hovers")
+    generate: bool = _switch(True, "generate a summary for a function without documentation")
+    min_confidence: float = _setting(
+        MIN_CONFIDENCE,
+        _is_number,
+        "a number",
+        "hide generated summaries below this mean log-probability of their tokens",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a user can set, in editors under `sprig.` in camelCase.
-
-    `bundles` are folders of own bundles or names of installed ones, which come before the others; `threads` bounds the
-    CPU threads of one inference (0: half of the processors, at most 4); `index` turns indexing of the workspace on;
-    `limit` is how many hits `workspace/symbol` gives.
-    """
+    """What a user can set, in editors under `sprig.` in camelCase. `docs/settings_page.py` makes a page of it."""
 
     bundles: tuple[str, ...] = _setting(
-        (), lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of texts"
+        (),
+        lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+        "a list of texts",
+        "use these bundles before the others: folders of your own bundles, or names of installed ones",
     )
     threads: int = _setting(
-        0, lambda value: _is_whole(value, 0, _MAX_THREADS), f"a whole number from 0 to {_MAX_THREADS}"
+        0,
+        lambda value: _is_whole(value, 0, _MAX_THREADS),
+        f"a whole number from 0 to {_MAX_THREADS}",
+        "CPU threads of one inference; 0 means half of the processors, at most 4",
     )
-    index: bool = _switch(True)
-    limit: int = _setting(50, lambda value: _is_whole(value, 1, MAX_LIMIT), f"a whole number from 1 to {MAX_LIMIT}")
+    index: bool = _switch(True, "index the workspace")
+    limit: int = _setting(
+        50,
+        lambda value: _is_whole(value, 1, MAX_LIMIT),
+        f"a whole number from 1 to {MAX_LIMIT}",
+        "how many hits a workspace symbol search returns",
+    )
     hover: HoverSettings = field(default_factory=HoverSettings)
 
     @property

@@ -1,10 +1,8 @@
-"""docs/protocol.md says what the code does: the commands, the fields of what they take and give, and the settings."""
+"""docs/protocol.md says what the code does: the commands, and the fields of what they take and give."""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 from sprig_server import protocol
 from sprig_server.app import create_server
 from sprig_server.logs import set_up_logging
-from sprig_server.settings import HoverSettings, Settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
@@ -39,10 +36,3 @@ def test_the_page_has_every_field_of_what_the_commands_take_and_give(kind: Any):
     for field in attrs.fields(kind):
         optional = field.default is not attrs.NOTHING
         assert re.search(rf"\b{camel(field.name)}{'[?]' if optional else ''}:", code), f"{kind.__name__}.{field.name}"
-
-
-def test_the_page_has_every_setting_with_its_default():
-    rows = re.findall(r"^\| `([\w.]+)` \| `([^`]*)` \|", PAGE, re.MULTILINE)
-    hover = {f"hover.{camel(f.name)}": f.default for f in fields(HoverSettings)}
-    settings = {camel(f.name): f.default for f in fields(Settings) if f.default is not MISSING} | hover
-    assert {name: json.loads(default) for name, default in rows} == json.loads(json.dumps(settings))

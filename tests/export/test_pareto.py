@@ -84,7 +84,7 @@ def benchmark_module() -> ModuleType:
 
 def test_the_documentation_has_a_place_for_every_table(benchmark_module: ModuleType) -> None:
     tasks = [f"{what}-{task}" for what in ("plans", "compare") for task in benchmark_module.MODELS]
-    text = (ROOT / "docs" / "pruning.md").read_text()
+    text = (ROOT / "docs" / "results" / "pruning.md").read_text()
     for name in ["bundles", "analyze", *tasks]:
         assert "| new |" in benchmark_module.replace_table(text, name, "| new |")
     with pytest.raises(SystemExit, match="no marks <!-- other -->"):

@@ -18,12 +18,12 @@ def render_samples(report: Report) -> str:
     words = ["sprig evaluate --suite standard --data DATA", *(["--held-out CORPUS"] if held_out else [])]
     words += [f"--limit {report.limit}"] if report.limit is not None else []
     lines = [
-        "# Hover summaries as they are",
+        "# Results: generated summaries, unselected",
         "",
-        "What the installed bundles write about functions that they were not trained on. Nothing is chosen: the",
-        f"functions are drawn with seed {report.seed} and shown good and bad. The reference is the first sentence of a",
-        "function's own documentation, which the model does not see. ROUGE-L is 0 to 100; the confidence is a mean",
-        f"log-probability, and a hover hides a summary below {MIN_CONFIDENCE:g} unless it is set otherwise.",
+        "What the installed bundles write about functions that they were not trained on. Nothing is selected: the",
+        f"functions are drawn with seed {report.seed}, and good and bad summaries are shown alike. The reference is",
+        "the first sentence of a function's own documentation, which the model does not see. ROUGE-L is from 0 to 100.",
+        f"The confidence is a mean log-probability. A hover hides summaries below {MIN_CONFIDENCE:g} by default.",
         "",
         "```",
         f"{' '.join(words)} --output REPORT --samples FILE.md",
