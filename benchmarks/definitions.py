@@ -253,13 +253,16 @@ LANGUAGES: dict[str, tuple[Sources, FrontEnd]] = {
 def render(rows: dict[str, Row], seed: int) -> str:
     """The page with the table and what is missed."""
     lines = [
-        "# Functions found, beside the front ends of compilers",
+        "# Results: functions found, beside the front ends of compilers",
         "",
-        f"`make bench-definitions` (seed {seed}) compares Sprig with Python's `ast` (standard library), TypeScript's",
-        f"compiler {TYPESCRIPT} (JavaScript and TypeScript packages), `javac` (sources of the JDK) and libclang",
-        "(C and C++ packages). Functions with a body and a name count. *Same line*: of those found, the name stands",
-        "on the line that the front end says. *Only Sprig*: what the front end does not report; for C and C++ it sees",
-        "one branch of each `#if` only and gives up where a header is missing, so that this column says little there.",
+        "Which share of the functions that a compiler's front end reports does Sprig find too?",
+        f"`make bench-definitions` (seed {seed}) writes this page. The front ends are Python's `ast`",
+        f"(standard library), TypeScript's compiler {TYPESCRIPT} (JavaScript and TypeScript packages), `javac`",
+        "(sources of the JDK) and libclang (C and C++ packages). Functions with a body and a name count.",
+        "",
+        "- *Same line*: of the functions found, the share whose name is on the line that the front end reports.",
+        "- *Only Sprig*: functions that the front end does not report. For C and C++ it sees only one branch of",
+        "  each `#if` and gives up if a header is missing, so this column says little there.",
         "",
         "| | files | functions | found | same line | only Sprig | functions a CPU second |",
         "|---|---|---|---|---|---|---|",
