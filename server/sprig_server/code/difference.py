@@ -1,4 +1,4 @@
-"""What has changed between two versions of a text, as one range, and where a place was before it."""
+"""The changed range between two versions of a text, and where a position was in the old version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LONGEST_WORD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The characters [start, old_end) of the old text became [start, new_end) of the new one."""
+    """The characters [start, old_end) of the old text were replaced by [start, new_end) of the new text."""
 
     start: int
     old_end: int
@@ -17,14 +17,14 @@ class Difference:
 
 
 def difference(old: str, new: str) -> Difference:
-    """The shortest range outside of which two texts are equal."""
+    """The shortest range outside which two texts are equal."""
     start = _common(old, new, from_end=False)
     behind = min(_common(old, new, from_end=True), min(len(old), len(new)) - start)
     return Difference(start, len(old) - behind, len(new) - behind)
 
 
 def old_offset(old: str, new: str, offset: int) -> int | None:
-    """Where the character at `offset` of the new text was in the old one; None where its word has changed."""
+    """Where the character at `offset` of the new text was in the old one; None if its word has changed."""
     changed = difference(old, new)
     first, last = offset, offset
     while first > max(0, offset - _LONGEST_WORD) and _in_word(new[first - 1]):
@@ -44,7 +44,7 @@ def _in_word(character: str) -> bool:
 
 
 def _common(old: str, new: str, from_end: bool) -> int:
-    """How many characters two texts have in common at one end, by halves: comparing slices is fast."""
+    """How many characters two texts share at one end. Found by bisection, because comparing slices is fast."""
     low, high = 0, min(len(old), len(new))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,13 +1,13 @@
-"""Comments that say nothing of the code to a person: what tools read, rulers between sections, and licences.
+"""Comments that do not document code: directives for tools, rulers between sections, and licences.
 
-Comments of Python are not in the table, since none of them is documentation.
+Python comments are not in the table, because no Python comment is documentation.
 """
 
 from __future__ import annotations
 
 import re
 
-# What a line begins with, without the marks of its comment. Prose may begin with any word, so none is enough alone.
+# The beginning of a line, without its comment marks. One word is never enough, because prose may begin with any word.
 _DIRECTIVES = {
     "editors": (
         r"#region\b|#?endregion\b|region(?: [A-Z][\w -]{0,40})?$",
@@ -56,7 +56,7 @@ _RULER = re.compile(r"[-=*#~_+<>/\\|.!:^\s]*$")
 _HEADING = re.compile(r"[-=*#~/+<>_]{3}.*[-=*#~/+<>_]{3}$|([-=*~/+])\1{3,}\s*\w")
 _WORD = re.compile(r"[^\W_]")
 
-# A line of these makes all of its comment a licence.
+# One such line makes the whole comment a licence.
 _LICENCE = re.compile(
     r"(?:portions )?copyright\b.{0,20}(?:\d{4}|\(c\)|©)|©|\(c\) (?:copyright )?\d{4}|@(?:licen[cs]e|copyright)\b"
     r"|@preserve\b|licensed (?:to the|under)\b|permission (?:is hereby granted|to use, copy)"
@@ -69,10 +69,9 @@ _LICENCE = re.compile(
 
 
 def for_people(lines: list[str]) -> list[str]:
-    """The lines of one comment, without its marks, that tell a person something.
+    """The lines of one comment that document the code, without comment marks.
 
-    What speaks to a tool or rules off a section is left out where a comment begins and ends: inside it, it may be an
-    example.
+    Directives and rulers are removed at the beginning and the end of the comment only. Inside it they may be examples.
     """
     if any(_LICENCE.match(line.strip()) for line in lines) or not any(_WORD.search(line) for line in lines):
         return []

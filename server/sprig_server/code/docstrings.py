@@ -1,6 +1,6 @@
-"""Documentation that is a string where a body begins, as in Python: which statement that is, and what it says.
+"""Docstrings: the string statement at the beginning of a body, and its text.
 
-The literals are read here: `ast.literal_eval` would warn about unknown escapes for the whole process.
+Literals are evaluated here, because `ast.literal_eval` would print warnings about unknown escapes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _NO_DOCUMENTATION = frozenset("bft")  # the prefixes of bytes, formatted strings
 _ESCAPE = re.compile(
     r"\\(?:([\n\\'\"nrt])|([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|N\{([^{}]+)\})"
 )
-_MEANING = {"\n": "", "n": "\n", "r": "\r", "t": "\t"}  # backslashes and quotes mean themselves
+_MEANING = {"\n": "", "n": "\n", "r": "\r", "t": "\t"}  # an escaped backslash or quote is itself
 _UNSEEN = frozenset({"Cc", "Cs"})  # categories of Unicode: control characters, lone surrogates
 
 
 def docstring_of_body(tree: SyntaxTree, body: Node) -> tuple[Node, str] | None:
-    """The statement that documents a body, and what it says; None where there is none, or it says nothing."""
+    """The docstring statement of a body and its text; None if there is no docstring or it is empty."""
     statement = next((child for child in body.named_children if child.type != "comment"), None)
     if statement is None:
         return None
@@ -34,9 +34,9 @@ def docstring_of_body(tree: SyntaxTree, body: Node) -> tuple[Node, str] | None:
 
 
 def string_value(literal: str) -> str | None:
-    """The text that a string literal stands for, its lines ended by line feeds; None for bytes and formatted strings.
+    """The value of a string literal, with line feeds as line ends; None for bytes and formatted strings.
 
-    An escape stays as it is written where what it stands for cannot be seen.
+    An escape whose character is invisible stays as it is written.
     """
     match = _LITERAL.match(with_feeds_only(literal).strip())
     if match is None or _NO_DOCUMENTATION.intersection(match[1].lower()):
@@ -54,13 +54,13 @@ def _unescaped(match: re.Match[str]) -> str:
             character = unicodedata.lookup(name)
         else:
             character = chr(int(octal, 8) if octal is not None else int(code or "", 16))
-    except (KeyError, ValueError):  # no character has that name or number
+    except (KeyError, ValueError):  # unknown name or number
         return match[0]
     return match[0] if unicodedata.category(character[0]) in _UNSEEN else character
 
 
 def _strings(statement: Node) -> list[Node]:
-    """The literals of a statement that is nothing but a string, in parentheses or in several parts; otherwise none."""
+    """The literals of a statement that is only a string, possibly parenthesized or in several parts; otherwise none."""
     node = statement
     while node.type in ("expression_statement", "parenthesized_expression"):
         inner = [child for child in node.named_children if child.type != "comment"]

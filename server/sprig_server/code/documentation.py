@@ -1,4 +1,4 @@
-"""The documentation that stands above a definition: the comments right before it that tell a person something."""
+"""Documentation above a definition: the comments right before it, without directives for tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PRAGMA = re.compile(r"#\s*pragma\b")
 
 
 def comment_above(tree: SyntaxTree, definition: Node) -> str:
-    """The text of the comments that stand right above a definition, without their marks."""
+    """The text of the comments right above a definition, without comment marks."""
     runs: list[tuple[str, list[str]]] = []  # line comments with one mark
     for node in comments_above(tree, definition):
         text = tree.text_of(node).rstrip()
@@ -32,11 +32,10 @@ def comment_above(tree: SyntaxTree, definition: Node) -> str:
 
 
 def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
-    """The comments that stand right above a definition and its decorators, in the order of the text, with those between
-    them that say nothing.
+    """The comments right above a definition and its decorators, in text order, including directives between them.
 
-    A block comment or an unbroken run of line comments counts where it starts its line and no blank line parts it
-    from the definition (a documentation block may have one).
+    A block comment, or an unbroken run of line comments, counts if it starts its line and no blank line separates it
+    from the definition. A documentation block may be followed by one blank line.
     """
     comments: list[Node] = []
     last = ""  # what the comment below says
@@ -68,7 +67,9 @@ def _belongs(tree: SyntaxTree, comment: Node, below: Node, is_first: bool, speak
 
 
 def clean_comment(comment: str) -> str:
-    """What a block comment or a run of line comments says to a person, without the marks and the common indentation."""
+    """The text of a block comment or a run of line comments, without directives, comment marks and common
+    indentation.
+    """
     comment = with_feeds_only(comment).strip()
     if comment.startswith("/*"):
         inner = _BLOCK_MARK.sub("", _BLOCK_EDGE.sub("", comment))

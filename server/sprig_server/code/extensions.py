@@ -1,4 +1,4 @@
-"""The endings of source files, by language. None that other things commonly have as well: `.inc`, `.m`, `.metal`."""
+"""File extensions by language. Extensions that other kinds of files also use are left out: `.inc`, `.m`, `.metal`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ CPP = (
     *(".cpp", ".cc", ".cxx", ".c++", ".cp", ".c", ".hpp", ".hh", ".hxx", ".h++", ".hp", ".h"),
     *(".ipp", ".inl", ".tpp", ".txx", ".tcc"),  # bodies of templates
     *(".ixx", ".cppm", ".ccm", ".cxxm", ".c++m", ".mpp"),  # modules
-    *(".cu", ".cuh", ".hip", ".ino"),  # dialects that the grammar reads: CUDA, HIP, Arduino
+    *(".cu", ".cuh", ".hip", ".ino"),  # dialects that the grammar can parse: CUDA, HIP, Arduino
 )

@@ -1,6 +1,6 @@
 """The functions of a source text.
 
-Broken code is normal in an editor: nothing here raises, and whatever tree-sitter can still recognise is found.
+Broken code is normal in an editor. Nothing here raises; whatever tree-sitter still recognises is found.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def function_at_line(functions: Sequence[Definition], line: int) -> Definition |
 
 
 def define_functions(tree: SyntaxTree) -> list[tuple[Node, Definition]]:
-    """Every function with its node; of several that one name stands for, as in `a ? f : g`, the longest."""
+    """Every function with its node. If one name has several functions, as in `a ? f : g`, only the longest."""
     found: dict[int, tuple[Node, Definition]] = {}
     for node in tree.definitions(tree.language.functions):
         function = define_function(tree, node)
@@ -59,12 +59,12 @@ def define_functions(tree: SyntaxTree) -> list[tuple[Node, Definition]]:
             other = found.get(function.name_span.start)
             if other is None or other[0].end_byte - other[0].start_byte < node.end_byte - node.start_byte:
                 found[function.name_span.start] = (node, function)
-    # Where the text is broken, a part of a function may come before its head.
+    # In broken text, a part of a function may come before its header.
     return sorted(found.values(), key=lambda pair: (pair[1].span.start, -pair[1].span.end))
 
 
 def define_function(tree: SyntaxTree, node: Node) -> Definition | None:
-    """The function that `node` defines; None where it has no body or no name."""
+    """The function that `node` defines; None if it has no body or no name."""
     body = node.child_by_field_name("body")
     if body is None:
         return None
@@ -79,7 +79,7 @@ def define_function(tree: SyntaxTree, node: Node) -> Definition | None:
     scopes = scope_names(tree, node, name_node, around)
     path = [*(scope for scope, _ in scopes if scope), *own_path]
     within_type = len(own_path) > 1 or (len(scopes) > 0 and scopes[-1][1])
-    if len(own_path) == 1 and node.type in tree.language.values:  # a local variable is no member
+    if len(own_path) == 1 and node.type in tree.language.values:  # a local variable is not a member
         within_type = within_type and _is_member(tree.language, around)
     documentation, code = _documentation_and_code(tree, outer, body)
     start, end = start_of(tree, outer), tree.end(outer)
@@ -115,7 +115,9 @@ def _kind(language: Language, node: Node, path: Sequence[str], within_type: bool
 
 
 def outermost(tree: SyntaxTree, node: Node, around: Sequence[Node] | None = None) -> Node:
-    """The node with all that belongs to the definition: decorators, `export`, `const name =`, template header."""
+    """The node that includes everything that belongs to the definition: decorators, `export`, `const name =`, template
+    header.
+    """
     around = list(ancestors(tree, node)) if around is None else around
     held = holder_of(tree, node, around)
     outer, after = (around[held[0]], held[0] + 1) if held is not None else (node, 0)
@@ -130,7 +132,7 @@ def outermost(tree: SyntaxTree, node: Node, around: Sequence[Node] | None = None
 
 
 def first_of(outer: Node) -> Node:
-    """The first of the decorators that stand beside a definition, as in TypeScript classes, or the definition."""
+    """The first decorator that is a sibling of the definition, as in TypeScript classes, or else the definition."""
     first, before = outer, outer.prev_sibling
     while before is not None and (before.type == "decorator" or "comment" in before.type):
         if before.type == "decorator":
@@ -145,7 +147,9 @@ def start_of(tree: SyntaxTree, outer: Node) -> int:
 
 
 def visible_start(tree: SyntaxTree, node: Node) -> int:
-    """Where a node starts, with what was hidden from the parser before it on its line, such as an export macro."""
+    """Where a node starts, including text before it on its line that was hidden from the parser, such as an export
+    macro.
+    """
     start = tree.start(node)
     if tree.readable == tree.text:
         return start
@@ -156,7 +160,7 @@ def visible_start(tree: SyntaxTree, node: Node) -> int:
 
 
 def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
-    shown = next((c for c in outer.children if c.type != "decorator"), outer)  # they say nothing of how it is called
+    shown = next((c for c in outer.children if c.type != "decorator"), outer)  # without decorators
     start = visible_start(tree, shown)
     end = header_end(tree, node, body)
     initializers = next((c for c in node.children if c.type == "field_initializer_list"), None)
@@ -166,7 +170,7 @@ def _signature(tree: SyntaxTree, outer: Node, node: Node, body: Node) -> str:
 
 
 def header_end(tree: SyntaxTree, node: Node, body: Node) -> int:
-    """Where a header ends: at its colon, since comments and unfinished code may come before a body."""
+    """Where a header ends: in Python at its colon, because comments and unfinished code may come before the body."""
     colon = next((c for c in reversed(node.children) if c.end_byte <= body.start_byte and c.type == ":"), None)
     return tree.start(colon if tree.language.docstrings and colon is not None else body)
 
@@ -180,7 +184,7 @@ def _documentation_and_code(tree: SyntaxTree, outer: Node, body: Node) -> tuple[
 
 
 def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a docstring, and where it stands: what is to be left out of the code, at most one range."""
+    """The text of a docstring, and the ranges to leave out of the code: at most one."""
     found = docstring_of_body(tree, body) if body.type in tree.language.docstrings else None
     if found is None:
         return "", []
@@ -188,13 +192,13 @@ def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int
     start, end = tree.start(statement), tree.end(statement)
     after = _AFTER_DOCSTRING.match(tree.text, end)
     assert after is not None
-    if after.group().endswith(("\r", "\n")):  # the whole line goes
+    if after.group().endswith(("\r", "\n")):  # remove the whole line
         start = tree.lines.blanks_before(start)
     return documentation, [(start, after.end())]
 
 
 def without(text: str, start: int, end: int, holes: Iterable[tuple[int, int]]) -> str:
-    """text[start:end] without the holes, which may nest; those that reach outside are passed over."""
+    """text[start:end] without the holes, which may nest. Holes that extend beyond the range are ignored."""
     kept: list[str] = []
     position = start
     for hole_start, hole_end in sorted(holes):
@@ -207,10 +211,11 @@ def without(text: str, start: int, end: int, holes: Iterable[tuple[int, int]]) -
 
 
 def dedent(lines: Lines, start: int, end: int, holes: Iterable[tuple[int, int]] = ()) -> str:
-    """The characters [start, end) without the holes, their common indentation and space at the end; lines end in a line
-    feed."""
+    """The characters [start, end) without the holes, common indentation and trailing space. Lines end in a line
+    feed.
+    """
     indentation = ""
-    if lines.starts_line(start):  # otherwise something stands before the function on its line
+    if lines.starts_line(start):  # otherwise other code precedes the function on its line
         indentation = lines.text[lines.blanks_before(start) : start]
     code = indentation + without(lines.text, start, end, holes)
     return textwrap.dedent(with_feeds_only(code)).rstrip()

@@ -1,4 +1,4 @@
-"""Telling source that nobody wrote by hand: what a generator marked as its own, and minified scripts."""
+"""Recognising source code that was not written by hand: files with a generator's mark, and minified scripts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 _HEADER_LINES = 40
 _LONG_LINE = 300
-# Below this much code in long lines a file may well be somebody's own.
+# Files with less code in long lines than this may be written by hand.
 _LEAST_MINIFIED = 1_000
 
 _COMMENT = re.compile(r"\s*(?:#|//+|/\*+|\*+|<!--|--|;|%)[#*!=\-\s]*(.*)")
 _QUOTES = ('"""', "'''", "`")
 _DOCSTRING = re.compile(r'\s*(?:[rRuU]?("""|\'\'\'))')
 
-# What a comment begins with that says: this file is the work of a program.
+# Beginnings of comments that mark a generated file.
 _MARK = re.compile(
     r"""@generated\b (?!\s+(?:not|by\s+hand))
       | <auto-?generated
@@ -25,7 +25,7 @@ _MARK = re.compile(
       | meta\ object\ code\ from\ reading\ c\+\+ | a\ bison\ parser,\ made\ by""",
     re.VERBOSE | re.IGNORECASE,
 )
-# What says so together with a request not to edit.
+# Marks a generated file if a request not to edit is there as well.
 _ORIGIN = re.compile(r"(?:code |file |source )?(?:\w+[- ])?(?:generated|created|produced|compiled)\b", re.IGNORECASE)
 _REQUEST = re.compile(
     r"\b(?:do not|don't|never) (?:hand-?)?(?:edit|modify|change|touch)\b|\b(?:will|may) be (?:lost|overwritten)\b",
@@ -44,7 +44,7 @@ _CODE_WORD = re.compile(r"\b(?:function|return|var|let|const|if|for|def|class|pu
 
 
 def is_generated(text: str, language: str) -> bool:
-    """Whether a source file was written by a program: it says so where it begins, or it is minified or compiled."""
+    """Whether a program wrote a source file: its header says so, or it is minified or compiled."""
     if _is_marked(text) or (language == "java" and _JAVA_MARK.search(text[:20_000])):
         return True
     if language in ("javascript", "typescript") and _SOURCE_MAP.search(text[-5_000:]):
@@ -65,7 +65,7 @@ def _is_marked(text: str) -> bool:
 
 
 def _header_comments(text: str) -> Iterator[str]:
-    """What the comments among the first lines say, and a documentation string that stands before all code."""
+    """The texts of the comments among the first lines, and of a docstring before all code."""
     closing, code, told = "", False, False
     for line in text[:20_000].split("\n", _HEADER_LINES)[:_HEADER_LINES]:
         comment, opening = _COMMENT.match(line), _DOCSTRING.match(line)
@@ -85,7 +85,7 @@ def _header_comments(text: str) -> Iterator[str]:
 
 
 def _is_minified(text: str) -> bool:
-    """Whether at least half of the code stands in very long lines; data and comments are no code."""
+    """Whether at least half of the code is in very long lines. Data and comments do not count as code."""
     if len(text) < _LEAST_MINIFIED:
         return False
     long = short = 0

@@ -1,6 +1,6 @@
-"""The languages, one table entry each: adding a language is adding an entry here and its test data.
+"""The languages, one table entry each. A new language needs an entry here and its test data.
 
-Everything else in this package reads the table; no other module knows a node type of a grammar.
+Everything else in this package reads the table. No other module names node types of a grammar.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from sprig_server.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Language:
-    """What Sprig needs to know of a language.
+    """What Sprig needs to know about a language.
 
-    `functions` are the node types with a body that define a function; `named_by` says for the anonymous ones which
-    field of which parent names them. `scopes` are the node types that qualify the names inside them, `types` those of
-    them whose functions are methods. `wrappers` are parents that belong to the definition they hold. `calls` maps a
-    call's node type to the field with what is called, `members` an access to the field with the member's name.
+    `functions` are the node types that define a function with a body; for anonymous ones, `named_by` says which field
+    of which parent names them. `scopes` are the node types that qualify names inside them; in `types`, a subset,
+    functions are methods. `wrappers` are parents that belong to the definition inside them. `calls` maps the node type
+    of a call to the field of the callee, `members` that of a member access to the field of the member's name.
 
-    `values` are the functions and classes that are values. They are known by what holds them (which belongs to them
-    with its `value_wrappers`), through `transparent` nodes and the `arguments` of calls: inside of functions only where
-    the language `wraps_locally`, and never those of `consumers`. `patterns` name several things at once. `exports` maps
-    a statement to the keywords by which a module exports one value: what has no name is known by the keyword, one of
-    the `unnamed_exports`. `binders` are the methods of a function that give it back, `definers` the calls that define a
-    property by an object with `accessors`. `friends` hold functions that stand beside the class they are written in.
-    `docstrings` are the blocks that may begin with one. `macros`: a preprocessor would change the text first.
+    `values` are functions and classes that are expressions. Each takes the name of the variable, field or property that
+    it is assigned to, also through `transparent` nodes and the `arguments` of calls; the assignment belongs to the
+    definition, with its `value_wrappers`. Arguments count inside functions only if the language `wraps_locally`, and
+    never for `consumers`. `patterns` assign several names at once. `exports` maps a statement to the keywords with
+    which a module exports one value; a value without a name gets the keyword, one of `unnamed_exports`. `binders` are
+    methods that return the function they are called on; `definers` are calls that define a property by an object with
+    `accessors`. `friends` contain functions that do not belong to the class around them. `docstrings` are blocks that
+    may begin with a docstring. `macros`: code of this language is written for a preprocessor.
 
-    `statements` maps node types to the statement classes of
-    `code.statements`; compound nodes are listed too, their class is that of their header.
+    `statements` maps node types to the statement classes of `code.statements`. A compound node has the class of its
+    header.
     """
 
     name: str
@@ -215,7 +216,7 @@ _SCRIPT_NAMED_BY = {
     "field_definition": "property",
     "public_field_definition": "name",
 }
-# A function that the standard library calls at once: what comes of the call is not that function.
+# The standard library calls these functions at once; the result of the call is not the function.
 _SCRIPT_CONSUMERS = frozenset(
     {
         *("every", "filter", "find", "findIndex", "findLast", "findLastIndex", "flatMap", "forEach", "map", "reduce"),
@@ -363,26 +364,26 @@ _BY_NAME = {name: language for language in reversed(LANGUAGES) for name in (lang
 
 
 def language_of_path(path: str) -> Language | None:
-    """The language of a file by its extension, or None where Sprig has none for it."""
+    """The language of a file by its extension; None if Sprig has no language for it."""
     return _BY_EXTENSION.get(PurePath(path).suffix.lower())
 
 
 def language_of_document(path: str, language_id: str | None) -> Language | None:
-    """The language of a document in an editor: as its identifier says, or by its extension where that is unknown."""
+    """The language of a document in an editor: by its identifier, or by its extension if the identifier is unknown."""
     by_extension = language_of_path(path)
     language = _BY_NAME.get((language_id or "").lower(), by_extension)
     if by_extension is not None and language is not None and by_extension.name == language.name:
-        return by_extension  # editors call .tsx files "typescript", too
+        return by_extension  # some editors call .tsx files "typescript"
     return language
 
 
 def can_call(caller: str, called: str) -> bool:
-    """Whether code in one language calls functions of another by their name; both are names of `NAMES`."""
+    """Whether code in one language can call functions of another by name. Both are names in `NAMES`."""
     return caller == called or {caller, called} <= _TOGETHER
 
 
 def find_language(name: str) -> Language:
-    """The language of that name (or of that identifier in an editor).
+    """The language with this name or editor identifier.
 
     Raises:
         InvalidInput: no such language.
@@ -395,5 +396,5 @@ def find_language(name: str) -> Language:
 
 @cache
 def load_grammar(module: str, function: str) -> Grammar:
-    """The compiled grammar of a wheel; loaded at first use, so that a Python workspace never pays for C++."""
+    """The compiled grammar of a wheel. It is loaded at first use, so a Python workspace never loads C++."""
     return Grammar(getattr(import_module(module), function)())

@@ -1,4 +1,4 @@
-"""Lines, columns and encodings: the one place where they are computed (DESIGN invariant 10).
+"""Lines, columns and encodings. They are computed here and nowhere else (DESIGN invariant 10).
 
 A line ends at "\\n", "\\r\\n" or "\\r" as the Language Server Protocol says, and nowhere else: `str.splitlines` also
 breaks at form feeds and other separators, which would shift every position below them.
@@ -37,9 +37,9 @@ _BYTE_ORDER_MARKS = (
 def decode(data: bytes) -> str:
     """The text of a source file, without its byte order mark.
 
-    UTF-8 unless a mark says otherwise. A file that is not valid UTF-8 is read as one of its first two lines says
-    ("coding: cp1251", as Python and editors read it), otherwise as Latin-1, in which every byte is a character, so
-    that nothing is ever refused and line numbers stay right.
+    It is read as UTF-8 unless a byte order mark says otherwise. A file that is not valid UTF-8 is read in the encoding
+    that one of its first two lines names ("coding: cp1251", as Python and editors do). Otherwise it is read as Latin-1,
+    in which every byte is a character: no file is refused, and line numbers are right.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -48,7 +48,7 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         told = _CODING.search(b"\n".join(data[:500].splitlines()[:2]))
-        with suppress(LookupError, ValueError):  # no encoding of that name, or not one of texts
+        with suppress(LookupError, ValueError):  # not the name of a text encoding
             encoding = told[1].decode("ascii") if told else "latin-1"
             if b"coding:\n".decode(encoding) == "coding:\n":  # otherwise it could not say so
                 return data.decode(encoding, errors="replace")
@@ -56,28 +56,29 @@ def decode(data: bytes) -> str:
 
 
 def has_byte_order_mark(data: bytes) -> bool:
-    """Whether a file begins with the mark of an encoding."""
+    """Whether a file begins with a byte order mark."""
     return any(data.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS)
 
 
 def well_formed(text: str) -> str:
-    """`text` as it can be encoded: each lone surrogate becomes U+FFFD, so that all offsets and positions stay."""
+    """`text` in a form that can be encoded: each lone surrogate becomes U+FFFD. Offsets and positions do not change."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of `text` with their endings; joined they are `text` again."""
+    """The lines of `text` with their endings. Joined, they are `text` again."""
     return _LINE.findall(text)
 
 
 def with_feeds_only(text: str) -> str:
-    """`text` with a line feed at the end of every line."""
+    """`text` with every line ending replaced by a line feed."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def without_indentation(text: str) -> str:
-    """What a documentation says: lines without the indentation that all but the first have in common, and no blank ones
-    around them. Other than by `inspect.cleandoc`, tabs inside of a line stay."""
+    """The text of a docstring: without the common indentation of all lines but the first, and without blank lines
+    around it. Unlike `inspect.cleandoc`, it keeps tabs inside lines.
+    """
     first, *others = text.split("\n")
     others = [line[: len(line) - len(line.lstrip())].expandtabs() + line.lstrip() for line in others]
     depth = min((len(line) - len(line.lstrip()) for line in others if line.strip()), default=0)
@@ -85,7 +86,7 @@ def without_indentation(text: str) -> str:
 
 
 class Lines:
-    """The line starts of one text, and conversions between offsets in characters and protocol positions."""
+    """The line starts of a text, and conversions between character offsets and protocol positions."""
 
     __slots__ = ("starts", "text")
 
@@ -93,14 +94,14 @@ class Lines:
         self.text = text
         points = _points(text)
         returns = points == _RETURN
-        returns[:-1] &= points[1:] != _FEED  # of "\r\n" the second ends the line
+        returns[:-1] &= points[1:] != _FEED  # in "\r\n" the second character ends the line
         self.starts: list[int] = [0, *(np.flatnonzero((points == _FEED) | returns) + 1).tolist()]
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def line_of(self, offset: int) -> int:
-        """The 0-based line that holds the character at `offset`."""
+        """The 0-based line of the character at `offset`."""
         return bisect_right(self.starts, offset) - 1
 
     def line(self, number: int) -> str:
@@ -111,7 +112,7 @@ class Lines:
         return self.text[self.starts[number] : end].rstrip("\r\n")
 
     def offset(self, line: int, character: int, encoding: PositionEncoding) -> int:
-        """The offset in characters of a protocol position, clamped to the text."""
+        """The character offset of a protocol position, clamped to the text."""
         if line < 0:
             return 0
         if line >= len(self.starts):
@@ -123,11 +124,11 @@ class Lines:
         return self.starts[line] + min(int(np.searchsorted(ends, character)) + (character > 0), len(content))
 
     def blanks_before(self, offset: int) -> int:
-        """Where the blanks and tabs begin that stand right before `offset`."""
+        """Where the spaces and tabs right before `offset` begin."""
         return self._back(offset, " \t")
 
     def starts_line(self, offset: int) -> bool:
-        """Whether nothing but white space stands before `offset` on its line."""
+        """Whether only white space precedes `offset` on its line."""
         return self._back(offset, _WHITE) == self.starts[self.line_of(offset)]
 
     def _back(self, offset: int, over: str) -> int:
@@ -137,7 +138,7 @@ class Lines:
         return offset
 
     def position(self, offset: int, encoding: PositionEncoding) -> tuple[int, int]:
-        """The protocol position (line, character) of an offset in characters."""
+        """The protocol position (line, character) of a character offset."""
         offset = min(max(offset, 0), len(self.text))
         line = self.line_of(offset)
         before = self.text[self.starts[line] : offset]
@@ -154,7 +155,7 @@ def _points(text: str) -> NDArray[np.unsignedinteger]:
 
 
 def _units(text: str, encoding: PositionEncoding) -> NDArray[np.int64]:
-    """How many units each character has, int64 [len(text)]."""
+    """The number of code units of each character, int64 [len(text)]."""
     points = _points(text)
     if encoding == "utf-16":
         return 1 + (points > 0xFFFF).astype(np.int64)

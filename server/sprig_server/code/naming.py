@@ -1,7 +1,8 @@
-"""What a definition is called: its own name, or the name of what holds it, and the names around it.
+"""The name of a definition: its own, or that of the variable or property it is assigned to; and the names around it.
 
-A function that is a value (an arrow function, a lambda) has the name that a person would look for: that of the
-variable, field or property it ends up in, also through casts, conditions and calls (`const Button = memo(() => ...)`).
+A function that is an expression (an arrow function, a lambda) gets the name that a person would search for: that of the
+variable, field or property it is assigned to, also through casts, conditions and calls (`const Button = memo(() =>
+...)`).
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ _MACRO = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
 
 Holder = tuple[int, Node]
-"""The place of what holds a function among the nodes around it, and the node that names it."""
+"""The index of a function's holder among the nodes around it, and the node that names the function."""
 
 
 def name_node_of(tree: SyntaxTree, node: Node, around: Sequence[Node]) -> Node | None:
-    """The node that names a definition, or None where nothing does.
+    """The node that names a definition; None if it has no name.
 
     Args:
-        around: the nodes that `node` lies in, nearest first (`syntax.ancestors`).
+        around: the ancestors of `node`, nearest first (`syntax.ancestors`).
     """
     held = holder_of(tree, node, around)
     if held is not None:
@@ -50,7 +51,7 @@ def _macro_argument(tree: SyntaxTree, node: Node, name: Node) -> Node | None:
 
 
 def holder_of(tree: SyntaxTree, node: Node, around: Sequence[Node]) -> Holder | None:
-    """What holds a definition that has no name of its own, or a name that says nothing; None where it needs nothing."""
+    """The holder of a definition without a useful name of its own; None if the definition needs none."""
     held = _holder_of_value(tree, node, around)
     name = held[1] if held is not None else _own_name(node) if tree.language.definers else None
     if name is None or tree.text_of(name) not in tree.language.accessors:
@@ -65,10 +66,10 @@ def _own_name(node: Node) -> Node | None:
 
 
 def _holder_of_value(tree: SyntaxTree, node: Node, around: Sequence[Node]) -> Holder | None:
-    """What holds a function or class that is a value; None for a declaration, and where nothing that has a name does.
+    """The holder of a function or class that is an expression; None for a declaration, or if no holder has a name.
 
-    `const f = memo(function g() {})` is known as f. A function of the standard library that calls what it is given
-    (`map`, `then`) passes no name on.
+    `const f = memo(function g() {})` is named f. Functions of the standard library that call their argument (`map`,
+    `then`) pass no name on.
     """
     language = tree.language
     if node.type not in language.values:
@@ -105,7 +106,7 @@ def _may_name(language: Language, named: Node, inner: Node) -> bool:
 
 
 def _last_name(tree: SyntaxTree, named: Node) -> Node:
-    """Of `a.b.c` and `a["c"]`, the node of c."""
+    """The node of c in `a.b.c` and `a["c"]`."""
     part = named.child_by_field_name(tree.language.members.get(named.type, "")) if named.child_count else None
     if part is None:
         return named
@@ -131,7 +132,7 @@ def _defined_property(tree: SyntaxTree, around: Sequence[Node]) -> Node | None:
 
 
 def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
-    """The name as it is written, cut at the qualifiers: ["A<T>", "f"] for `A<T>::f`."""
+    """The name as written, split at the qualifiers: ["A<T>", "f"] for `A<T>::f`."""
     path = owner_names(tree, name_node)
     if name_node.type == "parameter_declaration" and name_node.parent is not None:
         return [tree.text_of(argument) for argument in name_node.parent.named_children]
@@ -149,13 +150,13 @@ def name_path(tree: SyntaxTree, name_node: Node) -> list[str]:
 
 
 def clean_name(name: str) -> str:
-    """A name without quotes and without line breaks; of C++ `inline` namespaces, the names only."""
+    """A name without quotes and line breaks; for C++ `inline` namespaces, the names only."""
     name = _COMPUTED.sub(r"\2", name)
     return re.sub(r"\binline ", "", _SPACE.sub(" ", name)).strip("\"'` ")
 
 
 def owner_names(tree: SyntaxTree, name_node: Node) -> list[str]:
-    """Whose property is named, where it is a class: ["List"] for `List.prototype.sum`, also by `defineProperty`."""
+    """The class whose property is named: ["List"] for `List.prototype.sum`, also with `defineProperty`."""
     parent = name_node.parent if tree.language.members else None
     if parent is None:
         return []
@@ -190,7 +191,7 @@ def _declared_name(declarator: Node) -> Node | None:
 def scope_names(
     tree: SyntaxTree, node: Node, name_node: Node, around: Sequence[Node] | None = None
 ) -> list[tuple[str, bool]]:
-    """The names that qualify a function, outermost first, each with whether it is a type."""
+    """The names that qualify a function, outermost first, each with a flag: whether it is a type."""
     around = list(ancestors(tree, node)) if around is None else around
     language = tree.language
     scopes: list[tuple[str, bool]] = []
@@ -200,10 +201,10 @@ def scope_names(
         if parent.type not in language.scopes:
             is_friend = is_friend or parent.type in language.friends
             continue
-        if is_friend and parent.type in language.types:  # it stands beside the class that it is a friend of
+        if is_friend and parent.type in language.types:  # a friend is not a member of the class
             is_friend = False
             continue
-        if parent.id not in tree.names:  # finding the name takes longer the deeper a node lies
+        if parent.id not in tree.names:  # naming takes longer the deeper a node is
             named = name_node_of(tree, parent, around[place + 1 :])
             tree.names[parent.id] = None if named is None or named.type in language.patterns else named
         named = tree.names[parent.id]

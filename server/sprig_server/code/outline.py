@@ -1,4 +1,4 @@
-"""Everything of a file that a search can find: its functions, its classes, and the module itself."""
+"""Everything in a file that a search can find: its functions, its classes, and the module itself."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _WORD = re.compile(r"[^\W\d_]{3}")
 
 
 def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ...]:
-    """The functions of a file, then its classes, then the module where it has code outside of both.
+    """The functions of a file, then its classes, then the module if it has code outside both.
 
     Args:
         text: a whole source file.
         language: a name or alias of a language.
-        module: the name to give the module, such as the file's name without its extension.
+        module: the name of the module, such as the file name without its extension.
 
     Raises:
         InvalidInput: unknown language.
@@ -43,7 +43,7 @@ def parse_outline(text: str, language: str, module: str) -> tuple[Definition, ..
 
 
 def outline(tree: SyntaxTree, module: str) -> tuple[Definition, ...]:
-    """What `parse_outline` gives, of a tree."""
+    """The outline of a parsed tree; see `parse_outline`."""
     text = tree.text
     functions: list[Definition] = []
     classes: list[Definition] = []
@@ -100,6 +100,6 @@ def _define_class(tree: SyntaxTree, node: Node, bodies: list[tuple[int, int]]) -
 
 
 def _holes(tree: SyntaxTree, node: Node, definition: Definition) -> list[tuple[int, int]]:
-    """What a definition takes out of its module: itself and the comments above that document it."""
+    """The ranges that a definition removes from its module's code: itself and its documentation comments."""
     above = [] if tree.language.docstrings else comments_above(tree, outermost(tree, node))
     return [(definition.span.start, definition.span.end), *((tree.start(c), tree.end(c)) for c in above)]

@@ -1,4 +1,4 @@
-"""One version of a text, parsed: plain data, which keeps no tree and can be sent from process to process."""
+"""One version of a text, parsed: plain data without a tree, which can be sent to another process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sprig_server.types import Definition
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedSource:
-    """What a text defines and calls.
+    """The definitions and calls of a text.
 
-    `definitions` are those of `outline.parse_outline`; `calls` are the characters [start, end) of each called name in
-    the order of the text, int64 [n, 2]: `send` in `self.session.send(x)`. A text is `whole` when all of it could be
-    parsed; of another one, `comments` are the characters of its comments, like the calls, and `kept` those of its
-    definitions that a whole text before it had, too.
+    `definitions` come from `outline.parse_outline`. `calls` are the characters [start, end) of each called name in text
+    order, int64 [n, 2]: `send` in `self.session.send(x)`. A text is `whole` if all of it could be parsed. Otherwise
+    `comments` are the ranges of its comments, in the same form, and `kept` the definitions that an earlier whole
+    version had as well.
     """
 
     text: str
@@ -37,11 +37,11 @@ class ParsedSource:
 
     @property
     def functions(self) -> list[Definition]:
-        """The functions, methods and constructors, in the order of the text."""
+        """The functions, methods and constructors, in text order."""
         return [d for d in self.definitions if d.kind not in ("class", "module")]
 
     def call_at(self, offset: int) -> tuple[int, int] | None:
-        """The called name that holds the character at `offset`, or ends there."""
+        """The called name at `offset`, or one that ends there."""
         place = int(np.searchsorted(self.calls[:, 0], offset, side="right")) - 1
         if place < 0 or offset > self.calls[place, 1]:
             return None
@@ -55,14 +55,14 @@ def parse_source(text: str, language: str, module: str, stop: Callable[[], bool]
         text: a whole source file, or any piece of one.
         language: a name or alias of a language.
         module: the name to give the module.
-        stop: asked now and then while the text is parsed.
+        stop: called from time to time during parsing.
 
     Raises:
         InvalidInput: unknown language.
         Cancelled: `stop` returned True.
     """
     tree = definition_tree(text, find_language(language), stop)
-    # A repair hides what is unfinished, with the calls in it.
+    # A repair hides unfinished code, and the calls in it.
     typed = tree if tree.readable == text else SyntaxTree(text, tree.language, stop=stop)
     calls = _places((typed.start(name), typed.end(name)) for name in _called_names(typed))
     comments = _places([] if tree.is_whole else typed.comments())
@@ -70,12 +70,12 @@ def parse_source(text: str, language: str, module: str, stop: Callable[[], bool]
 
 
 def _places(places: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
-    """Each once, in the order of the text."""
+    """Each range once, in text order."""
     return np.array(sorted(set(places)), dtype=np.int64).reshape(-1, 2)
 
 
 def name_of(language: Language) -> str:
-    """A name that `find_language` gives exactly this entry for: TSX shares the name of TypeScript."""
+    """A name for which `find_language` returns exactly this entry. TSX shares its name with TypeScript."""
     return language.aliases[0] if language.extensions == (".tsx",) else language.name
 
 
@@ -83,14 +83,14 @@ def _called_names(tree: SyntaxTree) -> Iterator[Node]:
     for call in tree.nodes(frozenset(tree.language.calls)):
         callee = call.child_by_field_name(tree.language.calls[call.type])
         name = _last_name(tree, callee) if callee is not None else None
-        if name is not None and name.start_byte < name.end_byte:  # not one that the parser only misses
+        if name is not None and name.start_byte < name.end_byte:  # not one that the parser inserted
             yield name
 
 
 def _last_name(tree: SyntaxTree, callee: Node) -> Node | None:
-    """What is called, without what qualifies it; None where that is no name, as in `f()()`.
+    """The called name without its qualifiers; None if there is no name, as in `f()()`.
 
-    It stands at the end, but the name of a template ends before its arguments.
+    It is the last part of the expression. The name of a template ends before its arguments.
     """
     node, ends = callee, None
     while node.child_count:

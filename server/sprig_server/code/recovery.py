@@ -1,7 +1,7 @@
-"""Trees of code that is being typed: what is unfinished must not swallow what stands below it.
+"""Parsing code that is being typed, so that unfinished code does not absorb the definitions below it.
 
-Code is laid out by indentation even while it is unfinished. So where a text has errors, it is cut into groups of lines
-by indentation; the smallest groups that cannot be parsed by themselves are hidden from the parser.
+Code is indented even while it is unfinished. A text with errors is split into groups of lines by indentation. The
+smallest groups that cannot be parsed by themselves are hidden from the parser.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _GOES_ON = re.compile(r"[})\]{:]|(?:else|catch|finally|except|elif)\b|#")
 _TYPE_HEADER = re.compile(r".*?\b(?:class|struct|interface|enum|namespace)\s+[A-Za-z_][\w:.]*(?=(.*))", re.DOTALL)
 _MOST_PARSED = 4  # times the text
 _LONGEST = 1_000_000  # characters
-_MOST_ERRORS = 200  # more of them are another dialect, and no typing
+_MOST_ERRORS = 200  # more errors mean another dialect, not typing
 _MOST_TRIED = 3
 
 Replacement = tuple[int, int, str]
-"""The lines [first, last) of a text, and what the parser reads instead of them, of the same length."""
+"""The lines [first, last) of a text, and a replacement of the same length for the parser."""
 
 
 def definition_tree(text: str, language: Language, stop: Callable[[], bool] | None = None) -> SyntaxTree:
-    """The tree from which definitions are read: of the text as it stands where that can be parsed.
+    """The tree that definitions are read from. If the text can be parsed, it is the text's own tree.
 
     Raises:
         Cancelled: `stop` returned True.
@@ -42,7 +42,7 @@ def definition_tree(text: str, language: Language, stop: Callable[[], bool] | No
     if 0 < best.errors <= _MOST_ERRORS and (hidden := _Finder(best.tree).hidden()):
         before = best
         best = before.or_better(_replace(before.tree.readable, hidden), hidden)
-        if best is before:  # one of them may hide too much
+        if best is before:  # one of the two may hide too much
             for start in sorted({first for first, _, _ in hidden})[:_MOST_TRIED]:
                 one = [h for h in hidden if h[0] == start]
                 best = best.or_better(_replace(best.tree.readable, one), one)
@@ -50,7 +50,7 @@ def definition_tree(text: str, language: Language, stop: Callable[[], bool] | No
 
 
 class _Reading:
-    """A tree, how much of it is damaged, and the lines where definitions with a body begin."""
+    """A tree, how much of it is damaged, and the lines on which definitions with a body begin."""
 
     __slots__ = ("damage", "errors", "places", "tree")
 
@@ -61,7 +61,7 @@ class _Reading:
         self.places = [node.start_point[0] for node in nodes if node.child_by_field_name("body") is not None]
 
     def or_better(self, readable: str, hidden: Sequence[Replacement] = ()) -> _Reading:
-        """Another reading of the text, where that has less errors and no definition less, but for the hidden ones."""
+        """Another reading of the text, if it has fewer errors and, apart from hidden ones, no definition less."""
         if readable == self.tree.readable:
             return self
         other = _Reading(SyntaxTree(self.tree.text, self.tree.language, readable, self.tree.stop))
@@ -73,7 +73,7 @@ class _Reading:
         return other if lost <= (len(hidden) if more_beside else 0) else self
 
     def beside(self, hidden: Sequence[Replacement]) -> int:
-        """How many definitions begin outside of what is hidden."""
+        """How many definitions begin outside the hidden lines."""
         return sum(not any(first <= place < last for first, last, _ in hidden) for place in self.places)
 
 
@@ -99,7 +99,7 @@ class _Finder:
         return self._search(0, len(self._lines), [], [])
 
     def _search(self, first: int, last: int, before: list[str], after: list[str]) -> list[Replacement]:
-        """What to hide of the lines [first, last), which stand between the lines `before` and `after`."""
+        """What to hide of the lines [first, last), which are between the lines `before` and `after`."""
         found: list[Replacement] = []
         groups = self._groups(first, last)
         place = 0
@@ -118,10 +118,10 @@ class _Finder:
         return found
 
     def _within(self, start: int, end: int, before: list[str], after: list[str]) -> list[Replacement]:
-        """What to hide of one group that cannot be parsed: lines inside of it, or else all of it."""
+        """What to hide of a group that cannot be parsed: lines inside it, or else all of it."""
         lines = self._lines[start:end]
         openings = [n for n, line in enumerate(lines) if line.rstrip().endswith(("{", ":"))][:1]
-        if _TYPE_HEADER.match(lines[0]):  # its brace or colon may not be written yet
+        if _TYPE_HEADER.match(lines[0]):  # its brace or colon may not be typed yet
             openings.insert(0, 0)
         for opening in dict.fromkeys(openings):
             found = self._below(start, start + opening + 1, end, before, after)
@@ -130,7 +130,7 @@ class _Finder:
         return [(start, end, self._filler("\n".join(lines)))]
 
     def _below(self, start: int, body: int, end: int, before: list[str], after: list[str]) -> list[Replacement]:
-        """What to hide of a group with the header [start, body), so that it can be parsed; nothing where that fails."""
+        """What to hide of a group with the header [start, body) so that it can be parsed; nothing if that fails."""
         depth = _indentation(self._lines[start])
         inner_end = end
         while inner_end > body:
@@ -150,7 +150,9 @@ class _Finder:
         return replaced if replaced and self._parses([*before, *text.split("\n"), *after]) else []
 
     def _groups(self, first: int, last: int) -> list[tuple[int, int]]:
-        """The lines [first, last) cut where a line is indented least and goes on with nothing."""
+        """The lines [first, last), split before each line with the least indentation that does not continue the line
+        before.
+        """
         told = (n for n in range(first, last) if n not in self._commented)
         own = [n for n in told if self._lines[n].strip() and self._lines[n][:1] != "#"]
         depth = min((_indentation(self._lines[n]) for n in own), default=0)
@@ -170,13 +172,13 @@ class _Finder:
         return self._budget < 0 or not SyntaxTree(text, self._language, stop=self._stop).root.has_error
 
     def _filler(self, lines: str) -> str:
-        """Nothing; but what stood above the lines must not belong to what stands below them."""
+        """The replacement of hidden lines: blank, or a statement that separates the code above from the code below."""
         rest = blank(lines)
         start = len(lines) - len(lines.lstrip())
         return rest if self._language.docstrings else rest[:start] + ";" + rest[start + 1 :]
 
     def _cut_header(self, header: str) -> str | None:
-        """The header of a class as far as its name."""
+        """The header of a class, cut after its name."""
         match = _TYPE_HEADER.match(header)
         if match is None or not match[1]:
             return None

@@ -1,7 +1,7 @@
-"""C and C++ made readable for a parser that does not run the preprocessor.
+"""Preparing C and C++ for a parser that does not run the preprocessor.
 
-Export macros, attributes, macros that stand for whole lines and branches of `#if` that part a brace from its partner
-are blanked out. Everything keeps its length, so that a place in the repaired text is the place in the original.
+Export macros, attributes, macros that are whole lines, and branches of `#if` that separate a brace from its partner are
+replaced by spaces. The length stays, so a position in the repaired text is a position in the original.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MACRO = r"\b_*[A-Z][A-Z0-9_]{2,}\b"
 _ARGUMENTS = r"\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)"
 _ATTRIBUTE = rf"(?:[A-Za-z_]\w*(?:[ \t]*{_ARGUMENTS})?|\[\[[^\]\n]*\]\])\s+"
 
-# `class API Name {` and `class api(x) Name final : Base {`; two names in a row are no class without a macro.
+# `class API Name {` and `class api(x) Name final : Base {`; two names in a row need a macro.
 _CLASS = re.compile(
     rf"\b(?P<kind>(?:enum\s+)?(?:class|struct)|union|enum)\s+(?P<macros>(?:{_ATTRIBUTE}){{1,3}})"
     r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]*(?:\([^;(){}=]*\)[^;(){}=]*)?\{))"
@@ -37,7 +37,7 @@ _BEFORE = re.compile(
     rf"(?={_TYPE_WORD}\b|~?\w+\s*::|(?:const\s+)?{_PLAIN}(?:\s+|\s*[*&]+\s*)(?:{_MACRO}\s+)?~?[A-Za-z_][\w:]*\s*\("
     r"|[A-Za-z_]\w*\s*\([^;{}]{0,300}\)\s*:\s*[A-Za-z_][\w:]*\s*[({])"
 )
-_LOWER_CASE = re.compile(  # `local int f(x)`: no type comes before the name of a built-in one
+_LOWER_CASE = re.compile(  # `local int f(x)`: no type comes before a built-in type
     r"^[ \t]*(?!(?:static|inline|const|unsigned|signed|long|short|extern|virtual|return|else|typedef|constexpr|volatile"
     r"|register|friend|explicit|new|operator|mutable|consteval|constinit|thread_local|do|using|goto|case)\b)"
     r"([a-z_]\w*)[ \t]+(?=(?:void|bool|char|short|int|long|float|double|unsigned|signed)\b[^;{}]{0,200}\()",
@@ -62,12 +62,12 @@ _NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.
 
 
 def blank(text: str) -> str:
-    """As many spaces as the text has characters; line ends stay."""
+    """Spaces of the same length as the text; line ends stay."""
     return re.sub(r"[^\r\n]", " ", text)
 
 
 def repair_certain(text: str) -> str:
-    """The text without what only a macro can be, wherever it stands."""
+    """The text without everything that can only be a macro."""
     text = _CLASS.sub(_without_macros, text)
     text = _NAMESPACE.sub(_without_group, text)
     text = _SLOTS.sub(lambda match: match[1] + blank(match[2]), text)
@@ -75,7 +75,7 @@ def repair_certain(text: str) -> str:
 
 
 def repair_likely(text: str) -> str:
-    """The text without what is likely a macro: for a text that cannot be parsed as it stands."""
+    """The text without everything that is likely a macro: for text that cannot be parsed otherwise."""
     comments = [match.span() for match in _COMMENT.finditer(text) if match[1] is None]
     code = _COMMENT.sub(lambda match: match[1] or blank(match[0]), text)
     code = _DIRECTIVE.sub(_simplified, code)
@@ -85,14 +85,14 @@ def repair_likely(text: str) -> str:
         code = pattern.sub(_without_group, code)
     code = _OLD_STYLE.sub(lambda match: match[1] + blank(match[2]) + ")" + blank(match[3]), code)
     pieces, place = [], 0
-    for start, end in comments:  # they may document something
+    for start, end in comments:  # it may be documentation
         pieces += [code[place:start], text[start:end]]
         place = end
     return "".join([*pieces, code[place:]])
 
 
 def _simplified(match: re.Match[str]) -> str:
-    """A directive without what would be taken for code: the body of a macro, the condition of a branch."""
+    """A directive without the parts that would be parsed as code: the body of a macro, the condition of a branch."""
     kind, rest = match[1], match[2]
     if kind == "define":
         return blank(match[0])
@@ -118,16 +118,17 @@ def _without_macros(match: re.Match[str]) -> str:
 
 
 def _without_line(match: re.Match[str]) -> str:
-    """A macro alone on its line, unless an expression or a function goes on there."""
+    """A macro that is alone on its line, blanked out unless an expression or a function continues there."""
     before, after = match.string[: match.start(1)].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
     return match[0] if before in _OPEN or after in _CONTINUES else blank(match[0])
 
 
 def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
-    """The text with one branch of the conditionals whose branches do not close what they open, or that lie at an error.
+    """The text with only one branch of each conditional whose branches do not close what they open, or that is at an
+    error.
 
     Args:
-        errors: where the text cannot be parsed, as first and last lines.
+        errors: where the text cannot be parsed, as pairs of first and last line.
     """
     groups: list[list[re.Match[str]]] = []
     removed: list[tuple[int, int]] = []

@@ -1,7 +1,7 @@
 """The statements of a function and their classes.
 
-The 21 classes are those of LeanCode, here taken from the syntax tree instead of from prefixes of the text. A statement
-is the header of a compound statement, or a whole simple one; a closing brace is a statement of class "none".
+The 21 classes are those of LeanCode. Here they come from the syntax tree instead of text prefixes. A statement is the
+header of a compound statement, or a whole simple statement. A closing brace is a statement of class "none".
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _GETTER = re.compile(r"(?:^|\.|->|::)get(?:[A-Z_]\w*)?$")
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The s statements of a text, in order; between them there is nothing but white space.
+    """The s statements of a text, in order. Only white space separates them.
 
-    Each is the characters [start, end), and of the class with that place in `CLASSES`; all int64 [s].
+    Each is the characters [start, end), with the index of its class in `CLASSES`; all int64 [s].
     """
 
     starts: NDArray[np.int64]
@@ -77,7 +77,7 @@ def split_statements(text: str, language: str) -> Statements:
     """
     tree = SyntaxTree(text, find_language(language))
     known = tree.language.statements
-    pieces: list[tuple[int, int, int]] = []  # first and last byte, class; what lies inside of another comes behind it
+    pieces: list[tuple[int, int, int]] = []  # first and last byte, class; inner ones come after outer ones
     for node in tree.nodes(_BLOCKS.union(known)):
         kind = node.type
         if kind in known:
@@ -87,11 +87,11 @@ def split_statements(text: str, language: str) -> Statements:
             number = _NUMBERS[_category(tree, node) if category == "expression" else category]
             pieces.append((node.start_byte, node.end_byte, number))
             continue
-        for child in node.children:  # what has no class of its own is "none", not a part of the header around it
+        for child in node.children:  # without a class of its own it is "none", not a part of the header around it
             kind = child.type
             if kind != "{" and kind not in known:
                 pieces.append((child.start_byte, child.end_byte, _NONE))
-    owner = np.full(len(text), -1, dtype=np.int64)  # for each character, the innermost statement that holds it
+    owner = np.full(len(text), -1, dtype=np.int64)  # for each character, its innermost statement
     if not pieces or not text:
         return _merge(text, owner, np.array([_NONE]))
     spans = np.array(pieces, dtype=np.int64)
@@ -102,8 +102,9 @@ def split_statements(text: str, language: str) -> Statements:
 
 
 def _merge(text: str, owner: NDArray[np.int64], classes: NDArray[np.int64]) -> Statements:
-    """Runs of characters with one owner, int64 [characters], without white space around them; owner -1 has the last
-    of the classes."""
+    """Runs of characters with the same owner, int64 [characters], without white space around them. Owner -1 gets the
+    last class.
+    """
     edges = np.flatnonzero(np.diff(owner)) + 1
     found: list[tuple[int, int, int]] = []
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(text)], strict=True):
@@ -117,7 +118,7 @@ def _merge(text: str, owner: NDArray[np.int64], classes: NDArray[np.int64]) -> S
 
 
 def _in_header(tree: SyntaxTree, node: Node) -> bool:
-    """Whether a declaration or an expression is part of a loop's header, as that in `for (int i = 0; ...)` is."""
+    """Whether a declaration or an expression is part of a loop header, as in `for (int i = 0; ...)`."""
     parent = node.parent
     return (
         parent is not None
@@ -142,7 +143,7 @@ def _category(tree: SyntaxTree, node: Node) -> str:
     if inner.type in tree.language.functions:
         return "method"
     called = tree.language.calls.get(inner.type)
-    if called is None:  # C++ writes its log lines with an operator
+    if called is None:  # C++ logs with an operator
         return "logger" if _LOGGER.match(tree.text_of(inner).split("<<")[0]) and "<<" in tree.text_of(inner) else "none"
     return _call_category(_callee(tree, inner, called))
 

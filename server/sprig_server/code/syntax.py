@@ -1,4 +1,4 @@
-"""Syntax trees: tree-sitter behind one function, with offsets in characters."""
+"""Syntax trees: tree-sitter behind one class, with character offsets."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _LONE_RETURN = re.compile(r"\r(?!\n)")
 _COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
 _OPENING = re.compile(r"[\r\n][ \t]*/\*")
 
-# Nobody nests code deeper than this. Without these bounds the time to find nodes grows with the square of the depth,
-# and the code of functions within functions with the square of their number.
+# Nobody nests code deeper than this. Without these bounds, the time to find nodes grows with the square of the depth,
+# and the code of nested functions with the square of their number.
 _DEEPEST = 1000
 _LEAST_CODE, _CODE_A_BYTE = 5_000_000, 8
 _MISSING_WEIGHT = 10
 
-# A parser may not be shared between threads.
+# A parser must not be shared between threads.
 _parsers = threading.local()
 
 
 class SyntaxTree:
-    """The tree of one text; `start` and `end` give a node's place in characters of that text.
+    """The tree of a text. `start` and `end` give a node's position in characters.
 
-    `readable` is what the parser reads, of the same length as the text.
+    `readable` is what the parser reads; it has the same length as the text.
     """
 
     __slots__ = (
@@ -45,20 +45,20 @@ class SyntaxTree:
         """Parse a text.
 
         Args:
-            stop: asked every few hundred steps of the parser, which holds the interpreter's lock all the time.
+            stop: called every few hundred steps of the parser, which holds the interpreter's lock meanwhile.
 
         Raises:
             Cancelled: `stop` returned True.
         """
         self.stop = stop
-        self.hides = False  # kept by `recovery`: whether what is unfinished is left out of what the parser reads
+        self.hides = False  # set by `recovery`: whether unfinished code is hidden from the parser
         self.text = text
         self.lines = Lines(text)
-        self._found: list[Node] | None = None  # kept by `nodes`
-        self.path: list[Node] = []  # from the root to the node that `ancestors` was asked about last
-        self.names: dict[int, Node | None] = {}  # by node id; kept by `naming.scope_names`
+        self._found: list[Node] | None = None  # filled by `nodes`
+        self.path: list[Node] = []  # path from the root to the last node that `ancestors` was called with
+        self.names: dict[int, Node | None] = {}  # by node id; filled by `naming.scope_names`
         self.language = language
-        # Every replacement keeps the length, so that offsets in the tree are offsets in the text.
+        # Every replacement keeps the length, so offsets in the tree are offsets in the text.
         self.readable = with_line_feeds(text if readable is None else readable).replace("\0", " ")
         self.source = self.readable.encode("utf-8", errors="replace")
         self._characters = None if len(self.source) == len(text) else _character_offsets(self.source)
@@ -66,19 +66,19 @@ class SyntaxTree:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the text was parsed without an error."""
+        """Whether the whole text was parsed without an error."""
         return not (self.hides or self.root.has_error)
 
     def start(self, node: Node) -> int:
-        """Offset in characters of the first character of `node`."""
+        """The offset of the first character of `node`."""
         return self._character(node.start_byte)
 
     def end(self, node: Node) -> int:
-        """Offset in characters just past `node`."""
+        """The offset just past the last character of `node`."""
         return self._character(node.end_byte)
 
     def characters(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Offsets in characters for offsets in bytes, of any shape."""
+        """Character offsets for byte offsets, of any shape."""
         return places if self._characters is None else self._characters[places]
 
     def text_of(self, node: Node) -> str:
@@ -86,8 +86,9 @@ class SyntaxTree:
         return self.text[self.start(node) : self.end(node)]
 
     def nodes(self, types: frozenset[str]) -> list[Node]:
-        """Every named node of one of the `types`, in the order of the text, outer ones first; what lies deeper than a
-        person nests code is passed over."""
+        """Every named node of one of the `types`, in text order, outer nodes first. Nodes deeper than a person nests
+        code are ignored.
+        """
         usual = self.language.functions | self.language.types | self.language.calls.keys()
         if not types <= usual:
             return list(self._walk(types))
@@ -96,12 +97,12 @@ class SyntaxTree:
         return [node for node in self._found if node.type in types]
 
     def damage(self) -> tuple[int, int]:
-        """How many places could not be parsed, and how much of the text that is: (0, 0) without errors."""
+        """How many places could not be parsed, and how many characters they have: (0, 0) without errors."""
         nodes = self._error_nodes()
         return len(nodes), sum(node.end_byte - node.start_byte + _MISSING_WEIGHT for node in nodes)
 
     def error_lines(self) -> list[tuple[int, int]]:
-        """First and last line, 0-based, of everything that could not be parsed or lacks a part."""
+        """The first and last line, 0-based, of everything that could not be parsed or is incomplete."""
         nodes = [node.parent or node if node.is_missing else node for node in self._error_nodes()]
         return [(node.start_point[0], node.end_point[0]) for node in nodes]
 
@@ -119,8 +120,9 @@ class SyntaxTree:
                     return found
 
     def comments(self) -> list[tuple[int, int]]:
-        """The characters [start, end) of each comment; one is not closed yet where a line in it begins another one, and
-        ends there."""
+        """The characters [start, end) of each comment. If a line inside a comment begins another one, the first is not
+        closed yet and ends there.
+        """
         found = []
         for node in self.nodes(_COMMENTS):
             start, end = self.start(node), self.end(node)
@@ -129,8 +131,9 @@ class SyntaxTree:
         return found
 
     def definitions(self, types: frozenset[str]) -> Iterator[Node]:
-        """The nodes of `types`, outer ones before inner ones, as long as all their code together is no multiple of the
-        text that only a machine would write."""
+        """The nodes of `types`, outer before inner, until their total code is a multiple of the text that only a
+        machine would write.
+        """
         room = _LEAST_CODE + _CODE_A_BYTE * len(self.source)
         for node in self.nodes(types):
             length = node.end_byte - node.start_byte
@@ -139,8 +142,8 @@ class SyntaxTree:
                 yield node
 
     def _walk(self, types: frozenset[str]) -> Iterator[Node]:
-        # A query of tree-sitter is little faster, and takes minutes for 100,000 opening brackets: for each node it
-        # looks at all its later siblings.
+        # A tree-sitter query is hardly faster, and takes minutes for 100,000 opening brackets: for each node it visits
+        # all later siblings.
         cursor, depth = self.root.walk(), 0
         while True:
             node = cursor.node
@@ -159,15 +162,15 @@ class SyntaxTree:
 
 
 def with_line_feeds(text: str) -> str:
-    """The text with a line feed for every lone carriage return, of the same length."""
+    """The text with a line feed for every lone carriage return. The length stays."""
     return _LONE_RETURN.sub("\n", text)
 
 
 def ancestors(tree: SyntaxTree, node: Node) -> Iterator[Node]:
-    """The parents of `node`, nearest first.
+    """The ancestors of `node`, nearest first.
 
-    One way down from the root, from where it parts from the way to the node before: `Node.parent` goes all of it for
-    each single step, which deep nesting makes too slow.
+    The path from the root is walked once and shared with the previous call. `Node.parent` walks it for every step,
+    which is too slow for deep nesting.
     """
     path = tree.path
     while path and not _holds(path[-1], node):
@@ -180,7 +183,7 @@ def ancestors(tree: SyntaxTree, node: Node) -> Iterator[Node]:
 
 
 def _holds(outer: Node, node: Node) -> bool:
-    """Whether a node is longer than another, which it holds."""
+    """Whether a node contains another one and is longer."""
     start, end = outer.byte_range
     return start <= node.start_byte and node.end_byte <= end and (start, end) != node.byte_range
 
@@ -192,15 +195,17 @@ def _parse(source: bytes, language: Language, stop: Callable[[], bool] | None) -
         parsers[key] = Parser(load_grammar(*language.grammar))
     if stop is None:
         return parsers[key].parse(source)
-    try:  # only when it reads through a function does it ask whether to go on
+    try:  # it checks for cancellation only when it reads through a function
         return parsers[key].parse(lambda byte, _: source[byte:], progress_callback=lambda byte, _: stop())
     except ValueError:
-        parsers[key].reset()  # otherwise the next text would be parsed as the rest of this one
+        parsers[key].reset()  # otherwise the next text would be parsed as a continuation of this one
         raise Cancelled from None
 
 
 def _character_offsets(source: bytes) -> NDArray[np.int64]:
-    """For each byte of UTF-8 text, and for its end, how many characters start before it: int64 [len(source) + 1]."""
+    """For each byte of UTF-8 text, and for its end, the number of characters that start before it: int64 [len(source) +
+    1].
+    """
     data = np.frombuffer(source, dtype=np.uint8)
     starts = (data & 0xC0) != 0x80  # a continuation byte is 10xxxxxx
     return np.concatenate(([0], np.cumsum(starts)))

@@ -1,5 +1,6 @@
-"""What a model is fed for a function. Exporter and server both call these, so that training and serving agree
-(DESIGN invariant 3)."""
+"""The text that a model reads for a function. Exporter and server both use it, so training and serving agree (DESIGN
+invariant 3).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from numpy.typing import NDArray
 from sprig_server.code.languages import find_language
 
 CHUNKER_VERSION = 6
-"""Raise it with every change of what is indexed or of the texts below: an index of another version is built anew."""
+"""Increase it with every change of what is indexed or of the texts below. An index of another version is rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What a model reads for a function, and where that stands in its code.
+    """What a model reads for a function, and where its parts are in the function's code.
 
-    The `text` from the character `starts[i]` on is the `code` from the character `places[i]` on, up to the next of the
-    starts, which rise: both int64 [parts], one part at least. What stands before the first is not code.
+    From the character `starts[i]` up to `starts[i + 1]`, the `text` equals the `code` from the character `places[i]`
+    on. Both are int64 [parts] in ascending order, with at least one part. Text before the first part is not code.
     """
 
     text: str
@@ -30,31 +31,33 @@ class Passage:
     places: NDArray[np.int64]
 
     def origins(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where characters of the text stand in the code, int64 [n] to int64 [n]; -1 for what is not code."""
+        """Maps character positions of the text to positions in the code, int64 [n] to int64 [n]; -1 outside the
+        code.
+        """
         part = np.searchsorted(self.starts, at, side="right") - 1
         return np.where(part < 0, -1, self.places[part] + at - self.starts[part])
 
 
 def search_passage(text: str, code_start: int, language: str) -> Passage:
-    """What `search_input` made, of which the code begins at the character `code_start`."""
+    """The passage of a text that `search_input` made. The code begins at the character `code_start`."""
     return Passage(text, text[code_start:], language, *_parts([code_start], [0]))
 
 
 def prompted(text: str, prompt: str) -> str:
-    """The text behind the prompt of a search model."""
+    """The text after the prompt of a search model."""
     return prompt + text
 
 
 def prompted_passage(passage: Passage, prompt: str) -> Passage:
-    """The passage behind the prompt of a search model, which is no code."""
+    """The passage after the prompt of a search model. The prompt is not code."""
     text = prompted(passage.text, prompt)
     return replace(passage, text=text, starts=passage.starts + (len(text) - len(passage.text)))
 
 
 def summary_passage(code: str, language: str) -> Passage:
-    """`summary_input` with the places of its characters."""
+    """`summary_input` with the positions of its characters in the code."""
     text, place = summary_input(code, language), 0
-    start = text.index("> ") + 2  # behind the tag
+    start = text.index("> ") + 2  # after the tag
     starts, places = [start], [0]
     for line in code.splitlines(keepends=True):
         if stripped := line.strip():
@@ -62,7 +65,7 @@ def summary_passage(code: str, language: str) -> Passage:
             places.append(place + line.index(stripped))
             start += len(stripped) + 1
         place += len(line)
-    first = min(1, len(starts) - 1)  # the part in front is for code without any line
+    first = min(1, len(starts) - 1)  # the first part is for code without lines
     return Passage(text, code, language, *_parts(starts[first:], places[first:]))
 
 
@@ -75,14 +78,14 @@ def search_input(code: str, documentation: str = "", name: str = "") -> str:
 
     Args:
         code: a definition without its own documentation (`Definition.code`).
-        documentation: the text of that documentation, "" where there is none.
-        name: the qualified name, "" to show the code alone.
+        documentation: the text of that documentation, or "".
+        name: the qualified name, or "" to show the code alone.
     """
     return "\n".join(part for part in (name, documentation, code) if part)
 
 
 def summary_input(code: str, language: str) -> str:
-    """The text a summary model reads: a language tag, then the lines without indentation and without blank ones.
+    """The text a summary model reads: a language tag, then the lines without indentation and blank lines.
 
     Args:
         code: a function without its own documentation (`Function.code`).
@@ -95,14 +98,14 @@ def summary_input(code: str, language: str) -> str:
 def prompt_ids(
     encode: Callable[[str, bool], list[int]], prompt: str, code: str, language: str, window: int
 ) -> list[int]:
-    """The tokens that a decoder-only model goes on with: of a function that does not fit, its beginning.
+    """The tokens that a decoder-only model continues. A function that does not fit is cut at its end.
 
     Args:
-        encode: gives the tokens of a text, with the special ones that belong around it where its flag is True, uncut.
-        prompt: with "{code}" where the function goes, and "{language}" where the name of its language goes.
+        encode: returns the tokens of a text, uncut, with special tokens around it if its flag is True.
+        prompt: contains "{code}" for the function, and may contain "{language}" for the name of its language.
         code: a function without its own documentation.
         language: a name or alias of its language.
-        window: tokens, special ones included.
+        window: the number of tokens, including special ones.
     """
     before, after = prompt_parts(prompt, language)
     head, tail = encode(before + code.strip("\n"), True), encode(after, False)
@@ -110,6 +113,6 @@ def prompt_ids(
 
 
 def prompt_parts(prompt: str, language: str) -> tuple[str, str]:
-    """What stands before the function and behind it in a prompt for a language."""
+    """The parts of a prompt before and after the function, for a language."""
     before, _, after = prompt.replace("{language}", find_language(language).name).partition("{code}")
     return before, after

@@ -1,4 +1,4 @@
-"""Identifiers and prose cut into words, for the lexical index and for matching names with questions."""
+"""Splitting identifiers and prose into words, for the full-text index and for matching names with questions."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import unicodedata
 
 _PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _SHAPE = re.compile(r"X+(?=Xx)|X?x+|X+|\d+|[^\W\dXx_]+|-+")
-# Scripts that put no space between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer; and Korean, whose particles
-# follow a word without one. Full-width and half-width forms are normalized before anything is matched.
+# Scripts without spaces between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer; and Korean, whose particles follow
+# a word without a space. Full-width and half-width forms are normalized before matching.
 _HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
 _BOPOMOFO = "\u3105-\u312f\u31a0-\u31bf"
-# Their vowels are marks, which \w does not match.
+# The vowels of these scripts are marks, which \w does not match.
 _SOUTH_EAST_ASIAN = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
 _UNSPACED = re.compile(f"([{_HAN}{_KANA}{_HANGUL}{_BOPOMOFO}{_SOUTH_EAST_ASIAN}]+)")
 _LONE_HAN = re.compile(f"(?<![{_HAN}])[{_HAN}](?![{_HAN}])")
 _IDENTIFIER = re.compile(rf"[\w{_SOUTH_EAST_ASIAN}]+")
 
-# Words of a question that say nothing about the code it asks for.
+# Words of a question that do not describe the code it asks for.
 STOP_WORDS = frozenset(
     [
         "a",
@@ -96,13 +96,13 @@ STOP_WORDS = frozenset(
 def split_identifier(identifier: str) -> list[str]:
     """The lower-cased words of an identifier: ["parse", "http", "url", "2"] for `parseHTTP_url2`.
 
-    A run of a script without spaces gives each two neighbouring characters: ["读取", "取文", "文件"] for `读取文件`.
+    A run of a script without spaces gives each pair of neighbours: ["读取", "取文", "文件"] for `读取文件`.
     """
     return [word for segment in _segments(_normalize(identifier)) for word in _words_of(segment)]
 
 
 def split_words(text: str) -> list[str]:
-    """The lower-cased words of a text; a compound identifier gives itself and then its parts."""
+    """The lower-cased words of a text. A compound identifier gives itself and then its parts."""
     words: list[str] = []
     for identifier in _IDENTIFIER.findall(_normalize(text)):
         segments = _segments(identifier)
@@ -113,9 +113,9 @@ def split_words(text: str) -> list[str]:
 
 
 def index_words(text: str) -> list[str]:
-    """What a full-text index keeps of a text: its words, and every single character of a script without spaces.
+    """The words of a text for the full-text index: its words, and every single character of scripts without spaces.
 
-    Whatever part of such a run is asked for, `split_words` of it are among these.
+    If the text contains a run without spaces, the result contains the `split_words` of each part of the run.
     """
     words = split_words(text)
     if not text.isascii():
@@ -125,17 +125,17 @@ def index_words(text: str) -> list[str]:
 
 
 def identifiers(text: str) -> list[str]:
-    """The identifiers of a text that are written as code: with an inner capital, an underscore or a digit."""
+    """The words of a text that look like code: with an inner capital, an underscore or a digit."""
     return [word for word in _IDENTIFIER.findall(_normalize(text)) if len(_segments(word)) > 1]
 
 
 def _normalize(text: str) -> str:
-    """Full-width letters, half-width kana and letters with a mark of their own become the usual characters."""
+    """Full-width letters, half-width kana and letters with combining marks become the usual characters."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 def _segments(identifier: str) -> list[str]:
-    """The parts of a normalized identifier as they are written; a run of a script without spaces stays one part."""
+    """The parts of a normalized identifier as written. A run of a script without spaces is one part."""
     if identifier.isascii():
         return _PIECE.findall(identifier)
     segments: list[str] = []
@@ -150,9 +150,9 @@ def _segments(identifier: str) -> list[str]:
 
 
 def _words_of(segment: str) -> list[str]:
-    """The words of one part: itself, or the pairs of characters of a run, since nothing says where its words end.
+    """The words of one part: itself, or the pairs of characters of a run, because its words have no boundaries.
 
-    A Han character alone among kana is a word too: it is the stem that `読む` and `読み込む` share.
+    A single Han character among kana is a word too: it is the stem that `読む` and `読み込む` share.
     """
     if segment.isascii() or len(segment) == 1 or not _UNSPACED.fullmatch(segment):
         return [segment.lower()]
@@ -161,7 +161,7 @@ def _words_of(segment: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """A crude English stem, the same for "parsing", "parses", "parsed" and "parse"; for comparing words only."""
+    """A rough English stem, the same for "parsing", "parses", "parsed" and "parse". Use it only to compare words."""
     for suffix in (
         "ations",
         "ation",

@@ -1,1 +1,1 @@
-"""Removing tokens that a model can do without: pure functions over the model's own sub-tokens."""
+"""Leaving out tokens that a model does not need: pure functions over the model's own tokens."""

@@ -1,4 +1,4 @@
-"""What every method has to beat: cutting at the end, and removing whatever."""
+"""Baselines for every method: cutting off the end, and random removal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def trim_tail(tokens: Tokens, count: int) -> Indices:
 
 
 def trim_random(tokens: Tokens, count: int, seed: int = 0) -> Indices:
-    """`count` tokens drawn at random, the same ones for the same text."""
+    """`count` random tokens, the same ones for the same text."""
     generator = np.random.default_rng([seed, *tokens.ids.tolist()])
     return np.sort(generator.permutation(len(tokens))[:count])

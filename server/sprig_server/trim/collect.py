@@ -1,4 +1,4 @@
-"""Tables of importance from attention: sums that grow with every function that a model reads."""
+"""Building importance tables from attention: sums over all functions that a model reads."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sprig_server.trim.tokens import Tokens
 
 
 class Collector:
-    """Attention that tokens got, by class of statement and token."""
+    """Sums of the attention that tokens get, by statement class and token."""
 
     def __init__(self, vocabulary: int) -> None:
-        """Start with nothing, for a tokenizer of so many entries."""
+        """Start empty, for a tokenizer with this many entries."""
         self._vocabulary = vocabulary
         self._sums, self._squares = (np.zeros(len(CLASSES) * vocabulary) for _ in range(2))
         self._counts = np.zeros(len(CLASSES) * vocabulary, dtype=np.int64)
 
     def add(self, tokens: Tokens, attention: NDArray[np.float64]) -> None:
-        """Take in one function: its tokens and what attention each of them got, float64 [n]."""
+        """Add one function: its tokens and the attention that each of them gets, float64 [n]."""
         keys = tokens.classes * self._vocabulary + tokens.ids
         np.add.at(self._sums, keys, attention)
         np.add.at(self._squares, keys, attention**2)
         np.add.at(self._counts, keys, 1)
 
     def finish(self) -> Importance:
-        """The table of everything taken in so far."""
+        """The table of everything added so far."""
         keys = np.flatnonzero(self._counts)
         counts = self._counts[keys]
         means = self._sums[keys] / counts
@@ -36,20 +36,22 @@ class Collector:
 
 
 def cls_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a search model's first token attends to: heads [h, t, t] to [t], heads averaged (LeanCode, search)."""
+    """The attention of a search model's first token: heads [h, t, t] to [t], averaged over heads (LeanCode, search)."""
     received: NDArray[np.float64] = attention.mean(axis=0)[0]
     return received
 
 
 def mean_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What all t tokens of a search model attend to, for one that pools by the mean: heads [h, t, t] to [t], heads and
-    rows averaged, times t."""
+    """The attention of all t tokens of a search model that pools by the mean: heads [h, t, t] to [t], averaged over
+    heads and rows, times t.
+    """
     received: NDArray[np.float64] = attention.mean(axis=(0, 1)) * attention.shape[-1]
     return received
 
 
 def cross_attention(attention: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a decoder attends to while it writes: [h, targets, sources] to [sources], heads averaged, then the maximum
-    over targets (LeanCode, summaries)."""
+    """The attention of a decoder while it writes: [h, targets, sources] to [sources], averaged over heads, then the
+    maximum over targets (LeanCode, summaries).
+    """
     received: NDArray[np.float64] = attention.mean(axis=0).max(axis=0)
     return received

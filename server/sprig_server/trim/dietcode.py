@@ -1,4 +1,4 @@
-"""DietCode: whole statements go first, by a knapsack over the attention of their class; then single words."""
+"""DietCode: whole statements are removed first, by a knapsack over the attention of their class; then single tokens."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ CLASS_VALUES: dict[str, float] = {
     "getter": 2.55e-3, "switch": 2.55e-3, "if": 2.54e-3, "for": 2.54e-3, "catch": 2.51e-3, "break": 2.50e-3,
     "variable": 2.42e-3, "logger": 2.42e-3, "throw": 2.41e-3, "synchronized": 2.36e-3, "case": 2.33e-3, "none": 0.1e-3,
 }  # fmt: skip
-"""The mean attention of CodeBERT to statements of Java, as published with DietCode."""
+"""CodeBERT's mean attention to Java statements, as published with DietCode."""
 
 
 def trim_diet(
     tokens: Tokens, count: int, token_means: NDArray[np.float64], values: dict[str, float] = CLASS_VALUES
 ) -> Indices:
-    """What stays of a function.
+    """The places of the tokens that stay.
 
     Args:
         tokens: the function.
-        count: how many tokens stay, at most all.
-        token_means: the attention that each token of the vocabulary gets on the whole, float64 [vocabulary].
-        values: of a statement of each class.
+        count: how many tokens stay, at most all of them.
+        token_means: the mean attention of each token over all classes, float64 [vocabulary].
+        values: the value of a statement of each class.
     """
     if not len(tokens):
         return np.zeros(0, dtype=np.int64)
     numbers, lengths = np.unique(tokens.statements, return_counts=True)
     firsts = np.searchsorted(tokens.statements, numbers)
     worth = [values[CLASSES[category]] for category in tokens.classes[firsts]]
-    # Filled over its brim on purpose: cutting single words costs less than leaving the next statement out.
+    # Overfilled on purpose: removing single tokens costs less than leaving out the next statement.
     taken = fill_knapsack(lengths.tolist(), worth, count + int(lengths.max()))
     kept = np.flatnonzero(np.isin(tokens.statements, numbers[taken]))
     excess = len(kept) - count
@@ -46,7 +46,7 @@ def trim_diet(
 
 
 def fill_knapsack(lengths: Sequence[int], values: Sequence[float], capacity: int) -> list[int]:
-    """The numbers of the things, rising, that are worth most together and not longer than `capacity`."""
+    """The indices of the items with the greatest total value whose total length is at most `capacity`, ascending."""
     best = np.zeros(capacity + 1)
     taken = np.zeros((len(lengths), capacity + 1), dtype=bool)
     for number, (length, value) in enumerate(zip(lengths, values, strict=True)):

@@ -1,7 +1,7 @@
-"""How important a token is where it stands: the attention it got in statements of that class, as a table.
+"""The importance table: how much attention a token gets in statements of each class.
 
-LeanCode (paper b): the mean attention of a sub-token over its occurrences in statements of one class of a training
-corpus. The table is made offline and only looked up here.
+As in LeanCode (paper b), it holds the mean attention of a token over its occurrences in statements of one class of a
+training corpus. The table is made offline and only looked up here.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from sprig_server.code.statements import CLASSES
 
 Weights = NDArray[np.float64]
-_LEAST = 5  # occurrences: of fewer a mean says little
+_LEAST = 5  # occurrences: fewer give an unreliable mean
 UNSEEN = 1.0
-"""The weight that LeanCode gives to what it never saw: attention is below, so that such tokens stay longest."""
+"""LeanCode's weight for an unseen pair. Attention is always lower, so unseen tokens stay longest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Attention by class of statement and token, in a corpus.
+    """Attention by statement class and token, in a corpus.
 
-    `keys` are class x vocabulary + token, rising, int64 [entries]; of each `means` and `variances` float32 and `counts`
-    int64 say what attention it got, how much that varied and how often it stood there.
+    `keys` are class x vocabulary + token, ascending, int64 [entries]. For each key, `means` and `variances` (float32)
+    describe the attention, and `counts` (int64) is the number of occurrences.
     """
 
     vocabulary: int
@@ -34,16 +34,16 @@ class Importance:
     counts: NDArray[np.int64]
 
     def faithful(self) -> Weights:
-        """The table as LeanCode reads it, float64 [classes, vocabulary]: what is missing, or 0, weighs 1."""
+        """The table as LeanCode reads it, float64 [classes, vocabulary]. Missing and zero entries weigh 1."""
         table = np.full(len(CLASSES) * self.vocabulary, UNSEEN)
         table[self.keys] = np.where(self.means == 0.0, UNSEEN, self.means)
         return table.reshape(len(CLASSES), self.vocabulary)
 
     def backed_off(self) -> Weights:
-        """The table with estimates for what was seen fewer than five times, float64 [classes, vocabulary].
+        """The table with estimates for pairs that were seen fewer than five times, float64 [classes, vocabulary].
 
-        Such a pair takes the token's mean over all classes, a token that is as rare the mean of its class, and a class
-        that was never seen keeps its tokens.
+        Such a pair gets the token's mean over all classes. If the token is that rare itself, the pair gets the mean of
+        its class. A class that was never seen keeps its tokens.
         """
         sums, counts = (np.zeros((len(CLASSES), self.vocabulary)) for _ in range(2))
         sums.flat[self.keys], counts.flat[self.keys] = self.means.astype(np.float64) * self.counts, self.counts
@@ -54,13 +54,13 @@ class Importance:
         return _mean(sums, counts, rare, _LEAST)
 
     def token_means(self) -> Weights:
-        """The mean attention of each token over all classes, float64 [vocabulary]; 0 where it was never seen."""
+        """The mean attention of each token over all classes, float64 [vocabulary]; 0 for unseen tokens."""
         tokens = self.keys % self.vocabulary
         weighted = np.bincount(tokens, self.means.astype(np.float64) * self.counts, self.vocabulary)
         return weighted / np.maximum(np.bincount(tokens, self.counts, self.vocabulary), 1)
 
     def class_means(self) -> Weights:
-        """The mean attention of each class over all its tokens, float64 [classes]; NaN where there were none."""
+        """The mean attention of each class over all its tokens, float64 [classes]; NaN for unseen classes."""
         classes = self.keys // self.vocabulary
         weighted = np.bincount(classes, self.means.astype(np.float64) * self.counts, len(CLASSES))
         counts = np.bincount(classes, self.counts, len(CLASSES))

@@ -1,4 +1,4 @@
-"""LeanCode (paper b): the tokens go that got least attention in statements of their class."""
+"""LeanCode (paper b): the tokens that get least attention in statements of their class are removed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from sprig_server.trim.tokens import Indices, Tokens
 
 
 def trim_lean(tokens: Tokens, count: int, table: Weights) -> Indices:
-    """What stays of a function.
+    """The places of the tokens that stay.
 
     Args:
         tokens: the function.
-        count: how many tokens stay, at most all.
-        table: float64 [classes, vocabulary], of `Importance`.
+        count: how many tokens stay, at most all of them.
+        table: float64 [classes, vocabulary], from `Importance`.
     """
     return drop_lowest(table[tokens.classes, tokens.ids], count)
 
 
 def drop_lowest(weights: NDArray[np.float64], count: int) -> Indices:
-    """The places of the `count` tokens that stay: those of least weight go, of equal ones the earlier first.
+    """The places of the `count` tokens that stay. Tokens with the least weight are removed; of equal ones, the earlier
+    first.
 
-    All tokens cost the same, so that LeanCode's knapsack comes down to this.
+    All tokens cost the same, so LeanCode's knapsack is equivalent to this.
 
     Args:
         weights: float64 [n].

@@ -1,4 +1,4 @@
-"""The trimmers behind one interface, by the name that a bundle gives them."""
+"""The trimming methods behind one interface, by the names that bundles use."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sprig_server.trim.tokens import Indices, Tokens
 from sprig_server.types import TrimMethod
 
 Trimmer = Callable[[Tokens, int], Indices]
-"""A function and how many of its tokens stay, at most all -> their places."""
+"""(function, number of tokens that stay) -> their places."""
 
 WITHOUT_TABLE: tuple[TrimMethod, ...] = ("tail", "random", "slim")
-"""The methods that need no importance."""
+"""The methods that need no importance table."""
 WITHOUT_STATEMENTS: tuple[TrimMethod, ...] = ("none", "tail", "random", "novelty")
-"""The methods that need not know in which statement a token stands."""
+"""The methods that do not need to know the statement of a token."""
 
 
 def make_trimmer(method: TrimMethod, importance: Importance | None) -> Trimmer:
     """The trimmer with that name.
 
     Args:
-        importance: the bundle's; not needed `WITHOUT_TABLE`.
+        importance: the bundle's table; not needed for methods in `WITHOUT_TABLE`.
 
     Raises:
-        ValueError: the method needs importance, and there is none.
+        ValueError: the method needs a table and there is none.
     """
     if method == "none":
         return lambda tokens, _: np.arange(len(tokens), dtype=np.int64)

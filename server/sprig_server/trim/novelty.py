@@ -1,9 +1,9 @@
-"""Sprig's own trimmer: attention, and what it cannot know of: whether a word is new, and how far on it stands.
+"""Sprig's own trimming method: attention, repetition and position.
 
-A word that stands there already is the cheapest to leave out, and what a function is for is mostly said early. So what
-attention a token gets in the language is multiplied with a share that falls with every earlier occurrence, and with one
-that falls along the function. The class of its statement does not count: a table by class was no better when both were
-tried, and needs a syntax tree.
+A repeated token can be left out at little cost, and the purpose of a function usually shows early. So the mean
+attention of a token in the language is multiplied by a factor that falls with every earlier occurrence, and by one that
+falls along the function. The class of the statement is not used: a table by class scored no better in a trial, and
+needs a syntax tree.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ from sprig_server.trim.leancode import drop_lowest
 from sprig_server.trim.tokens import Indices, Tokens
 
 ATTENTION = 0.5
-"""The power of attention: how much it counts beside the rest."""
+"""The exponent of attention: how much it counts beside the other factors."""
 REPETITION = 2.0
-"""The n-th occurrence of a token has 1 / n to this power."""
+"""The n-th occurrence of a token is multiplied by 1 / n to this power."""
 FADING = 2.0
-"""The last token of a function has e to the power of minus this."""
+"""The last token of a function is multiplied by e to the power of minus this."""
 
 
 def novelty_table(token_means: Weights) -> Weights:
-    """What a token's first occurrence weighs at a function's beginning, float64 [vocabulary].
+    """The weight of a token's first occurrence at the beginning of a function, float64 [vocabulary].
 
     Args:
-        token_means: of `Importance.token_means`; a token that was never seen weighs as much as one that was seen on
-            the average.
+        token_means: from `Importance.token_means`. An unseen token gets the mean weight of the seen ones.
     """
     seen = token_means > 0
     mean = float(token_means[seen].mean()) if seen.any() else 1.0
@@ -37,25 +36,25 @@ def novelty_table(token_means: Weights) -> Weights:
 
 
 def trim_novel(tokens: Tokens, count: int, table: Weights) -> Indices:
-    """What stays of a function.
+    """The places of the tokens that stay.
 
     Args:
         tokens: the function.
-        count: how many tokens stay, at most all.
-        table: of `novelty_table`.
+        count: how many tokens stay, at most all of them.
+        table: from `novelty_table`.
     """
     return keep_novel(tokens.ids, count, table)
 
 
 def keep_novel(ids: NDArray[np.int64], count: int, table: Weights) -> Indices:
-    """The places of the `count` of n tokens, given as ids int64 [n], that stay."""
+    """The places of the `count` tokens that stay, of n tokens with the ids int64 [n]."""
     n = len(ids)
     faded = np.exp(-FADING / max(1, n) * np.arange(n))
     return drop_lowest(table[ids] * faded / (1.0 + occurrences(ids)) ** REPETITION, count)
 
 
 def occurrences(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each of n tokens stood there before, int64 [n]."""
+    """How often each of n tokens occurred before, int64 [n]."""
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     firsts = np.flatnonzero(np.diff(ordered, prepend=-1))

@@ -1,4 +1,4 @@
-"""SlimCode: what goes first is decided by what a token is in the syntax, not by any model."""
+"""SlimCode: tokens are removed by their role in the syntax. No model is involved."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sprig_server.code.syntax import SyntaxTree
 from sprig_server.trim.tokens import Indices, Tokens
 
 SIGNATURE, IN_STRUCTURE, IN_CALL, NAME, OF_CALL, OF_STRUCTURE, OTHER, SYMBOL = range(1, 9)
-"""Levels; the highest goes first. Identifiers inside control structures and calls stay longer than other names, and the
-signature longest."""
+"""Levels; the highest is removed first. Identifiers in control structures and calls stay longer than other names, the
+signature longest.
+"""
 
 _STRUCTURES = frozenset(
     CLASSES.index(name) for name in ("try", "catch", "finally", "for", "while", "if", "switch", "case", "synchronized")
@@ -36,13 +37,13 @@ _NAMES = frozenset(
 
 
 def trim_slim(tokens: Tokens, count: int) -> Indices:
-    """What stays of a function.
+    """The places of the tokens that stay.
 
     Args:
         tokens: the function.
-        count: how many tokens stay, at most all.
+        count: how many tokens stay, at most all of them.
     """
-    order = np.lexsort((-np.arange(len(tokens)), -levels(tokens)))  # by level, then from the end backwards
+    order = np.lexsort((-np.arange(len(tokens)), -levels(tokens)))  # by level, then from the end
     return np.sort(order[len(order) - count :])
 
 
@@ -56,7 +57,9 @@ def levels(tokens: Tokens) -> NDArray[np.int64]:
 
 
 def _kinds(tree: SyntaxTree) -> NDArray[np.int64]:
-    """What each character belongs to, without regard to statements: a symbol, a name, a call's name, something else."""
+    """The kind of each character, regardless of statements: part of a symbol, a name, a called name, or something
+    else.
+    """
     kinds = np.full(len(tree.text) + 1, OTHER, dtype=np.int64)
     leaves = list(_leaves(tree.root))
     for leaf in leaves:

@@ -1,4 +1,4 @@
-"""A function as trimmers see it: the model's own sub-tokens, each in its statement."""
+"""A function as trimming methods see it: the model's own tokens, each with its statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sprig_server.code.statements import CLASSES, Statements
 from sprig_server.code.text import Passage
 
 Indices = NDArray[np.int64]
-"""Places of tokens that stay, in rising order, int64 [kept]."""
+"""Places of the tokens that stay, ascending, int64 [kept]."""
 
 
 _NONE = CLASSES.index("none")
@@ -21,12 +21,11 @@ _NONE = CLASSES.index("none")
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The n sub-tokens of a function's code, without a model's special ones and without what stands before the code.
+    """The n tokens of a function's code, without special tokens and without the text before the code.
 
-    `code` is written in `language`. `ids` are those of the model's tokenizer, `places` where each stands among all that
-    the model reads; `starts` and `ends` say which characters of `code` it stands for; `statements` numbers the
-    statement that holds it, from 0, and `classes` is the place of that statement's class in `code.statements.CLASSES`.
-    All int64 [n].
+    `code` is written in `language`. For each token, `ids` is its id in the model's tokenizer, `places` its position in
+    the model's input, [`starts`, `ends`) its characters in `code`, `statements` the number of its statement from 0, and
+    `classes` the index of that statement's class in `code.statements.CLASSES`. All int64 [n].
     """
 
     code: str
@@ -42,28 +41,29 @@ class Tokens:
         return len(self.ids)
 
     def first(self, count: int) -> Tokens:
-        """The first `count` tokens, or all where there are not so many."""
+        """The first `count` tokens, or all if there are fewer."""
         columns = self.ids, self.places, self.starts, self.ends, self.statements, self.classes
         return Tokens(self.code, self.language, *(column[:count] for column in columns))
 
     def pieces(self) -> list[str]:
-        """The characters of each token."""
+        """The text of each token."""
         return [self.code[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
 
 def place_tokens(
     passage: Passage, ids: Sequence[int], offsets: Sequence[tuple[int, int]], statements: Statements | None
 ) -> Tokens:
-    """The tokens of a function's code, each in its statement.
+    """The tokens of a function's code, each with its statement.
 
     Args:
         passage: what the model reads for the function.
-        ids: the sub-tokens of the passage; special ones may be among them.
-        offsets: the characters [start, end) of the passage that each stands for, (0, 0) for special ones.
-        statements: the code's; what stands before the first counts to it. None for one of class "none".
+        ids: the tokens of the passage; special tokens may be among them.
+        offsets: the characters [start, end) of each token in the passage; (0, 0) for special tokens.
+        statements: those of the code; code before the first one belongs to it. None for a single statement of class
+            "none".
     """
     spans = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets)).reshape(-1, 2)
-    # A token may begin with the blank before its first letter: what it ends in decides.
+    # A token may begin with the space before its first letter, so its last character decides.
     lasts = passage.origins(spans[:, 1] - 1)
     places = np.flatnonzero((lasts >= 0) & (spans[:, 1] > spans[:, 0]))
     ends = lasts[places] + 1
@@ -78,10 +78,10 @@ def place_tokens(
 
 
 def kept_count(n: int, ratio: float, least: int = 1) -> int:
-    """How many of n tokens stay where the share `ratio` of them is removed: rounded down, but `least` where there are
-    so many, and one of any.
+    """How many of n tokens stay if the share `ratio` is removed: rounded down, but at least `least` if there are that
+    many, and at least one.
 
-    Thirty tokens without a share of .3 are 21, whatever 30 x .7 is in binary digits.
+    Rounding is exact: 30 tokens without a share of .3 are 21, whatever 30 x .7 is in floating point.
 
     Raises:
         ValueError: the ratio is not in [0, 1).
