@@ -1,1 +1,1 @@
-"""The contract between exporter and server: a folder of hashed data files with a manifest. Nothing here downloads."""
+"""The contract between exporter and server: a folder of hashed data files and a manifest. Nothing here downloads."""

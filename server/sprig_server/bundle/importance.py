@@ -1,4 +1,4 @@
-"""The table of token importance as a file of a bundle, `importance.npz`: arrays only, no pickles."""
+"""The importance table as a file of a bundle, `importance.npz`: arrays only, no pickles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: `manifest.json`."""
+"""The manifest of a bundle, `manifest.json`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sprig_server.types import Task, TrimMethod
 SCHEMA = 2
 FILE_NAME = "manifest.json"
 HEAD = "head.onnx"
-"""What is done to pooled vectors: from "pooled", float32 [n, p], to "vectors", float32 [n, dimensions]."""
+"""The graph behind the pooling: from "pooled", float32 [n, p], to "vectors", float32 [n, dimensions]."""
 POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-"""How the states of a text's tokens become one vector, in the terms of sentence-transformers."""
+"""How the states of a text's tokens become one vector; the names are those of sentence-transformers."""
 SHARED = "shared.npz"
-"""Arrays that several graphs of a bundle name as external data, under the names they have there."""
+"""Arrays that several graphs of a bundle share as external data, by their names in the graphs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The model a bundle was made from; `sha256` is the digest of its weights file."""
+    """The model that a bundle was made from; `sha256` is the digest of its weights file."""
 
     name: str
     sha256: str
@@ -38,9 +38,12 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """What is left out of a function before the model reads it: of the tokens that its window has room for, the share
-    `ratio`, those that `method` gives up first; but `least` tokens stay where there are so many. `whole`: the share is
-    of all its tokens, chosen among them, and what is left is to fit into the window."""
+    """How much of a function is left out before the model reads it.
+
+    Of the tokens that fit into the window, the share `ratio` is left out, in the order of `method`; at least `least`
+    tokens stay if there are that many. If `whole`, the share is of all tokens of the function, and the rest must fit
+    into the window.
+    """
 
     method: TrimMethod = "none"
     ratio: float = 0.0
@@ -50,12 +53,13 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a model's own settings say of the tokens it may write; beside each, the name that transformers has for it.
+    """What the settings of a model say about the tokens it may write, with the names that transformers has for them.
 
-    A summary begins with `first` (forced_bos_token_id), and one of full length ends with `last` (forced_eos_token_id).
-    Tokens in `never` do not stand in it (suppress_tokens), those in `never_first` not at its beginning or behind
-    `first` (begin_suppress_tokens), and no run in `never_runs` does (bad_words_ids). A logit of a token that was read
-    by the decoder or written already is divided by `repetition`, or multiplied if negative (repetition_penalty).
+    A summary begins with `first` (forced_bos_token_id). A summary of full length ends with `last`
+    (forced_eos_token_id). It contains no token in `never` (suppress_tokens) and no sequence in `never_runs`
+    (bad_words_ids). Tokens in `never_first` do not come at its beginning or right after `first`
+    (begin_suppress_tokens). The logit of a token that the decoder has read or written already is divided by
+    `repetition`, or multiplied if negative (repetition_penalty).
     """
 
     first: int | None = None
@@ -68,11 +72,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to run `decoder.onnx`: its cache is float32 [batch, heads, length, head_dim], twice a layer.
+    """How to run `decoder.onnx`. Its cache is float32 [batch, heads, length, head_dim], two for each layer.
 
-    A summary ends at the `end_token` or at one of the `stop_tokens`. No run of `no_repeat` tokens may stand twice in
-    it; 0 allows everything. A decoder-only model reads a `prompt`, with the function where `{code}` stands and the name
-    of its language where `{language}` does; an encoder-decoder has none.
+    A summary ends at the `end_token` or at one of the `stop_tokens`. No sequence of `no_repeat` tokens may occur twice
+    in it; 0 allows everything. A decoder-only model reads a `prompt`, in which `{code}` is replaced by the function and
+    `{language}` by the name of its language; an encoder-decoder has none.
     """
 
     layers: int
@@ -90,8 +94,9 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """What stands before the texts that a search model reads: before questions, and before what is searched. `pooled`:
-    whether the tokens of a prompt count in the pooling too."""
+    """The texts before questions and before passages that a search model reads. `pooled`: whether the tokens of a
+    prompt count in the pooling.
+    """
 
     query: str = ""
     document: str = ""
@@ -108,13 +113,12 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything the server needs to load a bundle, and everything a reader needs to trust it.
+    """Everything that the server needs to load a bundle, and that a person needs to judge it.
 
-    `pooling` is one of `POOLINGS`, or several joined by "+" whose vectors are concatenated; "none" for summaries.
-    A bundle with a `head.onnx` runs pooled vectors through it. `dimensions` is the length of a search vector, or the
-    width of a summary model. `max_tokens` is the window of the
-    encoder in its own sub-tokens, special tokens included. `quantization` says how many bits weights have; `quality`
-    maps a data set to figures before and after.
+    `pooling` is one of `POOLINGS`, or several joined by "+" whose vectors are concatenated; "none" for summaries. A
+    bundle with a `head.onnx` runs pooled vectors through it. `dimensions` is the length of a search vector, or the
+    width of a summary model. `max_tokens` is the window of the encoder in tokens, special ones included. `quantization`
+    says how many bits weights have. `quality` maps a data set to figures before and after.
     """
 
     schema: int
@@ -137,7 +141,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """A digest of everything that shapes the bundle's answers: 16 hexadecimal digits."""
+        """A digest of everything that affects the bundle's answers: 16 hexadecimal digits."""
         hashes = {name: file.sha256 for name, file in self.files.items() if name.endswith((".onnx", ".npz"))}
         hashes |= {name: file.sha256 for name, file in self.files.items() if name == "tokenizer.json"}
         decoding = asdict(self.decoding) if self.decoding else None
@@ -156,7 +160,7 @@ class Manifest:
 
 
 def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
-    """A hook that takes values of these types as they are, and nothing that could be converted to them."""
+    """A hook that accepts values of these types only, without conversion."""
 
     def check(value: Any, _: Any) -> Any:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -186,7 +190,7 @@ def parse_manifest(text: str, source: Path) -> Manifest:
     """The manifest in `text`; `source` is named in errors.
 
     Raises:
-        InvalidBundle: not JSON, an unknown schema version, or a field that is missing, unknown or of a wrong type.
+        InvalidBundle: it is not JSON, has an unknown schema version, or a field is missing, unknown or of a wrong type.
     """
     try:
         data = json.loads(text)
@@ -223,7 +227,7 @@ def render_manifest(manifest: Manifest) -> str:
 
 
 def describe_file(path: Path) -> File:
-    """Size and SHA-256 of a file on disk."""
+    """The size and SHA-256 of a file on disk."""
     with path.open("rb") as stream:
         digest = hashlib.sha256()
         while block := stream.read(1 << 20):

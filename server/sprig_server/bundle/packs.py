@@ -1,7 +1,7 @@
-"""Language packs: small distributions that bring bundles, found by an entry point.
+"""Language packs: small distributions with bundles, found by an entry point.
 
 A pack registers a package in the group `sprig.bundles`. Each folder of that package with a manifest is a bundle. A pack
-is data: its package is located, never imported.
+contains data only: its package is located, never imported.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Pack:
     """An installed pack.
 
     Attributes:
-        name: of its entry point: the language that it serves, or what several languages share.
+        name: the name of its entry point: the language that it serves, or what several languages share.
         distribution, version: as pip knows it.
         bundles: those that this version of Sprig can read, sorted by name.
-        problems: one sentence for each bundle that it cannot read, or for a pack that holds none.
+        problems: one sentence for each bundle that it cannot read, or if the pack has no bundles.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Pack:
 
 
 def installed_packs() -> tuple[Pack, ...]:
-    """All packs that are installed beside Sprig, sorted by name."""
+    """All installed packs, sorted by name."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     return tuple(_open_pack(found[name]) for name in sorted(found))
 
@@ -49,13 +49,13 @@ def installed_bundles() -> tuple[Bundle, ...]:
 
 
 def missing_packs(languages: Iterable[str], bundles: Iterable[Bundle]) -> list[str]:
-    """The extras of Sprig that would bring a search bundle for those of `languages` that have none, sorted."""
+    """The packs to install for those `languages` that have no search bundle, as extras of Sprig, sorted."""
     served = {language for b in bundles if b.manifest.task == "search" for language in b.manifest.languages}
     return sorted({"javascript" if language == "typescript" else language for language in set(languages) - served})
 
 
 def explain_missing(packs: Iterable[str]) -> str:
-    """One sentence that names packs to install."""
+    """One sentence that names the packs to install."""
     names = list(packs)
     return (
         f"no language pack for {' and '.join(names)} is installed, so such code is found by its words alone: "
@@ -79,7 +79,9 @@ def _open_pack(point: EntryPoint) -> Pack:
 
 
 def _bundle_folders(package: str) -> list[Path]:
-    """The bundles of a package, which is not imported: looking up a package inside another would import that."""
+    """The bundle folders of a package. Only top-level packages are looked up, because looking up a subpackage imports
+    its parent.
+    """
     spec = find_spec(package) if package.isidentifier() else None
     places = spec.submodule_search_locations if spec is not None else None
     return sorted(path.parent for place in places or () for path in Path(place).glob(f"*/{FILE_NAME}"))

@@ -1,4 +1,4 @@
-"""Bundles on disk: reading one, checking it, and choosing the one for a task and a language."""
+"""Bundles on disk: reading and checking a bundle, and choosing one for a task and a language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sprig_server.types import Task
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose manifest was read; its other files are checked when they are loaded."""
+    """A bundle whose manifest has been read. Its other files are checked when they are loaded."""
 
     folder: Path
     manifest: Manifest
@@ -22,7 +22,7 @@ class Bundle:
         """The bytes of one file of the bundle.
 
         Raises:
-            InvalidBundle: the file is missing, or is not the one that the manifest describes.
+            InvalidBundle: the file is missing, or does not match the manifest.
         """
         path = self.folder / name
         expected = self.manifest.files.get(name)
@@ -59,10 +59,10 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def find_bundle(folder: Path, installed: Iterable[Bundle]) -> Bundle:
-    """The bundle in `folder`, or the installed one of that name.
+    """The bundle in `folder`, or the installed bundle with that name.
 
     Raises:
-        InvalidBundle: neither of them, or a manifest that this version cannot read.
+        InvalidBundle: there is neither, or this version cannot read its manifest.
     """
     if len(folder.parts) == 1 and not folder.exists():
         for bundle in installed:
@@ -72,6 +72,8 @@ def find_bundle(folder: Path, installed: Iterable[Bundle]) -> Bundle:
 
 
 def choose_bundle(bundles: Iterable[Bundle], task: Task, language: str) -> Bundle | None:
-    """The first bundle for a task that serves the language, or None: code of a language that a model never saw would
-    get a vector that says little, or a sentence that is wrong."""
+    """The first bundle for a task that serves the language, or None.
+
+    A model is never used for other languages: its vectors would be unreliable and its sentences wrong.
+    """
     return next((b for b in bundles if b.manifest.task == task and language in b.manifest.languages), None)

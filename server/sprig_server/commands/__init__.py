@@ -1,1 +1,1 @@
-"""The sub-commands of `sprig`: one module each, imported only when it is run."""
+"""The sub-commands of `sprig`, one module each. A module is imported only when its command is run."""

@@ -1,4 +1,4 @@
-"""sprig doctor: whether everything that Sprig needs works on this machine."""
+"""sprig doctor: check that everything Sprig needs works on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PACKAGES = ("onnxruntime", "tokenizers", "tree-sitter", "pygls", "numpy")
 
 
 def run(arguments: Namespace) -> int:
-    """Check, say what was found, and return 1 where something does not work."""
+    """Run the checks and print their results. Returns 1 if one of them fails."""
     models: list[Models] = []
 
     def load_bundles() -> str:
@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
     for name, check in checks:
         try:
             line, mark = check(), Text("ok   ", style="green")
-        except Exception as error:  # whatever is broken, the other checks still tell something
+        except Exception as error:  # the other checks are still useful
             line, mark = str(error) or type(error).__name__, Text("FAIL ", style="bold red")
             failed += 1
         output().print(mark.append(f"{name:10}", style="bold default").append(line, style="default"))

@@ -1,4 +1,4 @@
-"""sprig embed: vectors for functions and questions, for use elsewhere."""
+"""sprig embed: write vectors of functions and questions, for use elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sprig_server.inference.models import Models
 
 
 def run(arguments: Namespace) -> int:
-    """Write float32 [n, d], L2-normalised, one row for each record in their order."""
+    """Write float32 [n, d], L2-normalised, one row for each record, in their order."""
     texts: list[str | Passage] = []
     languages: list[str] = []
     for record in read_json_lines(arguments.jsonl):

@@ -1,4 +1,4 @@
-"""sprig models: the bundles that can be used, and the language packs that they come from."""
+"""sprig models: list the usable bundles and the language packs that they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions of a source file that a command was given."""
+"""Reading the functions of a source file that a command was given."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sprig_server.types import Definition
 
 
 def read_functions(path: Path, line: int | None = None) -> tuple[Definition, ...]:
-    """All functions of a file, or the one that covers a line, counted from 1.
+    """All functions of a file, or the one that covers a line (counted from 1).
 
     Raises:
-        InvalidInput: the file cannot be read, is of no known language, or no function covers the line.
+        InvalidInput: the file cannot be read, its language is not known, or no function covers the line.
     """
     language = language_of_path(str(path))
     if language is None:

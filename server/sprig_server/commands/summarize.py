@@ -1,4 +1,4 @@
-"""sprig summarize: a sentence for each function."""
+"""sprig summarize: write a sentence for each function."""
 
 from __future__ import annotations
 

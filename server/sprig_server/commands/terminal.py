@@ -1,4 +1,4 @@
-"""What every command shares: consoles, progress on a terminal, and reading JSON lines."""
+"""What the commands share: consoles, progress bars, and reading JSON lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Report = Callable[[str, int, int], None]
 
 
 def output() -> Console:
-    """The console for results: plain text in a pipe, and lines are never wrapped."""
+    """The console for results: plain text in a pipe, lines are never wrapped."""
     return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
@@ -35,7 +35,7 @@ def messages() -> Console:
 
 
 def warn_of_missing_packs(index: FolderIndex) -> None:
-    """Say on stderr which language packs the code of a folder would need, and what is wrong with those there are."""
+    """Name on stderr the language packs that the code of a folder needs, and the problems of the installed ones."""
     models = index.models
     for pack in models.packs:
         for problem in pack.problems:
@@ -45,13 +45,13 @@ def warn_of_missing_packs(index: FolderIndex) -> None:
 
 
 def warn_of_unreadable(left_out: LeftOut) -> None:
-    """Name on stderr what an index lacks since it could not be read."""
+    """Name on stderr the files that are not indexed because they could not be read."""
     for path in left_out.unreadable:
         messages().print(f"cannot read {displayable(path)}: left out", markup=False, soft_wrap=True)
 
 
 def displayable(path: str) -> str:
-    """A path as text: what is no UTF-8 in its name becomes U+FFFD."""
+    """A path as text. Bytes that are not UTF-8 become U+FFFD."""
     return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
 
 
@@ -63,7 +63,7 @@ def tell_of_removed(indexes: Sequence[CachedIndex], console: Console | None = No
 
 
 def write_json(value: Any) -> None:
-    """One line of JSON on stdout, with escapes where stdout has not all characters."""
+    """Write one line of JSON to stdout, with escapes if the encoding of stdout lacks characters."""
     line = json.dumps(value, ensure_ascii=False)
     try:
         line.encode(sys.stdout.encoding or "utf-8")
@@ -74,7 +74,7 @@ def write_json(value: Any) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears once it is whole.
+    """Write a file atomically.
 
     Raises:
         InvalidInput: it cannot be written.
@@ -89,7 +89,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A progress bar for each stage on stderr, where that is a terminal."""
+    """A progress bar for each stage on stderr, if it is a terminal."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -129,7 +129,8 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file without their ends; "-" is stdin. UTF-8, unless a byte order mark says otherwise.
+    """The lines of a text file without line ends; "-" is stdin. The encoding is UTF-8, unless a byte order mark says
+    otherwise.
 
     Raises:
         InvalidInput: the file cannot be read, or a line is not UTF-8.

@@ -1,4 +1,4 @@
-"""sprig trim: what a model is given of a function, and how important it takes each token to be."""
+"""sprig trim: show which tokens of a function a model reads, and how important each token is to it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sprig_server.inference.models import Models
 from sprig_server.inference.reader import Explanation, Reader
 from sprig_server.trim_view import explain, open_reader
 
-_DARKEST = 120  # of 255: the background of the most important token, on which light text is read well
+_DARKEST = 120  # of 255: the background of the most important token; light text stays readable on it
 
 
 def run(arguments: Namespace) -> int:
-    """Show one function in the terminal, or as a page."""
+    """Show one function in the terminal, or write it as a page."""
     (function,) = read_functions(arguments.file, arguments.line)
     chosen = arguments.task, function.language, arguments.method, arguments.ratio
     reader = open_reader(Models(arguments.bundle, arguments.threads), *chosen)
@@ -57,7 +57,7 @@ def _heading(reader: Reader, explanation: Explanation) -> str:
 
 
 def _heat(explanation: Explanation) -> Text:
-    """The code: the more important a token, the stronger its background; what goes is struck out in grey."""
+    """The code: the more important a token, the stronger its background. Removed tokens are struck out in grey."""
     text = Text()
     for piece, kept, importance in explanation.pieces():
         if kept is None:

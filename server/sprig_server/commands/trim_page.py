@@ -1,4 +1,4 @@
-"""The page of `sprig trim --html`: a function as a heat map, in one file without scripts."""
+"""The page of `sprig trim --html`: a heat map of a function, in one file without scripts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def render_trim(explanation: Explanation, name: str, heading: str) -> str:
     """The page of one function.
 
     Args:
-        name: the function's.
-        heading: how much stays, by which method.
+        name: the name of the function.
+        heading: how many tokens stay, and by which method.
     """
     pieces = "".join(map(_render_piece, explanation.pieces()))
     return (

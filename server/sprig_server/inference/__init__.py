@@ -1,1 +1,1 @@
-"""Running bundles: the only importer of onnxruntime. numpy and `tokenizers` around it; no torch, no transformers."""
+"""Running bundles with onnxruntime, numpy and tokenizers. No other package imports onnxruntime; torch is not needed."""

@@ -1,4 +1,4 @@
-"""Beam search over any next-token function: pure, so that it can be tested without a model."""
+"""Beam search over any next-token function. It is pure, so it can be tested without a model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sprig_server.errors import Cancelled
 from sprig_server.inference.rules import forbidden, forced, penalize
 
 Step = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
-"""(tokens [k], parents [k]) -> logits [k, v]: the next step of k hypotheses, each going on from the row of the last
-step that `parents` names."""
+"""(tokens [k], parents [k]) -> logits [k, v]: the next step of k hypotheses. Each continues the row of the last step
+that `parents` names.
+"""
 
 
 _FREE = Rules()
@@ -22,7 +23,7 @@ _FREE = Rules()
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Tokens without start and end, and the mean log-probability of them and of the end token."""
+    """Tokens without start and end token, and the mean log-probability of all of them and the end token."""
 
     tokens: tuple[int, ...]
     score: float
@@ -39,14 +40,14 @@ def beam_search(
     rules: Rules = _FREE,
     stop: Callable[[], bool] = lambda: False,
 ) -> Hypothesis:
-    """The best sequence by mean log-probability; with one beam this is greedy decoding.
+    """The best sequence by mean log-probability. With one beam this is greedy decoding.
 
-    Ends as soon as an ended hypothesis has a better mean than every open one has so far; a hypothesis that reaches
-    `max_new_tokens` counts as ended there. Where `no_repeat` is above 0, no run of that many tokens occurs twice.
+    The search ends when a finished hypothesis has a better mean than every open one. A hypothesis of `max_new_tokens`
+    is finished. If `no_repeat` is above 0, no sequence of that many tokens occurs twice.
 
     Args:
-        read: the tokens that stand before what is written; the first step takes the last of them.
-        rules: what may be written; a token that has to be is certain.
+        read: the tokens before the generated ones; the first step takes the last of them.
+        rules: which tokens may be written. A forced token has probability 1.
 
     Raises:
         Cancelled: `stop` returned True between two steps.
@@ -68,7 +69,7 @@ def beam_search(
             scores[:], scores[:, only] = -np.inf, 0.0
         candidates = totals[:, None] + scores
         k, v = candidates.shape
-        # So many more than there are beams, since every candidate with an end token ends its row.
+        # More candidates than beams, because every candidate with an end token finishes its row.
         order = _largest(candidates.ravel(), min(beams + k * len(ends), k * v))
         for flat in order[:beams]:
             row, token = divmod(int(flat), v)
@@ -87,7 +88,9 @@ def beam_search(
 
 
 def repeating_tokens(prefix: tuple[int, ...], length: int) -> list[int]:
-    """The tokens that would end a run of `length` tokens which `prefix` already holds; none where `length` is 0."""
+    """The tokens that would complete a sequence of `length` tokens that `prefix` already contains; none if `length` is
+    0.
+    """
     if length < 1 or len(prefix) < length:
         return []
     tail = prefix[len(prefix) - length + 1 :]
@@ -96,13 +99,13 @@ def repeating_tokens(prefix: tuple[int, ...], length: int) -> list[int]:
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Log-probabilities over the last axis, float64 of the same shape."""
+    """The log-probabilities over the last axis, float64 of the same shape."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
 
 
 def _largest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` largest values, best first; the earlier index wins a tie."""
+    """The indices of the `count` largest values, best first. Of equal values, the earlier index comes first."""
     top = np.argpartition(-values, count - 1)[:count]
     return top[np.lexsort((top, -values[top]))]

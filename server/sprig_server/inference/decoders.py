@@ -1,8 +1,8 @@
-"""The two kinds of summary models, as what beam search needs of them: where it begins, and the next step.
+"""The two kinds of summary models behind the interface that beam search needs: a beginning, and the next step.
 
-An encoder-decoder reads a function with `encoder.onnx`, which gives, once a function, the keys and values that every
-decoder layer attends to. A decoder-only model reads a prompt with the function in it and goes on from there. Either way
-`decoder.onnx` takes the cache so far, which is empty at the first step.
+An encoder-decoder reads a function with `encoder.onnx`, which computes, once for each function, the keys and values
+that every decoder layer attends to. A decoder-only model reads a prompt that contains the function, and continues it.
+In both cases `decoder.onnx` takes the cache so far, which is empty at the first step.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from sprig_server.inference.session import open_session, open_tokenizer
 
 Feeds = dict[str, NDArray[np.generic]]
 Decode = Callable[[Feeds], list[NDArray[np.float32]]]
-"""Feeds of `decoder.onnx` -> its logits, and then its cache."""
+"""Inputs of `decoder.onnx` -> its logits, then its cache."""
 Cache = dict[str, NDArray[np.float32]]
-"""Keys and values of the decoder's layers, each float32 [k, heads, length, head_dim]."""
+"""The keys and values of the decoder's layers, each float32 [k, heads, length, head_dim]."""
 
 
 class Decoder(Protocol):
     """A loaded summary model."""
 
     def begin(self, code: str, language: str) -> tuple[list[int], Step]:
-        """What the decoder reads before a summary of a function, with whose last token the search begins, and its
-        steps."""
+        """The tokens before a summary, of which the search begins with the last, and the steps."""
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
@@ -49,7 +48,7 @@ def open_decoder(bundle: Bundle, decoding: Decoding, threads: int) -> Decoder:
 
 
 class EncoderDecoder:
-    """A model of two halves. Safe to call from several threads at once."""
+    """An encoder and a decoder. Safe to call from several threads at once."""
 
     def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
         self._start = decoding.start_token
@@ -75,7 +74,7 @@ class EncoderDecoder:
 
 
 class DecoderOnly:
-    """A model of one half that goes on with a prompt. Safe to call from several threads at once."""
+    """A model that continues a prompt. Safe to call from several threads at once."""
 
     def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
         self._prompt = decoding.prompt or ""
@@ -88,7 +87,7 @@ class DecoderOnly:
         self._decode: Decode = lambda feeds: session.run(outputs, feeds)
 
     def begin(self, code: str, language: str) -> tuple[list[int], Step]:
-        """The prompt, of which all but the last token are taken in, and the steps behind it."""
+        """The prompt, of which all tokens but the last have been read, and the steps after it."""
         read = prompt_ids(self._encode, self._prompt, code, language, self._window)
         step = _PromptStep(self._decode, self._inputs, self._empty)
         if len(read) > 1:
@@ -104,7 +103,7 @@ class DecoderOnly:
 
 
 class _SourceStep:
-    """The `Step` of one function: feeds the decoder and carries its cache from step to step."""
+    """The `Step` for one function: runs the decoder and keeps its cache between steps."""
 
     def __init__(self, decode: Decode, mask: NDArray[np.int64], source: Cache, empty: Cache) -> None:
         self._decode = decode
@@ -123,7 +122,7 @@ class _SourceStep:
 
 
 class _PromptStep:
-    """The `Step` behind a prompt: every token follows all tokens before it."""
+    """The `Step` after a prompt: every token attends to all tokens before it."""
 
     def __init__(self, decode: Decode, inputs: frozenset[str], empty: Cache) -> None:
         self._decode = decode
@@ -131,7 +130,7 @@ class _PromptStep:
         self._cache = empty
 
     def read(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Take in tokens, int64 [k, t]; gives the logits behind the last one, float32 [k, v]."""
+        """Read tokens, int64 [k, t]; returns the logits after the last one, float32 [k, v]."""
         (k, t), past = ids.shape, next(iter(self._cache.values())).shape[2]
         feeds: Feeds = {
             "input_ids": ids,
@@ -150,7 +149,7 @@ class _PromptStep:
 
 
 def _empty_cache(decoding: Decoding, form: str) -> Cache:
-    """No keys and values yet, under the graph's names of them."""
+    """Empty keys and values, under their names in the graph."""
     names = [form.format(layer=layer, part=part) for layer in range(decoding.layers) for part in ("key", "value")]
     return {name: np.zeros((1, decoding.heads, 0, decoding.head_dim), dtype=np.float32) for name in names}
 

@@ -1,4 +1,4 @@
-"""Texts to vectors with a search bundle."""
+"""Computing vectors of texts with a search bundle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sprig_server.inference.reader import Reader
 from sprig_server.inference.session import open_session
 from sprig_server.types import Vectors
 
-# Measured: int8 throughput falls again beyond this, and texts of equal length waste no padding.
+# By measurement: int8 throughput falls beyond this. Texts of equal length need no padding.
 BATCH = 8
 
 
@@ -38,8 +38,8 @@ class Encoder:
         self._head = open_session(bundle, HEAD, threads) if HEAD in bundle.manifest.files else None
 
     def encode(self, texts: Sequence[str | Passage], stop: Callable[[], bool] = lambda: False) -> Vectors:
-        """One vector for each text: float32 [n, dimensions], L2-normalised. Functions are passages and are trimmed;
-        other texts are questions.
+        """One vector for each text: float32 [n, dimensions], L2-normalised. Passages are functions and are trimmed;
+        strings are questions.
 
         Raises:
             Cancelled: `stop` returned True between two batches.
@@ -52,7 +52,8 @@ class Encoder:
     def encode_batches(
         self, texts: Sequence[str | Passage], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[list[int], Vectors]]:
-        """The same in batches of like length, each with the indices of its texts; the longest texts come last.
+        """The vectors in batches of texts of similar length, each with the indices of its texts; the longest texts come
+        last.
 
         Raises:
             Cancelled: `stop` returned True between two batches.
@@ -81,13 +82,13 @@ class Encoder:
 
 
 def pooled_mask(mask: NDArray[np.int64], unpooled: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A mask, int64 [b, t], without the first tokens of each text, so many as int64 [b] says; padding stands behind."""
+    """A mask, int64 [b, t], without the first tokens of each text, as many as int64 [b] says. Padding is at the end."""
     pooled: NDArray[np.int64] = np.where(np.arange(mask.shape[1]) >= unpooled[:, None], mask, 0)
     return pooled
 
 
 def pool(hidden: NDArray[np.float32], mask: NDArray[np.int64], pooling: str) -> Vectors:
-    """One vector for each row, made of the states of its unmasked tokens.
+    """One vector for each row, from the states of its unmasked tokens.
 
     Args:
         hidden: float32 [b, t, d].
@@ -128,7 +129,7 @@ def _scaled_mean(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vec
 
 
 def _rising_mean(hidden: NDArray[np.float32], there: NDArray[np.float32]) -> Vectors:
-    """Of weights that rise with the place of a token."""
+    """The mean with weights that rise with the position of a token."""
     return _mean(hidden, there * np.arange(1, hidden.shape[1] + 1, dtype=np.float32)[:, None])
 
 
@@ -143,7 +144,7 @@ _POOL = {
 
 
 def normalize(vectors: Vectors) -> Vectors:
-    """Rows scaled to length 1; a row of zeros stays as it is. float32 [n, d] to float32 [n, d]."""
+    """Rows scaled to length 1, float32 [n, d] to float32 [n, d]. A row of zeros stays as it is."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
     return scaled

@@ -1,4 +1,4 @@
-"""The bundles of one process, loaded at first use and kept."""
+"""The bundles of a process. They are loaded at first use and kept."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from sprig_server.inference.summarizer import Summarizer
 
 
 class Models:
-    """Which bundle serves which task and language, and the loaded ones."""
+    """Which bundle serves which task and language, and the loaded models."""
 
     def __init__(self, folders: Sequence[Path], threads: int) -> None:
-        """Bundles in `folders`, which may be names of installed ones, come before those of the language packs.
+        """Find the bundles. Those in `folders`, which may also be names of installed ones, come before those of the
+        packs.
 
         Raises:
-            InvalidBundle: one of the folders is not a bundle, nor the name of one.
+            InvalidBundle: one of the folders is neither a bundle nor the name of one.
         """
         self.packs = installed_packs()
         installed = [bundle for pack in self.packs for bundle in pack.bundles]
         self.bundles: tuple[Bundle, ...] = (*(find_bundle(folder, installed) for folder in folders), *installed)
         self.threads = threads
-        # One each: loading takes seconds, and a search must not wait for the models of a hover.
+        # Two locks: loading takes seconds, and a search must not wait for the model of a hover.
         self._encoders_lock, self._summarizers_lock = threading.Lock(), threading.Lock()
         self._encoders: dict[Path, Encoder] = {}
         self._summarizers: dict[Path, Summarizer] = {}

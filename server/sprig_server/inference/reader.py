@@ -1,4 +1,4 @@
-"""What a model reads: texts as the tokens of its bundle, functions without what the bundle leaves out."""
+"""What a model reads: the tokens of a text, with functions trimmed as the bundle says."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from sprig_server.trim.tokens import Indices, Tokens, kept_count, place_tokens
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What trimming does to a function of n tokens: which of them stay, bool [n], and how much the bundle's model
-    attends to each where it stands, beside the one that it attends to most, float64 [n] of 0 to 1."""
+    """What trimming does to a function of n tokens: which of them stay, bool [n], and the attention that each gets from
+    the bundle's model, relative to the token that gets most, float64 [n] from 0 to 1.
+    """
 
     tokens: Tokens
     kept: NDArray[np.bool_]
     importance: NDArray[np.float64]
 
     def pieces(self) -> Iterator[tuple[str, bool | None, float]]:
-        """The code in pieces: a token, whether it stays, its importance; or what stands between tokens, and None."""
+        """The code in pieces: a token, whether it stays and its importance; or text between tokens, and None."""
         code, place = self.tokens.code, 0
         columns = self.tokens.starts, self.tokens.ends, self.kept, self.importance
         for start, end, kept, importance in zip(*(column.tolist() for column in columns), strict=True):
-            token = code[start:end].lstrip()  # the blank before a word may be a part of its token
+            token = code[start:end].lstrip()  # the space before a word may be a part of its token
             start = max(place, end - len(token))
             if place < start:
                 yield code[place:start], None, 0.0
@@ -49,13 +50,13 @@ class Explanation:
 
 
 class Reader:
-    """The tokenizer of a bundle, and how it trims. Safe to call from several threads at once."""
+    """The tokenizer and the trimming of a bundle. Safe to call from several threads at once."""
 
     def __init__(self, bundle: Bundle, trim: Trim | None = None) -> None:
-        """Load the bundle's tokenizer and, where it trims by them, its importances.
+        """Load the bundle's tokenizer and, if trimming needs it, its importance table.
 
         Args:
-            trim: how to trim instead of as the bundle says.
+            trim: overrides the bundle's own trimming.
 
         Raises:
             InvalidBundle: a file is missing or damaged.
@@ -69,8 +70,9 @@ class Reader:
         self._trimmer = _open_trimmer(bundle, self.trim, self._importance)
 
     def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
-        """The token ids of each text behind its prompt, cut at the window; of functions, which are passages, without
-        what is left out."""
+        """The token ids of each text after its prompt, cut at the window. Functions, which are passages, are
+        trimmed.
+        """
         texts = [self._prompted(text) for text in texts]
         plain = [well_formed(text if isinstance(text, str) else text.text) for text in texts]
         if self._trimmer is None or all(isinstance(text, str) for text in texts):
@@ -82,7 +84,7 @@ class Reader:
         ]
 
     def unpooled(self, texts: Sequence[str | Passage]) -> NDArray[np.int64]:
-        """How many tokens at the beginning of each text belong to a prompt that is not pooled, int64 [n]."""
+        """The number of tokens at the beginning of each text that belong to an unpooled prompt, int64 [n]."""
         if self.prompts.pooled:
             return np.zeros(len(texts), dtype=np.int64)
         query, document = self._length(self.prompts.query), self._length(self.prompts.document)
@@ -106,15 +108,16 @@ class Reader:
         return prompted_passage(text, self.prompts.document)
 
     def _length(self, prompt: str) -> int:
-        """The tokens of a prompt, with the special ones in front and without one behind."""
+        """The number of tokens of a prompt, with the special tokens before it and without those after it."""
         if not prompt:
             return 0
         special = self.tokenizer.encode(well_formed(prompt)).special_tokens_mask
         return len(special) - (special[-1] if special else 0)
 
     def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
-        """The tokens of a function's code, and which of them stay, as many as fit into the window beside what stands
-        before the code."""
+        """The tokens of a function's code, and which of them stay: as many as fit into the window after the text before
+        the code.
+        """
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
         room = max(0, self.window - (len(encoding.ids) - len(tokens)))
         if self._trimmer is None:
@@ -134,14 +137,14 @@ class Reader:
         return ids
 
     def _cut(self, ids: list[int]) -> list[int]:
-        """A text's tokens without those that the window has no room for; special ones stay around them."""
+        """The tokens of a text that fit into the window, with special tokens around them."""
         if len(ids) <= self.window:
             return ids
         return ids[: self.window - self._behind] + ids[len(ids) - self._behind :]
 
 
 def _open_importance(bundle: Bundle, size: int) -> Importance | None:
-    """The importances of a bundle for a tokenizer of so many entries; None where it has none."""
+    """The importance table of a bundle for a tokenizer of this size; None if it has none."""
     if FILE_NAME not in bundle.manifest.files:
         return None
     importance = parse_importance(bundle.load(FILE_NAME))
@@ -163,7 +166,7 @@ def _open_trimmer(bundle: Bundle, trim: Trim, importance: Importance | None) -> 
 
 
 def _special_tokens_behind(tokenizer: Tokenizer) -> int:
-    """How many special tokens stand behind any text."""
+    """The number of special tokens after a text."""
     return next(
         number for number, special in enumerate([*tokenizer.encode("a").special_tokens_mask[::-1], 0]) if not special
     )

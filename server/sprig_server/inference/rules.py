@@ -1,4 +1,4 @@
-"""What a model's own settings say of the tokens it may write, applied as transformers applies them: pure."""
+"""Applying a model's settings about the tokens it may write, as transformers does. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from sprig_server.bundle.manifest import Rules
 
 
 def penalize(logits: NDArray[np.float32], contexts: Sequence[Sequence[int]], rules: Rules) -> NDArray[np.float32]:
-    """The logits float32 [k, v] of k hypotheses, of which each stands behind its context: all tokens that it has read
-    and written. What stands there already is made less likely by `rules.repetition`, or more where that is below 1."""
+    """The logits, float32 [k, v], of k hypotheses with the repetition penalty applied.
+
+    The context of a hypothesis is all tokens that it has read and written. `rules.repetition` makes these less likely,
+    or more likely if it is below 1.
+    """
     if rules.repetition == 1:
         return logits
     penalized = logits.copy()
@@ -24,7 +27,7 @@ def penalize(logits: NDArray[np.float32], contexts: Sequence[Sequence[int]], rul
 
 
 def forbidden(context: Sequence[int], written: int, rules: Rules) -> list[int]:
-    """The tokens that may not come next, behind a context of which the last `written` tokens are the summary so far."""
+    """The tokens that may not come next. The last `written` tokens of the context are the summary so far."""
     tokens = list(rules.never)
     if written == (rules.first is not None):
         tokens += rules.never_first
@@ -35,8 +38,7 @@ def forbidden(context: Sequence[int], written: int, rules: Rules) -> list[int]:
 
 
 def forced(written: int, longest: int, rules: Rules) -> int | None:
-    """The token that has to come next behind so many written ones, of at most `longest`; None where the model may
-    choose."""
+    """The token that must come next after `written` tokens, of at most `longest`; None if the model may choose."""
     if written == 0 and rules.first is not None:
         return rules.first
     return rules.last if written == longest - 1 else None

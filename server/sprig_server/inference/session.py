@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions with explicit threads, and tokenizers, both from the bytes of a bundle."""
+"""ONNX Runtime sessions with a fixed number of threads, and tokenizers, from the bytes of a bundle."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sprig_server.bundle.manifest import SHARED
 from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidBundle
 
-# ONNX Runtime's kernel for a sum and its normalization in one takes four times as long on CPUs as the two apart.
+# On CPUs, ONNX Runtime's fused kernel for addition and layer normalization takes four times as long as the two
+# separately.
 _SLOWER_FUSIONS = ["SkipLayerNormFusion"]
 
 
 def default_threads() -> int:
-    """Half of the processors this process may use, at least 1 and at most 4, so that the editor stays responsive."""
+    """Half of the processors that this process may use, from 1 to 4, so that the editor stays responsive."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(4, available // 2))
 
@@ -37,7 +38,7 @@ def open_session(bundle: Bundle, name: str, threads: int) -> ort.InferenceSessio
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    # Spinning threads would keep a laptop's cores busy between two requests.
+    # Spinning threads would keep a laptop's cores busy between requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     data = bundle.load(name)
     if SHARED in bundle.manifest.files:
@@ -48,7 +49,7 @@ def open_session(bundle: Bundle, name: str, threads: int) -> ort.InferenceSessio
         return ort.InferenceSession(
             data, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER_FUSIONS
         )
-    except Exception as error:  # onnxruntime raises many types, all of them for a model it cannot use
+    except Exception as error:  # onnxruntime raises many types of errors for an unusable model
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidBundle(
             f'"{bundle.folder / name}" is not a model that ONNX Runtime can load ({reason}): export the bundle again'
@@ -56,7 +57,7 @@ def open_session(bundle: Bundle, name: str, threads: int) -> ort.InferenceSessio
 
 
 def open_tokenizer(bundle: Bundle) -> Tokenizer:
-    """The tokenizer of a bundle; it neither cuts nor pads.
+    """The tokenizer of a bundle, without truncation and padding.
 
     Raises:
         InvalidBundle: the file is missing, damaged, or not a tokenizer.

@@ -1,4 +1,4 @@
-"""Functions to sentences with a summary bundle."""
+"""Writing summaries of functions with a summary bundle."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Summarizer:
         """One sentence about a function.
 
         Args:
-            code: the function without its own documentation.
+            code: the function without its documentation.
             language: the name of its language.
-            stop: asked between two steps.
-            beams: how many hypotheses to keep; as the bundle says where it is None, 1 is greedy.
+            stop: called between two steps.
+            beams: the number of hypotheses; None for the bundle's own number, 1 for greedy decoding.
 
         Raises:
             Cancelled: `stop` returned True.
