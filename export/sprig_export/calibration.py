@@ -56,9 +56,10 @@ def read_calibration(
     """The calibration in a corpus that `sprig corpus build` wrote, or in a folder of source code.
 
     Args:
-        path: the corpus; or the folder, of which every fifth file is held out.
+        path: the corpus; or the folder, of which every fifth file is held out; or the folder of corpora named
+            `python.parquet` and so on.
         task: decides how code is presented, and which prose goes with it (queries or summaries).
-        language: what the code is written in.
+        language: what the code is written in; several with commas between have equal parts.
         count: examples to draw, with `seed`.
         prompt: what a decoder-only model reads, instead of the input of an encoder-decoder.
 
@@ -107,12 +108,31 @@ def split_held_out(rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]]
 
 
 def read_rows(path: Path, language: str) -> list[dict[str, str]]:
-    """The documented functions of a corpus or, mined here, of a folder of source code in a language.
+    """The documented functions of a corpus, of a folder of corpora or, mined here, of a folder of source code; of
+    several languages, with commas between, equally many.
 
     Raises:
         InvalidInput: a file that is no corpus.
     """
-    return _read_folder(path, language) if path.is_dir() else _read_corpus(path)
+    if not path.is_dir():
+        return _read_corpus(path)
+    named = [name.strip() for name in language.split(",")]
+    corpora = [path / f"{name}.parquet" for name in named]
+    if all(corpus.is_file() for corpus in corpora):
+        return _equal_parts([_read_corpus(corpus) for corpus in corpora])
+    return _equal_parts([_read_folder(path, name) for name in named])
+
+
+def _equal_parts(languages: Sequence[list[dict[str, str]]]) -> list[dict[str, str]]:
+    """As many functions of each language as there are of the rarest, of either split."""
+    if len(languages) == 1:
+        return languages[0]
+    chosen = []
+    for split in ("train", "valid"):
+        parts = [[row for row in rows if row["split"] == split] for rows in languages]
+        least = min(map(len, parts))
+        chosen += [row for part in parts for row in random.Random(0).sample(part, least)]
+    return chosen
 
 
 def _read_corpus(path: Path) -> list[dict[str, str]]:

@@ -144,7 +144,8 @@ def _export_recipe(arguments: argparse.Namespace) -> Recipe:
     if arguments.recipe:
         given = {name: value for name, value in named.items() if value}
         recipe = replace(read_recipe(arguments.recipe), **given, **allowed)
-        return replace(recipe, language=find_language(recipe.language).name)
+        languages = [find_language(name.strip()).name for name in recipe.language.split(",")]
+        return replace(recipe, language=", ".join(languages))
     missing = [f"--{name}" for name, value in named.items() if not value]
     if missing:
         raise InvalidInput(f"an export needs {', '.join(missing)}, or a file with all of it: --recipe FILE")

@@ -36,6 +36,7 @@ from sprig_export.samples import Example
 from sprig_export.stage import Run
 from sprig_server.bundle.manifest import FILE_NAME, Decoding, render_manifest
 from sprig_server.code.text import prompt_ids, summary_input
+from sprig_server.errors import InvalidInput
 
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
@@ -201,10 +202,12 @@ def prompt_for(checkpoint: Checkpoint, recipe: Recipe) -> str | None:
     """What a decoder-only model goes on with; None for others.
 
     Raises:
-        InvalidInput: the recipe's prompt has no place for the function.
+        InvalidInput: the recipe's prompt has no place for the function, or several languages have no prompt.
     """
     if recipe.task != "summarize" or not checkpoint.decoder_only:
         return None
+    if "," in recipe.language and not recipe.prompt:
+        raise InvalidInput(f"a bundle for {recipe.language} needs a prompt: give one that has {{language}} in it")
     return check_prompt(recipe.prompt) if recipe.prompt else default_prompt(recipe.language)
 
 

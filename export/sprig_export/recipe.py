@@ -27,6 +27,7 @@ class Recipe:
     model: str
     """A folder or a hub id."""
     language: str
+    """What the code is written in; several with commas between for a bundle that serves them all."""
     opset: int = 18
     vocabulary: int = 0
     """Entries that the language keeps (0: all); which they are follows from the code that the export is given."""
@@ -110,8 +111,10 @@ class Recipe:
 
 
 def served_languages(language: str) -> tuple[str, ...]:
-    """The languages that a bundle for one language serves: one for JavaScript serves TypeScript too."""
-    return (language, "typescript") if language == "javascript" else (language,)
+    """The languages that a bundle serves that is made for one, or for several with commas between: one for JavaScript
+    serves TypeScript too."""
+    named = [name.strip() for name in language.split(",")]
+    return tuple(served for name in named for served in ((name, "typescript") if name == "javascript" else (name,)))
 
 
 def whole_recipe(recipe: Recipe) -> Recipe:
