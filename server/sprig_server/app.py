@@ -1,4 +1,4 @@
-"""The composition root of the server: state, features in their order, and the transport."""
+"""The composition root of the server: state, features in a fixed order, and the transport."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def create_server(log_buffer: MemoryHandler) -> SprigServer:
 
 
 def serve(tcp_port: int | None, verbose: bool) -> int:
-    """Serve one client over stdio, or over TCP on this machine for debugging.
+    """Serve one client over stdio, or over TCP on this machine (for debugging).
 
     Returns:
-        The exit code that the protocol asks for: 0 after a shutdown request, 1 without one.
+        The exit code that the protocol demands: 0 after a shutdown request, otherwise 1.
     """
     server = create_server(set_up_logging(verbose))
 
@@ -71,7 +71,7 @@ async def _serve_tcp(server: SprigServer, port: int) -> None:
 
 
 async def _serve(server: SprigServer, read: Callable[[], Awaitable[bytes]], writer: Writer) -> None:
-    """Serve until the client says `exit`, its stream ends, its process dies, or this one is asked to terminate."""
+    """Serve until the client sends `exit`, its stream ends, its process ends, or this process is asked to terminate."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: _log_failure(context.get("exception")))
     receiving = loop.create_task(receive(server, read))

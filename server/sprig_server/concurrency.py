@@ -1,4 +1,4 @@
-"""Work that must not run on the event loop: on threads of our own, and always stoppable.
+"""Work that must not run on the event loop. It runs on our own threads and can always be stopped.
 
 pygls reads stdin on its thread pool, so model work there would delay every message (DESIGN invariant 6).
 """
@@ -18,7 +18,9 @@ Stop = Callable[[], bool]
 
 
 class Worker:
-    """A few threads for one kind of work. Each call gets a `stop` that turns True when nobody waits any more."""
+    """A few threads for one kind of work. Each call gets a `stop`, which returns True once nobody waits for the
+    result.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -28,7 +30,7 @@ class Worker:
         """The result of `work(stop)`, computed on a thread of this worker.
 
         Raises:
-            asyncio.CancelledError: the awaiting task was cancelled; `stop` has turned True.
+            asyncio.CancelledError: the awaiting task was cancelled; `stop` returns True from then on.
             Cancelled: the worker was closed.
         """
         given_up = threading.Event()
@@ -37,7 +39,7 @@ class Worker:
             return given_up.is_set() or self._closed.is_set()
 
         def guarded() -> T:
-            if stop():  # cancelled while it waited for a thread
+            if stop():  # cancelled while waiting for a thread
                 raise Cancelled
             return work(stop)
 
@@ -50,16 +52,16 @@ class Worker:
             raise
 
     def close(self) -> None:
-        """Stop what runs at its next check, and accept nothing more."""
+        """Stop running work at its next check, and accept no more."""
         self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Tasks:
-    """Background tasks of the event loop, kept from being collected, their failures reported."""
+    """Background tasks of the event loop. Keeps references to them and reports their failures."""
 
     def __init__(self, report: Callable[[str, BaseException], object]) -> None:
-        """Failures, but for cancellations, are given to `report` with the name of the task."""
+        """`report` is called with the name of a task that failed, and its error; cancellation is not a failure."""
         self._report = report
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -71,7 +73,7 @@ class Tasks:
         return task
 
     def cancel(self) -> None:
-        """Cancel everything that still runs."""
+        """Cancel all running tasks."""
         for task in self._running:
             task.cancel()
 

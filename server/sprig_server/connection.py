@@ -1,4 +1,4 @@
-"""The connection to one client: every message is answered as the protocol asks, whatever it holds."""
+"""The connection to one client. Every message is answered as the protocol demands, whatever it contains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# A client that miscounts does so in every message; what is wrong is known after a few.
+# A faulty client is faulty in every message; a few log lines are enough.
 _FAULTS_LOGGED = 20
 
 
@@ -44,14 +44,14 @@ class Writer(Protocol):
     """Where messages go."""
 
     def write(self, data: bytes) -> None:
-        """Write all of `data`; OSError where nobody reads any more."""
+        """Write all of `data`. Raises OSError if nobody reads any more."""
 
     def close(self) -> None:
         """Nothing more is written."""
 
 
 async def receive(server: SprigServer, read: Callable[[], Awaitable[bytes]]) -> None:
-    """Handle what a client sends until it says `exit` or its stream ends."""
+    """Handle a client's messages until it sends `exit` or its stream ends."""
     framing, faults = Framing(), 0
     protocol: SprigProtocol = server.protocol  # type: ignore[assignment]
     while not protocol.left and (data := await read()):
@@ -64,13 +64,15 @@ async def receive(server: SprigServer, read: Callable[[], Awaitable[bytes]]) -> 
                     protocol.refuse(None, JsonRpcParseError(found.reason))
             else:
                 protocol.handle(found.value)
-            await asyncio.sleep(0)  # a handler sees the documents as they are now: it begins before the next message
+            await asyncio.sleep(
+                0
+            )  # a handler must see the documents as they are now, so it starts before the next message is read
             if protocol.left:
                 return
 
 
 class SprigProtocol(LanguageServerProtocol):
-    """The protocol of pygls, with an answer to every request, and no word of what was sent in the log."""
+    """pygls's protocol, with an answer to every request, and without the content of messages in the log."""
 
     left = False
     """The client has said `exit`."""
@@ -87,7 +89,7 @@ class SprigProtocol(LanguageServerProtocol):
         elif "id" in message:
             try:
                 contextvars.copy_context().run(self._receive_request, message)
-            except Exception as error:  # whatever one message does, the next one is read
+            except Exception as error:  # one bad message must not end the connection
                 self.refuse(message["id"], _as_answer(error))
         else:
             try:
@@ -120,12 +122,12 @@ class SprigProtocol(LanguageServerProtocol):
                 notification = self._converter.structure(message, self.get_message_type(method) or object)
             except Exception:
                 if not method.startswith("$/"):
-                    _log.warning("the parameters of %s cannot be read: it is passed over", method)
+                    _log.warning("the parameters of %s cannot be read: it is ignored", method)
                 return
             self._handle_notification(method, notification.params)
 
     def _receive_answer(self, message: dict[str, Any]) -> None:
-        """Hand the client's answer to whoever waits for it; one to nothing that was asked is passed over."""
+        """Pass the client's response to whoever waits for it. A response without a request is ignored."""
         asked = _id_of(message)
         if asked is None or asked not in self._asked:
             return
@@ -134,7 +136,7 @@ class SprigProtocol(LanguageServerProtocol):
         if future is None or not future.set_running_or_notify_cancel():
             return
         if "error" in message:
-            # The client's words are not for the log.
+            # The client's text must not be logged.
             future.set_exception(JsonRpcException("the client refused"))
             return
         try:
@@ -144,17 +146,17 @@ class SprigProtocol(LanguageServerProtocol):
 
     @property
     def _asked(self) -> dict[Any, Any]:
-        """The requests of the server that the client has not answered, by id."""
+        """The server's requests that the client has not answered yet, by id."""
         return self._result_types
 
     def _serves(self, method: str, asked: bool) -> bool:
-        """Whether something is done about a method: one that is `asked`, with an id, or else a notification."""
+        """Whether there is a handler for a method: as a request if `asked`, otherwise as a notification."""
         known = method in self.fm.builtin_features or method in self.fm.features or method == lsp.CANCEL_REQUEST
         kind = self.get_message_type(method)
         return known and kind is not None and hasattr(kind, "id") == asked
 
     def refuse(self, request: int | str | None, error: JsonRpcException) -> None:
-        """Answer a request with an error; with a null id where it cannot be told which request it was."""
+        """Answer a request with an error. The id is null if it is unknown which request it was."""
         answer = {"code": error.code, "message": error.message}
         self._send_data({"jsonrpc": self.VERSION, "id": request, "error": answer})
 
@@ -177,7 +179,7 @@ class SprigProtocol(LanguageServerProtocol):
             log_unexpected("a notification was not handled", error)
 
     def _send_data(self, data: Any) -> None:
-        """Send a message; `left` turns true where nobody reads it."""
+        """Send a message. `left` becomes true if nobody reads it."""
         if self.writer is None or self.left:
             return
         body = json.dumps(data, default=self._serialize_message, ensure_ascii=False, allow_nan=False)
@@ -192,7 +194,7 @@ class SprigProtocol(LanguageServerProtocol):
 
     @lsp_method(lsp.INITIALIZE)
     def lsp_initialize(self, params: lsp.InitializeParams) -> Any:
-        """As pygls does; roots that are no URI are left out."""
+        """Initialize as pygls does, without roots that are not URIs."""
         params.workspace_folders = [f for f in params.workspace_folders or () if _is_uri(f.uri)]
         if params.root_uri is not None and not _is_uri(params.root_uri):
             params.root_uri = None
@@ -202,7 +204,7 @@ class SprigProtocol(LanguageServerProtocol):
     async def lsp_workspace__execute_command(  # type: ignore[override]  # so that cancelling reaches the command
         self, params: lsp.ExecuteCommandParams
     ) -> Any:
-        """Run one of our commands: each has one argument or none."""
+        """Run one of our commands. Each has at most one argument."""
         handler = self.fm.commands.get(params.command)
         if handler is None:
             raise JsonRpcInvalidParams(f"there is no such command: give one of {', '.join(sorted(self.fm.commands))}")
@@ -219,15 +221,15 @@ class SprigProtocol(LanguageServerProtocol):
 
 
 def command_argument(handler: Any) -> Any:
-    """The type of the one argument that a command takes beside the server; None where it takes none."""
+    """The type of a command's argument besides the server; None if it has none."""
     hints = get_type_hints(getattr(handler, "func", handler))
     return next((kind for name, kind in hints.items() if name not in ("ls", "return")), None)
 
 
 def make_converter() -> Converter:
-    """The converter of the protocol's types, which takes a value of another type for what it is: an error.
+    """A strict converter of the protocol's types: a value of another type is an error.
 
-    The first one ends it: a list of a hundred thousand wrong values took seconds and 400 MB to describe.
+    The first error ends the conversion. Describing a list of a hundred thousand wrong values took seconds and 400 MB.
     """
     converter = get_converter(Converter(detailed_validation=False))
     for kind in (bool, int, float, str):
@@ -238,15 +240,15 @@ def make_converter() -> Converter:
 def _exactly(value: Any, kind: Any) -> Any:
     if type(value) is kind:
         return value
-    if issubclass(kind, Enum):  # those of numbers and texts come here, too
+    if issubclass(kind, Enum):  # unions of numbers and strings come here, too
         return kind(value)
-    if {type(value), kind} == {int, float} and value == kind(value):  # JSON has one kind of numbers
+    if {type(value), kind} == {int, float} and value == kind(value):  # JSON has only one kind of number
         return kind(value)
     raise TypeError(f"this is not of type {kind.__name__}")
 
 
 def _as_answer(error: BaseException) -> JsonRpcException:
-    """How a failure is told to the client: one sentence, and nothing of the inside of the server."""
+    """A failure as an error response: one sentence, without internals of the server."""
     if isinstance(error, JsonRpcException):
         return error
     if isinstance(error, InvalidInput):
@@ -260,7 +262,7 @@ def _as_answer(error: BaseException) -> JsonRpcException:
 
 
 def _id_of(message: Any) -> int | str | None:
-    """The id of a message, None where it has none that may be used."""
+    """The id of a message; None if it has no valid one."""
     found = message.get("id") if isinstance(message, dict) else None
     return found if type(found) in (int, str) else None
 

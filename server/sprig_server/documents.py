@@ -1,4 +1,4 @@
-"""Documents whose lines are those of the protocol."""
+"""Text documents with the protocol's line endings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sprig_server.parse_cache import DocumentText, ParseCache
 
 
 def path_of(uri: str) -> str | None:
-    """The path of a file URI on this machine; None for what is no file here, or no URI."""
+    """The path of a file URI on this machine; None if it is not a local file, or not a URI."""
     try:
         path = uris.to_fs_path(uri)
         if path and "\N{REPLACEMENT CHARACTER}" in path:  # pygls cannot read a name that is not UTF-8
@@ -35,8 +35,8 @@ def path_of(uri: str) -> str | None:
 class Document(TextDocument):
     """A text document split at line endings only.
 
-    pygls splits with `str.splitlines`, which also breaks at form feeds and other separators; incremental edits then
-    land in the wrong place and the buffer is silently corrupted.
+    pygls splits with `str.splitlines`, which also breaks at form feeds and other separators. Incremental edits are then
+    applied in the wrong place, and the buffer is silently corrupted.
     """
 
     _places: Lines | None = None
@@ -44,13 +44,13 @@ class Document(TextDocument):
     def __init__(self, uri: str, **more: Any) -> None:
         try:
             super().__init__(uri, **more)
-        except ValueError:  # what is no URI names no file
+        except ValueError:  # not a URI, so not a file
             super().__init__("", **more)
             self.uri = uri
 
     @property
     def source(self) -> str:
-        """The text, as the client has it; of a document that is not open as it is on disk, or "" where it is none."""
+        """The client's text of an open document; otherwise the text on disk, or "" if there is no file."""
         if self._source is None:
             path = path_of(self.uri)
             return decode(Path(path).read_bytes()) if path is not None and is_indexable(Path(path)) else ""
@@ -63,7 +63,7 @@ class Document(TextDocument):
 
     @property
     def places(self) -> Lines:
-        """The lines for conversions between positions and offsets, computed once a version."""
+        """The line starts, for conversions between positions and offsets; computed once for each version."""
         text = self.source
         if self._places is None or self._places.text is not text:
             self._places = Lines(text)
@@ -71,12 +71,12 @@ class Document(TextDocument):
 
     @property
     def encoding(self) -> PositionEncoding:
-        """What the client counts characters in."""
+        """The code units in which the client counts characters."""
         encoding = self.position_codec.encoding
         return str(getattr(encoding, "value", encoding))  # type: ignore[return-value]
 
     def parsable(self) -> DocumentText | None:
-        """The document as it stands; None where it cannot be read or is of no known language."""
+        """The current text for parsing; None if it cannot be read or its language is not known."""
         language = language_of_document(self.path, self.language_id)
         if language is None:
             return None
@@ -86,7 +86,7 @@ class Document(TextDocument):
             return None
 
     def _apply_incremental_change(self, change: lsp.TextDocumentContentChangePartial) -> None:
-        places = self.places  # pygls goes through all lines for each edit
+        places = self.places  # pygls visits all lines for each edit
         first, last = change.range.start, change.range.end
         start = places.offset(first.line, first.character, self.encoding)
         end = max(start, places.offset(last.line, last.character, self.encoding))
@@ -94,7 +94,7 @@ class Document(TextDocument):
 
 
 class Documents(DocumentWorkspace):
-    """A workspace of such documents; they are parsed as they are opened and edited."""
+    """A workspace of such documents. They are parsed when they are opened and edited."""
 
     parse_cache: ParseCache
 
@@ -116,7 +116,7 @@ class Documents(DocumentWorkspace):
     def update_text_document(
         self, text_doc: lsp.VersionedTextDocumentIdentifier, change: lsp.TextDocumentContentChangeEvent
     ) -> None:
-        """A document was edited; one that is not open is passed over."""
+        """A document was edited. Edits of a document that is not open are ignored."""
         with suppress(KeyError):
             super().update_text_document(text_doc, change)
             self._expect(text_doc.uri)
@@ -139,7 +139,7 @@ class Documents(DocumentWorkspace):
 
 
 def install_documents(server: LanguageServer, parse_cache: ParseCache) -> None:
-    """Put `Documents` in the place of the workspace that pygls made; to be called first thing in `initialize`."""
+    """Replace the workspace that pygls made by `Documents`. Call it first in `initialize`."""
     made = server.protocol.workspace
     codec: PositionCodec = made.position_codec
     documents = Documents(

@@ -1,7 +1,7 @@
-"""What can go wrong, in sentences a user can act on.
+"""Expected failures, as sentences that a user can act on.
 
-Every expected failure is a `SprigError` whose text quotes the offending value and names the remedy. The command line
-prints it and exits with 2; the server turns it into an LSP error or a log line. Anything else is a bug.
+Every expected failure is a `SprigError`. Its text quotes the offending value and names the remedy. The command line
+prints it and exits with 2; the server turns it into an LSP error or a log line. Any other exception is a bug.
 """
 
 
@@ -10,7 +10,7 @@ class SprigError(Exception):
 
 
 class InvalidInput(SprigError):
-    """What the user typed or configured cannot be used."""
+    """A value that the user typed or configured cannot be used."""
 
 
 class InvalidBundle(SprigError):
@@ -18,15 +18,15 @@ class InvalidBundle(SprigError):
 
 
 class DamagedIndex(SprigError):
-    """The index cannot be read any more; it is thrown away and built anew."""
+    """The index is damaged. It is deleted and built again."""
 
 
 class Cancelled(SprigError):
-    """The work was stopped because nobody waits for its result any more."""
+    """The work was stopped because nobody waits for its result."""
 
     def __init__(self) -> None:
         super().__init__("the request was cancelled")
 
 
 class NotParsed(SprigError):
-    """A text is so large or so deep that it was not parsed; the message says why."""
+    """A text was not parsed because it is too large or too deep; the message says why."""

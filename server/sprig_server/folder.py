@@ -1,4 +1,4 @@
-"""A workspace folder of the client: its index, and what is still to be done to bring it up to date."""
+"""A workspace folder of the client: its index, and the work that is left to bring it up to date."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sprig_server.types import LeftOut
 
 @dataclass(slots=True)
 class Work:
-    """What is to be done for an index, in the order in which it is done; to be changed on the event loop.
+    """The work that is left for an index, in the order in which it is done. Change it on the event loop only.
 
-    `changed` (files, which may be new) and `typed` (documents that were only edited) are paths to read again, once the
-    monotonic clock shows `due`. `rescan` asks for a look through the whole folder, after which the files of `first`
-    are read before the others of its `listing`. `unread` is what of that is to be read yet, `unreadable` what could
-    not be; `is_whole` says that all of it was read. `unencoded` says that there may be texts without a vector, and
-    `recent` which files come first then.
+    `changed` (files, which may be new) and `typed` (documents that were only edited) are paths to read again when the
+    monotonic clock reaches `due`. `rescan` asks for a walk through the whole folder; then the files in `first` are read
+    before the others of its `listing`. `unread` are files of the listing that have not been read yet, `unreadable`
+    those that could not be; `is_whole` says that all were read. `unencoded` says that there may be texts without a
+    vector, and `recent` which files come first then.
     """
 
     changed: set[str] = field(default_factory=set)
@@ -40,33 +40,33 @@ class Work:
 
     @property
     def is_due(self) -> bool:
-        """Whether changed files are to be read before anything else; may be asked from any thread."""
+        """Whether changed files must be read before anything else. May be called from any thread."""
         due = self.due
         return due is not None and time.monotonic() >= due
 
     @property
     def is_begun(self) -> bool:
-        """Whether there is something to do beside changed files."""
+        """Whether there is work other than changed files."""
         return self.rescan or self.listing is not None or self.unencoded
 
     @property
     def is_left(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is any work."""
         return self.due is not None or self.is_begun
 
     def expect(self, delay: float) -> None:
-        """Changed files are to be read in so many seconds, or sooner where that was said before."""
+        """Read changed files in this many seconds, or sooner if that was scheduled before."""
         due = time.monotonic() + delay
         self.due = due if self.due is None else min(self.due, due)
 
     def take_changes(self) -> tuple[set[str], set[str]]:
-        """The changed and the typed paths, which are the caller's from now on."""
+        """Take the changed and the typed paths: the caller reads them."""
         taken = self.changed, self.typed
         self.changed, self.typed, self.due = set(), set(), None
         return taken
 
     def found(self, listing: Listing, front: Collection[str]) -> None:
-        """The folder was looked through; files of `front` are to be read before the others."""
+        """The folder was walked through; files in `front` are read before the others."""
         paths = set(listing.paths)
         begin = dict.fromkeys(path for path in (*sorted(self.first), *front) if path in paths)
         self.listing, self.unreadable = listing, []
@@ -74,18 +74,18 @@ class Work:
         self.first = set()
 
     def go_on(self, reading: Reading) -> None:
-        """Files of the listing were read, or all of them."""
+        """Some files of the listing were read, or all of them."""
         self.unread = reading.left
         self.unreadable += reading.unreadable
         self.unencoded = True
 
     def was_read(self, paths: Collection[str]) -> None:
-        """Files hold something new, which is to be encoded before all else."""
+        """Files with new content were read; they are encoded before all others."""
         self.recent = list(dict.fromkeys((*paths, *self.recent)))
         self.unencoded |= bool(paths)
 
     def drop(self) -> None:
-        """Forget what has been begun, but not what has changed."""
+        """Forget work that has begun, but not changed files."""
         self.listing, self.unread, self.is_whole, self.unencoded, self.recent = None, [], False, False, []
 
 
@@ -93,8 +93,8 @@ class Work:
 class Folder:
     """A workspace folder of the client, its index, and the state of its indexing.
 
-    `work` is what there is to do. `indexed` says that everything was done once, `cancelled` that the user stopped it:
-    from then on only what changes is indexed. `reached` is how far it came and `left_out` what was passed over.
+    `work` is what is left to do. `indexed` says that everything was done once, `cancelled` that the user stopped
+    indexing: from then on only changes are indexed. `reached` is how far it came and `left_out` what was left out.
     """
 
     uri: str
@@ -111,27 +111,27 @@ class Folder:
 
     @property
     def incomplete(self) -> str | None:
-        """Why not everything in the folder can be found, and how far its index came; None where it can."""
+        """Why not everything in the folder can be found, and how far indexing came; None if everything can."""
         stage, done, total = self.reached
         name, place = self.index.root.name, f"{stage}: {done} of {total}" if total else f"{stage}: just begun"
         if self.error is not None:
             return f"{name} could not be indexed: {self.error}"
         if self.cancelled:
             return (
-                f"indexing {name} was cancelled ({place}): from then on only what changes is indexed; "
-                "start the server again to go on"
+                f"indexing {name} was cancelled ({place}): since then only changes are indexed; "
+                "restart the server to continue"
             )
         if self.indexing:
-            return f"{name} is being indexed ({place}): ask again for more"
+            return f"{name} is being indexed ({place}): ask again later for more"
         return None if self.indexed else f"{name} waits to be indexed: ask again"
 
     @property
     def title(self) -> str:
-        """What indexing it is called where it fails."""
+        """The name of the indexing task in error messages."""
         return f"indexing {self.index.root}"
 
     def relative(self, uri: str) -> str | None:
-        """The path of a document within this folder, with forward slashes; None where it lies outside."""
+        """The path of a document within this folder, with forward slashes; None if it is outside."""
         path = path_of(uri)
         if path is None:
             return None
@@ -141,5 +141,5 @@ class Folder:
             return None
 
     def uri_of(self, path: str) -> str:
-        """The URI of a file of this folder, under the folder's own URI: that is the name which the client knows."""
+        """The URI of a file in this folder, below the folder's own URI, which the client knows."""
         return self.uri.rstrip("/") + PurePosixPath("/", path).as_uri().removeprefix("file://")

@@ -1,7 +1,7 @@
-"""Bytes to messages: the framing of the base protocol, which gets back in step after whatever a client sends.
+"""Splitting bytes into messages: the framing of the base protocol, which recovers from any input.
 
-A JSON text has no line end inside a string. So a line "Content-Length: N" never stands inside a message: wherever one
-turns up, a message begins, and reading goes on there after a fault. No IO here.
+A JSON text has no line ends inside strings, so a line "Content-Length: N" never occurs inside a message. Wherever it
+occurs, a message begins, and reading continues there after a fault. No IO here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from sprig_server.code.lines import well_formed
 
-# No document that an editor opens comes near this many bytes: a client that announces more has miscounted.
+# Far more than any document in an editor has. A client that announces more has miscounted.
 MAX_LENGTH = 1 << 27
 _MAX_HEADER = 1 << 14
 _MAX_LENGTH_LINE = 64
@@ -28,37 +28,39 @@ _CHARSET = re.compile(rb'charset[ \t]*=[ \t]*"?([^";, \t]*)', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One JSON value of the stream; every string in it can be encoded."""
+    """One JSON value of the stream. Every string in it can be encoded."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the stream, without a word of what was sent. A body that cannot be read is to be answered."""
+    """What is wrong with the stream, without its content. A body that cannot be read must be answered."""
 
     reason: str
     answer: bool = False
 
 
 class Framing:
-    """What has arrived and is not read yet. After a fault, all before the next plausible header is passed over."""
+    """Bytes that have arrived and are not read yet. After a fault, everything before the next plausible header is
+    skipped.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._length: int | None = None  # of the body that comes next; None: a header comes next
-        self._searched = 0  # no header begins before this place
+        self._length: int | None = None  # of the next body; None if a header comes next
+        self._searched = 0  # no header begins before this position
         self._lost = False
         self._told = False
 
     def feed(self, data: bytes) -> Iterator[Parsed | Fault]:
-        """The messages that are complete with `data`, and the faults between them, in their order."""
+        """The messages that `data` completes, and the faults between them, in order."""
         self._buffer += data
         while (found := self._next()) is not None:
             yield found
 
     def _next(self) -> Parsed | Fault | None:
-        """The next message or fault; None where more must arrive first."""
+        """The next message or fault; None if more data is needed."""
         if self._lost and not self._find_header():
             return None
         if self._length is None:
@@ -68,7 +70,7 @@ class Framing:
         return self._read_body(self._length)
 
     def _read_header(self) -> Fault | None:
-        """Take the header in front and set `_length`, which stays None where the header is not complete yet."""
+        """Read the header at the front and set `_length`, which stays None if the header is not complete yet."""
         while self._buffer[:2] == b"\r\n" or self._buffer[:1] == b"\n":  # some clients end a message with a new line
             del self._buffer[: 2 if self._buffer[0] == 13 else 1]
         place, length, foreign, unusual = 0, None, False, False
@@ -77,14 +79,14 @@ class Framing:
             if end < 0:
                 begun = bytes(self._buffer[place:_MAX_HEADER])
                 if len(self._buffer) >= _MAX_HEADER or not _BEGINNING_OF_FIELD.fullmatch(begun):
-                    return self._lose(place, "what should be a header is none")
+                    return self._lose(place, "a header was expected, and something else came")
                 return None
             line = bytes(self._buffer[place:end]).removesuffix(b"\r")
             if not line:
                 break
             field = _FIELD.fullmatch(line)
             if field is None:
-                return self._lose(place, "what should be a header is none")
+                return self._lose(place, "a header was expected, and something else came")
             place = end + 1
             name, value = field[1].lower(), field[2]
             if name == b"content-length":
@@ -106,13 +108,13 @@ class Framing:
         if unusual and not self._told:
             self._told = True
             return Fault(
-                'a header is not written as "Content-Length: N" with \\r\\n at its end; it is read all the same'
+                'a header is not written as "Content-Length: N" with \\r\\n at its end; it is read nevertheless'
             )
         return None
 
     def _read_body(self, length: int) -> Parsed | Fault | None:
         if len(self._buffer) < length:
-            # Where the next message begins before this one ends, waiting for its end would be in vain.
+            # If the next message begins before this one ends, its end will never arrive.
             if self._find_length_line() is not None:
                 return self._lose(0, "a message is shorter than its Content-Length", answer=True)
             return None
@@ -125,13 +127,13 @@ class Framing:
         return Parsed(value)
 
     def _lose(self, place: int, reason: str, answer: bool = False) -> Fault:
-        """Give up what stands before `place`, and what follows it up to the next header."""
+        """Skip everything before `place`, and what follows up to the next header."""
         del self._buffer[:place]
         self._length, self._searched, self._lost = None, 0, True
         return Fault(reason, answer)
 
     def _find_header(self) -> bool:
-        """Go forward to the next header; False where none has arrived."""
+        """Move to the next header; False if none has arrived."""
         found = self._find_length_line()
         if found is None:
             del self._buffer[: self._searched]
@@ -142,7 +144,7 @@ class Framing:
         return True
 
     def _find_length_line(self) -> int | None:
-        """Where the first line "Content-Length: N" begins; None where there is none yet."""
+        """Where the first line "Content-Length: N" begins; None if there is none yet."""
         end = self._buffer.find(b"\n", self._searched)
         while end >= 0:
             begin = max(0, end - _MAX_LENGTH_LINE)
@@ -155,10 +157,10 @@ class Framing:
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text in UTF-8, lone surrogates in its strings replaced by U+FFFD.
+    """The value of a JSON text in UTF-8, with lone surrogates replaced by U+FFFD.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not JSON in UTF-8.
         RecursionError: it is nested too deeply.
     """
     text = body.decode("utf-8", "surrogatepass").removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""What there is to say about the code at a position: whose definition it is, and a sentence about it."""
+"""The content of a hover: which function a name means, and a summary of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_CODE = 100_000  # characters
 
 
 class SummaryCache(Protocol):
-    """Where generated summaries are kept: the index of a workspace, or memory."""
+    """Storage for generated summaries: the index of a workspace, or memory."""
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
         """A summary that was generated before, with its confidence."""
@@ -28,7 +28,7 @@ class SummaryCache(Protocol):
 
 
 class MemoryCache:
-    """Summaries of documents outside every workspace folder: the most recently used ones."""
+    """The most recently used summaries of documents outside every workspace folder."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
@@ -49,7 +49,7 @@ class MemoryCache:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name that stands somewhere in a text, and the functions of the same text that it may mean."""
+    """A name in a text, and the functions of the same text that it may refer to."""
 
     text: str
     start: int
@@ -70,8 +70,8 @@ def name_at(source: ParsedSource, offset: int) -> Name | None:
 
 
 def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Summary | None:
-    """A sentence about a function, from the cache or generated; None where no bundle speaks its language, or where it
-    is so long that one sentence says nothing of it.
+    """A summary of a function, cached or generated; None if no bundle serves its language, or if it is too long for a
+    useful sentence.
 
     Raises:
         Cancelled: `stop` returned True.

@@ -1,4 +1,4 @@
-"""When the server's process ends, whoever may still hold its pipes open and whatever still runs."""
+"""Ending the server's process, even if another process holds its pipes open or work is still running."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable
 import psutil
 
 GRACE_SECONDS = 1.5
-"""How long work that is under way may take to stop before the process ends without it; everything kept is on disk."""
+"""How long running work may take to stop before the process ends anyway. Everything that is kept is on disk."""
 
 _POLL_SECONDS = 1.0
 
 
 def end_within_grace(code: Callable[[], int]) -> None:
-    """End this process soon, with that exit code, even where a thread does not return."""
+    """End this process soon with this exit code, even if a thread does not return."""
 
     def end() -> None:
         time.sleep(GRACE_SECONDS)
@@ -26,7 +26,7 @@ def end_within_grace(code: Callable[[], int]) -> None:
 
 
 def watch_client(process_id: int, gone: Callable[[], None]) -> None:
-    """Call `gone`, on another thread, as soon as the client's process has ended."""
+    """Call `gone` on another thread when the client's process has ended."""
 
     def watch() -> None:
         while _is_alive(process_id, created):
@@ -38,7 +38,7 @@ def watch_client(process_id: int, gone: Callable[[], None]) -> None:
 
 
 def _created(process_id: int) -> float | None:
-    """When a process began, which tells it from a later one with its number; None where there is none."""
+    """When a process started, which distinguishes it from a later one with the same number; None if there is none."""
     try:
         return psutil.Process(process_id).create_time()
     except psutil.AccessDenied:

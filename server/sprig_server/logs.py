@@ -1,6 +1,6 @@
-"""Logging: to stderr always, and to the client once it listens.
+"""Logging: always to stderr, and to the client once it is initialized.
 
-A line never holds what a request holds. Tracebacks, which may, are shown on stderr alone, and only with --verbose.
+A line never contains the content of a request. Tracebacks may, so they go to stderr alone, and only with --verbose.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class _ClientHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = _KINDS.get(record.levelno, lsp.MessageType.Error)
-        # Where the client is gone, there is nobody left to tell.
+        # If the client is gone, nobody reads the log.
         with suppress(Exception):
             self._server.window_log_message(lsp.LogMessageParams(kind, record.getMessage()))
 
 
 def set_up_logging(verbose: bool) -> MemoryHandler:
-    """Log to stderr, and buffer for the client, whose logging starts with `initialized`."""
+    """Log to stderr, and buffer records for the client until `initialized`."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     own = logging.getLogger("sprig_server")
     own.setLevel(logging.DEBUG if verbose else logging.INFO)
-    # Both log what messages hold; failures in them come to `log_unexpected`.
+    # Both log the content of messages. Their failures go to `log_unexpected`.
     for foreign in ("pygls", "asyncio"):
         logging.getLogger(foreign).setLevel(logging.ERROR if verbose else _SILENT)
     threading.excepthook = lambda failed: log_unexpected("a thread ended", failed.exc_value)
@@ -53,7 +53,7 @@ def set_up_logging(verbose: bool) -> MemoryHandler:
 
 
 def forward_logs(buffer: MemoryHandler, server: SprigServer) -> None:
-    """Send what was buffered to the client, and everything after it at once."""
+    """Send the buffered records to the client, and later ones immediately."""
     handler = _ClientHandler(server)
     buffer.setTarget(handler)
     buffer.flush()
@@ -63,10 +63,10 @@ def forward_logs(buffer: MemoryHandler, server: SprigServer) -> None:
 
 
 def log_unexpected(what: str, error: BaseException | None) -> str:
-    """Log a failure that nobody foresaw as one line, without the words of the error, which may quote anything.
+    """Log an unexpected failure as one line, without the error's text, which may quote anything.
 
     Returns:
-        The error's type and the place in our code that it came through last.
+        The error's type and the last place in our code that it passed through.
     """
     place = _describe(error)
     _log.error("%s: %s", what, place)

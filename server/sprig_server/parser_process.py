@@ -1,9 +1,9 @@
-"""A process of its own that parses large texts: the parser holds the interpreter's lock, so that every other answer of
-the server would wait for it.
+"""A separate process that parses large texts. The parser holds the interpreter's lock, so in the server's process it
+would delay every other answer.
 
-The process starts at the first text, ends after a minute without one, and is killed when nobody wants the text any more
-that it is at. Run as a program, this module is that process: texts come in on its standard input, and what they define
-goes out on its standard output, both pickled.
+The process starts with the first text, ends after a minute without texts, and is killed when nobody wants the text that
+it is parsing. Run as a program, this module is that process: it reads texts from standard input and writes their
+definitions to standard output, both pickled.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.types import Definition
 
 PARSING_SECONDS = 30.0
-"""A text that takes longer is given up."""
+"""Parsing is given up after this time."""
 
 _IDLE_SECONDS = 60.0
-_DEFINITIONS_A_MESSAGE = 500  # unpickling holds the interpreter's lock: some milliseconds for so many
+_DEFINITIONS_A_MESSAGE = 500  # unpickling holds the interpreter's lock: some milliseconds for this many
 _MOST_MEMORY = 4 << 30  # bytes
 
 _Key = tuple[str, str, str]
 
 
 class ParserProcess:
-    """Parses one text after another; safe to use from several threads."""
+    """Parses texts one after another. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._jobs: queue.PriorityQueue[tuple[int, int, _Key, Future[ParsedSource]]] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._wanted: dict[_Key, Future[ParsedSource]] = {}
-        self._waiting: Counter[Future[ParsedSource]] = Counter()  # how many want it
-        self._lock = threading.Lock()  # of everything below
+        self._waiting: Counter[Future[ParsedSource]] = Counter()  # number of callers that want it
+        self._lock = threading.Lock()  # guards everything below
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._running: Future[ParsedSource] | None = None
         self._closed = False
 
     def submit(self, text: str, language: str, module: str, urgent: bool) -> Future[ParsedSource]:
-        """Parse a text, urgent ones before others; one that is being parsed already is not parsed twice.
+        """Parse a text, urgent ones first. A text that is being parsed already is not parsed twice.
 
-        The future raises NotParsed where the text takes too long or too much memory.
+        The future raises NotParsed if parsing takes too long or too much memory.
 
         Raises:
-            Cancelled: it was closed.
+            Cancelled: the process was closed.
         """
         key = text, language, module
         with self._lock:
@@ -76,7 +76,7 @@ class ParserProcess:
             return job
 
     def abandon(self, job: Future[ParsedSource]) -> None:
-        """Whoever submitted a text does not want it any more; when nobody does, it is not parsed on."""
+        """A caller does not want a submitted text any more. When no caller does, parsing it stops."""
         with self._lock:
             self._waiting[job] -= 1
             if self._waiting[job] > 0:
@@ -85,7 +85,7 @@ class ParserProcess:
                 self._process.kill()
 
     def close(self) -> None:
-        """End the process; every text that is not parsed yet is cancelled."""
+        """End the process. Texts that are not parsed yet are cancelled."""
         with self._lock:
             self._closed = True
             if self._process is not None:
@@ -143,7 +143,7 @@ class ParserProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
-                    # `-m` looks for modules in the current folder first, which must not be one of the user's.
+                    # `-m` looks for modules in the current folder first, so that must not be a folder of the user.
                     cwd=Path(__file__).resolve().parents[1],
                 )
             self._running = job
@@ -158,13 +158,13 @@ class ParserProcess:
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Parse what comes in until there is no more."""
+    """Parse texts until there are no more."""
     while True:
         try:
             text, language, module = pickle.load(requests)
         except EOFError:
             return
-        # Ends the process from outside of the interpreter, whose lock the parser holds; also when the server is gone.
+        # Ends the process without the interpreter, whose lock the parser holds; also if the server is gone.
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             faulthandler.dump_traceback_later(PARSING_SECONDS, exit=True, file=nowhere)
             source = parse_source(text, language, module)
@@ -180,7 +180,7 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
 def _limit_memory() -> None:
     try:
         import resource
-    except ImportError:  # no such limits on Windows
+    except ImportError:  # Windows has no such limits
         return
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
 
@@ -188,5 +188,5 @@ def _limit_memory() -> None:
 if __name__ == "__main__":
     _limit_memory()
     own_output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else writes to stdout must not get between the answers
+    os.dup2(2, 1)  # other output must not get between the answers
     main(sys.stdin.buffer, own_output)

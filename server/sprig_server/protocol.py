@@ -1,4 +1,4 @@
-"""Sprig's own part of the protocol: the commands and the types of their arguments and results (docs/protocol.md)."""
+"""Sprig's own part of the protocol: commands, and the types of their arguments and results (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SearchParams:
     query: str
     """A question in words, or a name."""
     limit: int = 20
-    """How many hits at most, 1 to 1000."""
+    """The maximum number of hits, 1 to 1000."""
     language: str | None = None
     """Only definitions in this language."""
 
@@ -42,10 +42,11 @@ class SearchResult:
 
     hits: list[SearchHit]
     complete: bool
-    """Whether everything in the workspace could be found: not while it is being indexed, nor where that was
-    cancelled or failed, nor where no folder is open."""
+    """Whether everything in the workspace could be found. False while it is being indexed, if that was cancelled or
+    failed, and if no folder is open.
+    """
     message: str | None = None
-    """Why it could not, and how far the index has come."""
+    """Why not everything could be found, and how far indexing has come."""
 
 
 @attrs.define(kw_only=True)
@@ -54,13 +55,13 @@ class TrimParams:
 
     text_document: lsp.TextDocumentIdentifier
     position: lsp.Position
-    """In the function."""
+    """A position in the function."""
     task: str = "search"
-    """For which model: "search" or "summarize"."""
+    """Which model: "search" or "summarize"."""
     method: str | None = None
-    """How to choose what is left out, if not as the bundle does."""
+    """The trimming method, instead of the bundle's own."""
     ratio: float | None = None
-    """The share to leave out, if not the bundle's: at least 0, less than 1."""
+    """The share to leave out, instead of the bundle's own: at least 0, less than 1."""
 
 
 @attrs.define(kw_only=True)
@@ -68,10 +69,10 @@ class TrimmedToken:
     """One token of a function."""
 
     range: lsp.Range
-    """In `TrimResult.code`."""
+    """The range in `TrimResult.code`."""
     kept: bool
     importance: float
-    """How much the model attends to it, beside the one it attends to most: 0 to 1."""
+    """The attention it gets, relative to the token that gets most: 0 to 1."""
 
 
 @attrs.define(kw_only=True)
@@ -79,14 +80,14 @@ class TrimResult:
     """The result of `sprig.trim`."""
 
     name: str
-    """Qualified name of the function."""
+    """The qualified name of the function."""
     language: str
     code: str
     """The function without its documentation, as models read it."""
     method: str
     ratio: float
     least: int
-    """Tokens of a function that stay at least."""
+    """The number of tokens of a function that stay at least."""
     tokens: list[TrimmedToken]
 
 
@@ -99,20 +100,20 @@ class FolderStatus:
     functions: int
     definitions: int
     encoded: int
-    """How many definitions have a vector, and so are found by meaning."""
+    """The number of definitions that have a vector, and so are found by meaning."""
     generated: int
-    """Files that are left out since they are generated or minified."""
+    """The number of generated or minified files that are left out."""
     too_large: int
-    """Files that are left out for their size."""
+    """The number of files that are left out because they are too large."""
     unreadable: int
-    """Files and folders that could not be read or parsed."""
+    """The number of files and folders that could not be read or parsed."""
     indexing: bool
     complete: bool
-    """Whether everything in it is indexed."""
+    """Whether everything in the folder is indexed."""
     message: str | None = None
-    """Why it is not, and how far the index has come."""
+    """Why not everything is indexed, and how far indexing has come."""
     error: str | None = None
-    """Why indexing failed, where it did."""
+    """Why indexing failed, if it did."""
 
 
 @attrs.define(kw_only=True)
@@ -127,12 +128,12 @@ class BundleStatus:
 
 @attrs.define(kw_only=True)
 class PackStatus:
-    """A language pack that is installed."""
+    """An installed language pack."""
 
     name: str
     version: str
     problems: list[str]
-    """What this version of Sprig cannot use of it."""
+    """The problems of this version of Sprig with its bundles."""
 
 
 @attrs.define(kw_only=True)
@@ -141,7 +142,7 @@ class DocumentStatus:
 
     uri: str
     problem: str
-    """Why it is not parsed."""
+    """Why the document is not parsed."""
 
 
 @attrs.define(kw_only=True)
@@ -153,8 +154,8 @@ class StatusResult:
     bundles: list[BundleStatus]
     packs: list[PackStatus]
     failures: list[str]
-    """What fails in the background, in a sentence each; one that works again is gone."""
+    """What fails in the background, a sentence each. Entries are removed when the work succeeds again."""
     missing_packs: list[str]
-    """Packs that the workspace's code would need to be found by meaning, as the extras of `sprig-lsp`."""
+    """The packs that this workspace lacks, as extras of `sprig-lsp`."""
     documents: list[DocumentStatus]
-    """Those that are too large or too deep to be parsed."""
+    """The documents that are too large or too deep to be parsed."""

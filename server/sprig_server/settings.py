@@ -15,10 +15,10 @@ from sprig_server.types import MIN_CONFIDENCE
 SECTION = "sprig"
 
 MAX_LIMIT = 1000
-"""Hits of one search, at most."""
+"""The maximum number of hits of one search."""
 _MAX_THREADS = 1024
 
-# What clients keep in the same section for themselves.
+# Keys that clients themselves use in the same section.
 _OF_CLIENTS = frozenset({"trace"})
 
 
@@ -79,7 +79,7 @@ class Settings:
 
     @property
     def bundle_folders(self) -> tuple[Path, ...]:
-        """The folders of own bundles, "~" expanded, or the names of installed ones."""
+        """The folders of the user's bundles, with "~" expanded, or names of installed bundles."""
         return tuple(_expanded(folder) for folder in self.bundles)
 
     @property
@@ -96,9 +96,10 @@ def _expanded(folder: str) -> Path:
 
 
 def own_section(data: Any, shared: bool) -> Any:
-    """What is Sprig's in the settings of an editor, under `sprig` or bare; None where nothing is.
+    """Sprig's part of an editor's settings, in the section `sprig` or without a section; None if there is none.
 
-    Where they may be `shared` with other servers, bare ones are Sprig's only if it knows one of them.
+    If the settings may be `shared` with other servers, those without a section are Sprig's only if it knows one of
+    them.
     """
     if not isinstance(data, Mapping):
         return data
@@ -109,10 +110,10 @@ def own_section(data: Any, shared: bool) -> Any:
 
 
 def parse_settings(data: Any) -> tuple[Settings, tuple[str, ...]]:
-    """Settings from what an editor sends, and what is wrong with it, a phrase each.
+    """The settings from what an editor sends, and the problems with them, a phrase each.
 
-    Unset keys (absent, or null as editors send them) have their defaults, and so has each whose value cannot be used:
-    wrong settings never keep the server from starting, nor right ones from being followed.
+    Keys that are absent, null, or have unusable values get their defaults. Wrong settings never keep the server from
+    starting, and never affect the others.
     """
     problems: list[str] = []
     settings = _parse(Settings, data, SECTION, problems)

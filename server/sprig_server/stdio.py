@@ -1,4 +1,4 @@
-"""stdin and stdout as the protocol needs them: kept clean of everything else, and never in the way of leaving."""
+"""stdin and stdout for the protocol: nothing else writes to stdout, and neither keeps the process from ending."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RETRY_SECONDS = 0.01
 
 
 class Output:
-    """The protocol's end of a pipe: messages of several threads never mix, and each is written whole."""
+    """Output of messages to a pipe. Messages from several threads never mix, and each is written completely."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -24,22 +24,22 @@ class Output:
         """Write all of `data`.
 
         Raises:
-            OSError: nobody reads any more.
+            OSError: nobody reads the pipe any more.
         """
         rest = memoryview(data)
         with self._lock:
             while rest:
                 try:
                     rest = rest[os.write(self._descriptor, rest[: 1 << 30]) :]
-                except BlockingIOError:  # the client made the pipe so, and is slow
+                except BlockingIOError:  # the client made the pipe non-blocking and is slow
                     time.sleep(_RETRY_SECONDS)
 
     def close(self) -> None:
-        """Nothing more is written; the pipe itself ends with the process."""
+        """Write nothing more. The pipe itself ends with the process."""
 
 
 def claim_stdout() -> Output:
-    """Take stdout for the protocol: whatever else writes to file descriptor 1 from now on lands on stderr.
+    """Reserve stdout for the protocol. Other writes to file descriptor 1 go to stderr from now on.
 
     A stray print, or a line from native code, would break the framing for strict clients.
     """
@@ -50,9 +50,9 @@ def claim_stdout() -> Output:
 
 
 def read_stdin(loop: asyncio.AbstractEventLoop) -> Callable[[], Awaitable[bytes]]:
-    """A function that awaits what comes next on stdin; b"" is its end.
+    """A function that awaits the next bytes of stdin; b"" is the end.
 
-    A thread of its own reads, which Python does not wait for at exit: somebody may hold the pipe open for ever.
+    A daemon thread reads, so Python does not wait for it at exit: another process may hold the pipe open for ever.
     """
     arrived: asyncio.Queue[bytes] = asyncio.Queue(maxsize=16)
 
@@ -68,7 +68,7 @@ def read_stdin(loop: asyncio.AbstractEventLoop) -> Callable[[], Awaitable[bytes]
                 data = b""
             try:
                 asyncio.run_coroutine_threadsafe(arrived.put(data), loop).result()
-            except (RuntimeError, asyncio.CancelledError):  # the loop is closed: nobody asks any more
+            except (RuntimeError, asyncio.CancelledError):  # the loop is closed: nobody waits for it
                 return
 
     threading.Thread(target=read, name="sprig-stdin", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What a model is given of a function, for whoever wants to see it: the command `sprig trim` and the one of editors."""
+"""Showing which tokens of a function a model reads: for `sprig trim` and the command `sprig.trim`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
     """The reader of the bundle that serves a language.
 
     Args:
-        method: how to trim; None for the bundle's own way, or Sprig's where a ratio is given and the bundle trims
+        method: the trimming method; None for the bundle's own, or `novelty` if a ratio is given and the bundle trims
             nothing.
-        ratio: the share to leave out, of short functions too; None for the bundle's own way.
+        ratio: the share to leave out, of short functions too; None for the bundle's own trimming.
 
     Raises:
-        InvalidInput: no bundle serves the language, or it cannot trim like that.
+        InvalidInput: no bundle serves the language, or it cannot trim with this method or ratio.
         InvalidBundle: the bundle cannot be loaded.
     """
     bundle = models.search_bundle(language) if task == "search" else models.summary_bundle(language)
     if bundle is None:
         raise InvalidInput(f"no bundle for {task} in {language} is installed: name one with --bundle")
     if bundle.manifest.decoding is not None and bundle.manifest.decoding.prompt is not None:
-        raise InvalidInput(f'the bundle "{bundle.manifest.name}" goes on with a prompt and reads functions whole')
+        raise InvalidInput(
+            f'the bundle "{bundle.manifest.name}" continues a prompt and reads whole functions: give another --bundle'
+        )
     own = bundle.manifest.trim
     share = own.ratio if ratio is None else ratio
     if not 0.0 <= share < 1.0:
-        raise InvalidInput(f"the ratio {share:g} is no share of tokens: give at least 0 and less than 1")
+        raise InvalidInput(f"the ratio {share:g} is not a share of tokens: give at least 0 and less than 1")
     chosen = method or ("novelty" if own.method == "none" and ratio is not None else own.method)
     for known in get_args(TrimMethod):
         if known == chosen:
@@ -41,7 +43,7 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
 
 
 def explain(reader: Reader, function: Definition) -> Explanation:
-    """What trimming does to a function, without its name and documentation."""
+    """What trimming does to a function. Its name and documentation are not included."""
     if reader.task == "search":
         return reader.explain(search_passage(function.code, 0, function.language))
     return reader.explain(summary_passage(function.code, function.language))

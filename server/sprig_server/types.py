@@ -1,4 +1,4 @@
-"""The values that the modules of the server exchange: frozen, and without behaviour of their own."""
+"""The values that the server's modules exchange: frozen, without behaviour."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 Kind = Literal["function", "method", "constructor", "class", "module"]
 Task = Literal["search", "summarize"]
 TrimMethod = Literal["none", "tail", "random", "slim", "diet", "lean", "novelty"]
-"""How tokens are left out before a model reads them, see `trim`."""
+"""How tokens are selected for removal before a model reads a function; see `trim`."""
 
 Vectors = NDArray[np.float32]
 """L2-normalised embeddings, float32 [n, d]."""
 
 MIN_CONFIDENCE = -1.5
-"""Below this confidence (a mean log-probability) a hover shows no generated summary, unless it is set otherwise."""
+"""The default for `hover.minConfidence`: hovers hide generated summaries below this mean log-probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of a text: characters [start, end) and 0-based lines, the last one included."""
+    """A range of a text: characters [start, end), and 0-based lines, both included."""
 
     start: int
     end: int
@@ -32,12 +32,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function, method or constructor with a body; for the index also a class or a whole module.
+    """A function, method or constructor with a body; for the index also a class or a module.
 
-    `code` is the source without the definition's own documentation and without its common indentation (of a class or
-    module: without the bodies of its functions); `documentation` is the text of that documentation without comment
-    marks ("" where there is none). `span` covers decorators, annotations and template headers but not a documentation
-    comment above them.
+    `code` is the source without the definition's documentation and without common indentation. For a class or module,
+    the functions in it are left out. `documentation` is the text of the documentation without comment marks, or "".
+    `span` includes decorators, annotations and template headers, but not a documentation comment above them.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer of a search: a function of the workspace, lines 1-based and inclusive.
+    """A search hit: a definition of the workspace. Lines are 1-based and inclusive.
 
     Its name begins at `name_line` (1-based) and `name_column` (0-based, in UTF-16 units).
     """
@@ -71,7 +70,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A generated sentence; `confidence` is the mean log-probability of its tokens (at most 0)."""
+    """A generated sentence. `confidence` is the mean log-probability of its tokens, at most 0."""
 
     text: str
     confidence: float
@@ -79,8 +78,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What an update of an index passed over: paths that could not be read or parsed, and how many source files are
-    generated or minified, or larger than what is indexed."""
+    """What an update of an index left out: paths that could not be read or parsed, and the numbers of source files that
+    are generated or minified, or too large.
+    """
 
     unreadable: tuple[str, ...] = ()
     generated: int = 0

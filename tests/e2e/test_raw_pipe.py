@@ -136,7 +136,7 @@ PLACE = {"textDocument": {"uri": "file:///shapes.py"}, "position": position(SHAP
         ("sprig.search", [], ""),
         ("sprig.trim", [{**PLACE, "task": "play"}], 'unknown task "play": give one of search, summarize'),
         ("sprig.trim", [{**PLACE, "method": "magic"}], 'unknown method "magic": give one of none, '),
-        ("sprig.trim", [{**PLACE, "method": "tail", "ratio": 1.0}], "the ratio 1 is no share of tokens"),
+        ("sprig.trim", [{**PLACE, "method": "tail", "ratio": 1.0}], "the ratio 1 is not a share of tokens"),
         ("sprig.trim", [{"position": {"line": 0, "character": 0}}], ""),
     ],
 )

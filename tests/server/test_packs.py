@@ -113,7 +113,7 @@ def test_a_pack_of_another_schema_is_named_and_the_others_serve(java_folder, tmp
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sprig-lsp-java\nVersion: 9.0.0\n")
     (info / "entry_points.txt").write_text("[sprig.bundles]\njava = sprig_pack_java\n")
     seen = _sprig(["models"], site)
-    assert 'the pack "sprig-lsp-java" 9.0.0 does not go with this version of Sprig' in seen.stderr
+    assert 'the pack "sprig-lsp-java" 9.0.0 does not work with this version of Sprig' in seen.stderr
     assert "schema version 99" in seen.stderr
     assert "search-python" in seen.stdout
     found = _sprig(["search", "read_text", "--workspace", str(java_folder), "--json"], site)

@@ -166,7 +166,7 @@ def test_shares_are_those_of_arithmetic(n: int) -> None:
 def test_something_always_stays() -> None:
     assert [kept_count(n, 0.99) for n in (0, 1, 5)] == [0, 1, 1]
     assert [kept_count(n, 0.5, 32) for n in (0, 9, 32, 50, 64, 90)] == [0, 9, 32, 32, 32, 45]
-    with pytest.raises(ValueError, match="no share of tokens"):
+    with pytest.raises(ValueError, match="not a share of tokens"):
         kept_count(5, 1.0)
 
 

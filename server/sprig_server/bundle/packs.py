@@ -74,7 +74,7 @@ def _open_pack(point: EntryPoint) -> Pack:
         try:
             bundles.append(open_bundle(folder))
         except InvalidBundle as error:
-            problems.append(f'the pack "{distribution}" {version} does not go with this version of Sprig: {error}')
+            problems.append(f'the pack "{distribution}" {version} does not work with this version of Sprig: {error}')
     return Pack(point.name, distribution, version, tuple(bundles), tuple(problems))
 
 

@@ -76,8 +76,8 @@ def _check_search(models: list[Models]) -> str:
     vectors = models[0].encoder(bundle).encode(["sort a list", "order the items", "open a socket"])
     near, far = vectors[1:] @ vectors[0]
     if not near > far:
-        raise SprigError(f"{bundle.manifest.name} finds unlike texts more alike ({near:.2f} against {far:.2f})")
-    return f"{bundle.manifest.name}: {near:.2f} for like texts, {far:.2f} for unlike ones"
+        raise SprigError(f"{bundle.manifest.name} rates unrelated texts as more similar ({near:.2f} against {far:.2f})")
+    return f"{bundle.manifest.name}: {near:.2f} for similar texts, {far:.2f} for unrelated ones"
 
 
 def _any_bundle(models: list[Models], task: Task) -> Bundle:

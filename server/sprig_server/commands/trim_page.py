@@ -31,7 +31,7 @@ def render_trim(explanation: Explanation, name: str, heading: str) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(name)}, trimmed</title>\n'
         f'<meta name="viewport" content="width=device-width">\n<style>{_STYLE}</style>\n</head>\n<body>\n'
-        f"<h1>{escape(name)}</h1>\n<p>{escape(heading)}. What is struck out is not read; the redder a token, the more "
+        f"<h1>{escape(name)}</h1>\n<p>{escape(heading)}. Struck-out tokens are not read. The redder a token, the more "
         f"the model attends to it.</p>\n<pre>{pieces}</pre>\n</body>\n</html>\n"
     )
 

@@ -1,1 +1,3 @@
-"""What the server offers: one module each, which converts and dispatches and registers itself with `register`."""
+"""The features of the server, one module each. A module converts and dispatches, and registers itself with
+`register`.
+"""

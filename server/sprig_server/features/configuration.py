@@ -1,4 +1,4 @@
-"""Settings from initializationOptions and from workspace/configuration."""
+"""Settings from `initializationOptions` and `workspace/configuration`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sprig_server.inference.models import Models
 from sprig_server.server import SprigServer
 from sprig_server.settings import SECTION, own_section, parse_settings
 
-# Some clients show a dialog first; nothing waits this long for the answer.
+# Some clients show a dialog first, so the answer may take long. Nothing waits for it.
 _PATIENCE_SECONDS = 600.0
 _PROBLEMS_SHOWN = 5
 
@@ -26,7 +26,7 @@ def register(server: SprigServer) -> None:
 
 
 async def follow(server: SprigServer, sent: Any = None) -> None:
-    """Apply the settings that the client has, or else those that it `sent`, and index anew where that is needed."""
+    """Apply the client's settings, or else those that it `sent`, and index again if needed."""
     before, indexed = server.models, server.settings.index
     if not await _pull(server) and sent is not None:
         apply(server, sent)
@@ -37,13 +37,13 @@ async def follow(server: SprigServer, sent: Any = None) -> None:
 
 
 def can_be_asked(server: SprigServer) -> bool:
-    """Whether the client answers questions about its settings."""
+    """Whether the client answers `workspace/configuration`."""
     workspace = server.client_capabilities.workspace
     return workspace is not None and bool(workspace.configuration)
 
 
 async def _pull(server: SprigServer) -> bool:
-    """Ask the client for its settings and apply them; False where it gives none."""
+    """Ask the client for its settings and apply them; False if it has none."""
     if not can_be_asked(server):
         return False
     item = lsp.ConfigurationItem(section=SECTION)
@@ -55,12 +55,12 @@ async def _pull(server: SprigServer) -> bool:
 
 
 def apply(server: SprigServer, data: Any) -> None:
-    """Take over settings; what is wrong with them is shown in one message, and defaults hold for that."""
+    """Apply settings. Problems are shown in one message, and the defaults are used for these settings."""
     settings, problems = parse_settings(data)
     if problems and problems != server.setting_problems:
         more = len(problems) - _PROBLEMS_SHOWN
         listed = "; ".join(problems[:_PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        server.show_problem(f"Sprig's settings need mending, until then the defaults hold for these: {listed}")
+        server.show_problem(f"Some settings of Sprig cannot be used, so their defaults are: {listed}")
     server.setting_problems = problems
     if settings == server.settings:
         return
@@ -70,7 +70,7 @@ def apply(server: SprigServer, data: Any) -> None:
 
 
 def _open_models(server: SprigServer) -> Models:
-    """The models of the bundles that are set; those that are none are shown and left out."""
+    """The models of the configured bundles. Those that are not bundles are reported and left out."""
     usable = []
     for folder in server.settings.bundle_folders:
         try:

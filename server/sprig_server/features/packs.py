@@ -1,4 +1,4 @@
-"""Messages about language packs: those that the code of a folder would need, and those that cannot be used."""
+"""Messages about language packs: missing ones, and those that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sprig_server.server import SprigServer
 
 
 async def tell_about_packs(server: SprigServer, folder: Folder) -> None:
-    """Show, once each, what is wrong with the installed packs and which ones a folder would need."""
+    """Show the problems of installed packs, and the packs that a folder lacks; each message once."""
     models = server.models
     languages = await server.questions.run(lambda stop: folder.index.store.languages())
     texts = [problem for pack in models.packs for problem in pack.problems]

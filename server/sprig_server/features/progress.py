@@ -1,4 +1,4 @@
-"""`$/progress`: how far the indexing of a folder has come, where the client shows such."""
+"""`$/progress`: the progress of indexing a folder, for clients that can show it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _REPORT_SECONDS = 0.2
 
 
 class Progress:
-    """One bar, from `begin` to `end`; `report` and `cancelled` may be called from any thread, also without a bar."""
+    """A progress bar, from `begin` to `end`. `report` and `cancelled` may be called from any thread, also without a
+    bar.
+    """
 
     def __init__(self, server: SprigServer, title: str) -> None:
         self._server = server
@@ -26,11 +28,11 @@ class Progress:
         self._last = 0.0
 
     async def begin(self) -> None:
-        """Show the bar, unless it is shown."""
+        """Show the bar, unless it is shown already."""
         window = self._server.client_capabilities.window
         if self._token is not None or window is None or not window.work_done_progress:
             return
-        token = str(uuid.uuid4())  # pygls never forgets a token, so none may be used twice
+        token = str(uuid.uuid4())  # pygls remembers every token, so none may be used twice
         if await self._server.ask_client(self._server.work_done_progress.create_async(token), "no") == "no":
             return
         self._token = token
@@ -58,12 +60,12 @@ class Progress:
         return self._token is not None and self._token in tokens and tokens[self._token].cancelled()
 
     def end(self, index: FolderIndex) -> None:
-        """Take the bar away, with what the index holds now."""
+        """Remove the bar. Its last message says what the index contains."""
         token, self._token = self._token, None
         if token is None:
             return
         message = None
-        with suppress(SprigError):  # whoever uses the index next says so
+        with suppress(SprigError):  # the next use of the index reports it
             counted = index.statistics()
             message = f"{counted.functions} functions in {counted.files} files"
         self._server.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=message))

@@ -1,4 +1,4 @@
-"""The command `sprig.search` and `workspace/symbol`: questions to every workspace folder."""
+"""The command `sprig.search` and `workspace/symbol`: searching all workspace folders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SYMBOL_KINDS = {
 
 
 def register(server: SprigServer) -> None:
-    """Register both ways to search."""
+    """Register the command and the request."""
 
     @server.command(SEARCH)
     async def search(ls: SprigServer, params: SearchParams) -> SearchResult:
@@ -69,7 +69,7 @@ async def _search(server: SprigServer, query: str, limit: int, language: str | N
 
 
 def _once_each(hits: Iterable[tuple[Folder, Hit]]) -> list[tuple[Folder, Hit]]:
-    """Hits without those of a folder that another one holds too."""
+    """The hits, without duplicates from folders inside other folders."""
     seen: dict[tuple[Path, int, str], tuple[Folder, Hit]] = {}
     for folder, hit in hits:
         seen.setdefault((folder.index.root / hit.path, hit.start_line, hit.name), (folder, hit))

@@ -1,4 +1,4 @@
-"""A document and a place in it as they were when a request came."""
+"""A document and a position in it at the time of a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sprig_server.server import SprigServer
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A document as it was when the request came, safe to use on another thread."""
+    """A document at the time of a request, safe to use on another thread."""
 
     document: DocumentText
     lines: Lines
@@ -23,7 +23,7 @@ class Snapshot:
 
 
 def take_snapshot(server: SprigServer, uri: str, position: lsp.Position) -> Snapshot | None:
-    """A document now; None where it cannot be read or is of no known language."""
+    """The current state of a document; None if it cannot be read or its language is not known."""
     document = server.workspace.get_text_document(uri)
     assert isinstance(document, Document)
     text = document.parsable()

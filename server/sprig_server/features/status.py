@@ -1,4 +1,4 @@
-"""The command `sprig.status`: what is indexed, with which bundles."""
+"""The command `sprig.status`: what is indexed, which bundles are used, and what fails."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def register(server: SprigServer) -> None:
 
 
 def _languages(folder: Folder) -> list[str]:
-    with suppress(SprigError):  # as its status says
+    with suppress(SprigError):  # its status reports it
         return folder.index.store.languages()
     return []
 
@@ -61,7 +61,7 @@ def _folder_status(folder: Folder) -> FolderStatus:
     error = folder.error
     try:
         counted = folder.index.statistics()
-    except SprigError as problem:  # which must not keep the rest from being said
+    except SprigError as problem:  # it must not hide the rest
         counted, error = Statistics(0, 0, 0, 0), str(problem)
     return FolderStatus(
         uri=folder.uri,

@@ -1,4 +1,4 @@
-"""The command `sprig.trim`: what a model is given of the function at a position."""
+"""The command `sprig.trim`: which tokens a model reads of the function at a position."""
 
 from __future__ import annotations
 

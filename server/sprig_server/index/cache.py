@@ -1,4 +1,4 @@
-"""The folder that holds the indexes of all workspaces: where each lies, which there are, and which have to go."""
+"""The folder with the indexes of all workspaces: finding, listing and removing them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sprig_server.index.database import SCHEMA, SIDECARS, delete_index
 from sprig_server.index.store import digest_of
 
 DEFAULT_LIMIT = 5_000_000_000
-"""Bytes that all indexes together may take, unless SPRIG_CACHE_LIMIT says otherwise."""
+"""The most bytes that all indexes together may take, unless SPRIG_CACHE_LIMIT says otherwise."""
 
 _SUFFIX = ".sqlite3"
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -29,8 +29,9 @@ _DAY = 86_400.0
 class CachedIndex:
     """An index in the cache folder.
 
-    `root` is the folder that it is of, None where the file does not say: damaged, or of an earlier version of Sprig;
-    `definitions` is None where they cannot be counted. `size` in bytes, `last_used` in seconds since 1970.
+    `root` is the folder that it indexes; None if the file does not say, because it is damaged or from an earlier
+    version of Sprig. `definitions` is None if they cannot be counted. `size` is in bytes, `last_used` in seconds since
+    1970.
     """
 
     path: Path
@@ -41,7 +42,7 @@ class CachedIndex:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether nobody can use it: its folder is gone (not merely out of reach), or it cannot be read."""
+        """Whether nobody can use it: its folder no longer exists (not merely unreachable), or it cannot be read."""
         try:
             return self.root is None or not self.root.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -51,18 +52,18 @@ class CachedIndex:
 
     @property
     def folder(self) -> str:
-        """The folder as it is shown."""
+        """The folder as shown to the user."""
         return "a folder that is not known" if self.root is None else str(self.root)
 
 
 def index_path(root: Path) -> Path:
-    """Where the index of a workspace lies; versions of Sprig with another schema have a file of their own."""
+    """The index file of a workspace. Versions of Sprig with another schema use another file."""
     name = re.sub(r"[^\w.-]", "_", root.name)[:40]
     return _folder() / f"{name}-{digest_of(os.fsencode(root))[:12]}-{SCHEMA}{_SUFFIX}"
 
 
 def _folder() -> Path:
-    """SPRIG_CACHE_DIR where it is set, otherwise the user's cache folder."""
+    """SPRIG_CACHE_DIR if it is set, otherwise the user's cache folder."""
     own = os.environ.get("SPRIG_CACHE_DIR")
     return (Path(own) if own else user_cache_path("sprig")) / "indexes"
 
@@ -80,15 +81,16 @@ def list_indexes() -> list[CachedIndex]:
 def choose_for_removal(
     indexes: Sequence[CachedIndex], older_than: float | None = None, limit: int | None = None, now: float | None = None
 ) -> list[CachedIndex]:
-    """Which of the indexes go: orphans, those that were not used for `older_than` days, and the least recently used of
-    the others until all that stay take at most `limit` bytes."""
+    """The indexes to remove: orphans, those not used for `older_than` days, and the least recently used of the others
+    until the rest takes at most `limit` bytes.
+    """
     oldest = (time.time() if now is None else now) - _DAY * older_than if older_than is not None else None
     gone = [i for i in indexes if i.is_orphan or (oldest is not None and i.last_used < oldest)]
     return gone + _beyond(limit, [i for i in indexes if i not in gone])
 
 
 def limit_cache() -> list[CachedIndex]:
-    """Remove the least recently used indexes where all of them take more than SPRIG_CACHE_LIMIT; what was removed."""
+    """Remove the least recently used indexes if all of them take more than SPRIG_CACHE_LIMIT. Returns those removed."""
     limit = _limit()
     if limit is None or sum(map(_size, _folder().glob(f"*{_SUFFIX}"))) <= limit:
         return []
@@ -107,20 +109,20 @@ def _beyond(limit: int | None, indexes: Sequence[CachedIndex]) -> list[CachedInd
 
 
 def _limit() -> int | None:
-    """The limit in bytes; None for none.
+    """The limit in bytes; None for no limit.
 
     Raises:
-        InvalidInput: SPRIG_CACHE_LIMIT is no size.
+        InvalidInput: SPRIG_CACHE_LIMIT is not a size.
     """
     text = os.environ.get("SPRIG_CACHE_LIMIT", "")
     return (parse_size(text) or None) if text else DEFAULT_LIMIT
 
 
 def parse_size(text: str) -> int:
-    """Bytes from a number with K, M, G or T behind it, or nothing.
+    """The bytes of a size: a number, optionally followed by K, M, G or T.
 
     Raises:
-        InvalidInput: it is no such number.
+        InvalidInput: it is not a size.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
     if match is None:
@@ -129,14 +131,15 @@ def parse_size(text: str) -> int:
 
 
 def remove_index(path: Path) -> bool:
-    """Remove an index that no process has open; False where one has."""
+    """Remove an index unless a process has it open; False if one has."""
     try:
         with closing(_open_existing(path)) as connection:
-            # Every open connection holds a shared lock, as long as its process lives. To leave WAL, all must be gone.
+            # Every open connection holds a shared lock as long as its process lives. Leaving WAL mode requires that
+            # there is none.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN EXCLUSIVE")
-            if os.name != "nt":  # where nobody can open what is being removed; on Windows open files cannot be removed
+            if os.name != "nt":  # remove it while nobody can open it; Windows cannot remove open files
                 delete_index(path)
     except sqlite3.OperationalError:
         if path.exists():
@@ -151,7 +154,7 @@ def remove_index(path: Path) -> bool:
 
 
 def _look_into(path: Path) -> tuple[Path | None, int | None]:
-    """The folder that an index is of, and how many definitions it holds."""
+    """The folder that an index belongs to, and the number of its definitions."""
     root, definitions = None, None
     with suppress(sqlite3.Error), closing(_open_existing(path)) as connection:
         for (value,) in connection.execute("SELECT value FROM meta WHERE key = 'root'"):

@@ -1,6 +1,6 @@
-"""Which files of a workspace are source code: one walk that honours ignore files and knows what git tracks.
+"""Finding the source files of a workspace: one walk that honours ignore files and knows which files git tracks.
 
-Nothing is executed, written or followed out of the folder, whatever a repository holds; `git.py` says how that is done.
+Nothing is executed or written, and no link out of the folder is followed, whatever a repository contains; see `git.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sprig_server.index.ignore import Rules
 # Larger files are data or generated; parsing them would stall the build.
 MAX_BYTES = 1_000_000
 
-# Installed packages, and what tools write. Only names that no one gives to a folder with source of their own.
+# Installed packages and output of tools. Only names that nobody gives to a folder of their own source code.
 _ARTIFACTS = frozenset(
     {
         *("node_modules", "bower_components", "jspm_packages", ".yarn", ".pnpm-store"),
@@ -31,16 +31,16 @@ _ARTIFACTS = frozenset(
         *(".gradle", "CMakeFiles", "vcpkg_installed", ".hg", ".svn", ".jj"),
     }
 )
-# A file that marks the folder around it as such: a virtual environment, a cache, a conda environment.
+# Files that mark their folder as one of these: a virtual environment, a cache, a conda environment.
 _ARTIFACT_MARKS = frozenset({"pyvenv.cfg", "CACHEDIR.TAG", "conda-meta"})
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a walk found: paths relative to the workspace, with forward slashes, sorted.
+    """The result of a walk: paths relative to the workspace, with forward slashes, sorted.
 
-    `paths` are the sources, `folders` those that were looked through ("" the workspace itself), `too_large` the sources
-    beyond `MAX_BYTES`, `unreadable` the folders and ignore files that could not be read.
+    `paths` are the source files, `folders` the folders that were visited ("" is the workspace itself), `too_large` the
+    source files of more than `MAX_BYTES`, `unreadable` the folders and ignore files that could not be read.
     """
 
     paths: list[str]
@@ -50,18 +50,18 @@ class Listing:
 
 
 def list_sources(root: Path) -> list[str]:
-    """Paths of the source files under `root`, relative to it with forward slashes, sorted."""
+    """The paths of the source files under `root`, relative to it, with forward slashes, sorted."""
     return list_files(root).paths
 
 
 def list_files(root: Path, unsaved: Iterable[str] = (), stop: Callable[[], bool] = lambda: False) -> Listing:
-    """Look through a folder.
+    """Walk through a folder.
 
-    Symbolic links are not followed. Submodules and nested clones are looked through by their own ignore files. What is
-    ignored, and what is installed into the folder, counts only where git tracks it.
+    Symbolic links are not followed. Submodules and nested clones use their own ignore files. Ignored files and
+    installed packages count only if git tracks them.
 
     Args:
-        unsaved: paths of documents that may have no file yet; those that would be listed if they had one are.
+        unsaved: paths of documents that may have no file yet; they are listed as if they had one.
 
     Raises:
         Cancelled: `stop` returned True.
@@ -102,7 +102,7 @@ def list_files(root: Path, unsaved: Iterable[str] = (), stop: Callable[[], bool]
             elif language_of_path(entry.name) and folder.holds(path):
                 try:
                     status = entry.stat(follow_symlinks=False)
-                except OSError:  # gone since
+                except OSError:  # deleted meanwhile
                     continue
                 if stat.S_ISREG(status.st_mode):
                     (found.paths if status.st_size <= MAX_BYTES else found.too_large).append(path[len(top) + 1 :])
@@ -111,7 +111,7 @@ def list_files(root: Path, unsaved: Iterable[str] = (), stop: Callable[[], bool]
 
 
 def is_indexable(path: Path) -> bool:
-    """Whether a file is a regular one of a size that is indexed."""
+    """Whether a file is regular and not too large to be indexed."""
     try:
         status = path.lstat()
     except (OSError, ValueError):
@@ -121,10 +121,10 @@ def is_indexable(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder on the way: its absolute path, and what decides about its entries.
+    """A folder during the walk: its absolute path, and what decides about its entries.
 
-    `tracked` are the absolute paths that git tracks around here, `parents` all folders above one of them;
-    `only_tracked` says that nothing else counts.
+    `tracked` are the absolute paths that git tracks in this repository, `parents` all folders above one of them. If
+    `only_tracked`, nothing else counts.
     """
 
     path: str
@@ -138,7 +138,7 @@ class _Folder:
         return path in self.tracked or not (self.only_tracked or self.rules.ignores(path, is_folder=False))
 
     def enter(self, name: str) -> _Folder | None:
-        """A folder in this one; None where nothing in it counts."""
+        """A subfolder of this one; None if nothing in it counts."""
         if name.lower() == ".git":
             return None
         path = f"{self.path}/{name}"
@@ -148,7 +148,7 @@ class _Folder:
         return replace(self, path=path, only_tracked=left_out)
 
     def as_repository(self) -> _Folder:
-        """This folder as the top of a repository of its own, if it is one: a submodule or a nested clone."""
+        """This folder as the top of its own repository, if it is a submodule or a nested clone."""
         repository = find_repository(self.path)
         if repository is None or (self.only_tracked and self.path not in self.tracked):
             return self
@@ -164,7 +164,7 @@ def _open_workspace(top: str) -> _Folder:
 
 
 def _open_repository(repository: Repository, path: str) -> _Folder:
-    """A folder in a repository, which is the repository's top or lies below it."""
+    """A folder in a repository: its top, or a folder below it."""
     prefix = repository.top.rstrip("/") + "/"
     tracked = frozenset(p for p in map(prefix.__add__, repository.tracked()) if p.startswith(path + "/"))
     parents: set[str] = set()
@@ -176,9 +176,9 @@ def _open_repository(repository: Repository, path: str) -> _Folder:
     rules = Rules().with_list(repository.top, repository.common / "info" / "exclude")
     rules = rules.with_list(repository.top, user_excludes())
     for above, below in _steps(repository.top, path):
-        with suppress(OSError):  # it lies outside the workspace: nobody there is to be told
+        with suppress(OSError):  # it is outside the workspace, so the user is not told
             rules = rules.within(above)
-        if rules.ignores(below, is_folder=True):  # the workspace is ignored from outside, and is still a workspace
+        if rules.ignores(below, is_folder=True):  # a folder above ignores the workspace: it is indexed all the same
             return _Folder(path, Rules(), tracked, frozenset(parents))
     return _Folder(path, rules, tracked, frozenset(parents))
 
@@ -196,7 +196,7 @@ def _is_artifact(names: set[str]) -> bool:
 
 
 def _by_existing_folder(top: str, paths: Iterable[str]) -> dict[str, list[str]]:
-    """Absolute paths of sources without a file, by the nearest folder above them that exists."""
+    """The absolute paths of source documents without a file, by their nearest existing parent folder."""
     waiting: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         absolute = f"{top}/{path}"

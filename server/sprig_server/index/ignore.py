@@ -1,4 +1,4 @@
-"""Which files a repository says are nobody's source: `.gitignore` files and the lists beside them."""
+"""Ignored files: `.gitignore` files, and git's other lists of ignored files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathspec import GitIgnoreSpec
 
 from sprig_server.index.regular_file import read_regular
 
-# Longer lists would let a hostile repository stall the listing, and so would patterns with more wildcards between two
-# slashes, or with more `**`: matching takes time that grows exponentially with their number.
+# Longer lists would let a hostile repository stall the walk. So would patterns with more wildcards between two slashes
+# or with more `**`: matching time grows exponentially with their number.
 _MOST_BYTES = 100_000
 _MOST_WILDCARDS = 3
 _MOST_DEEP_WILDCARDS = 4
@@ -20,21 +20,23 @@ _MOST_DEEP_WILDCARDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The ignore files in force in a folder, the nearest first, each with the folder that its patterns start from."""
+    """The ignore files that apply in a folder, the nearest first, each with the folder that its patterns are relative
+    to.
+    """
 
     files: tuple[tuple[str, GitIgnoreSpec], ...] = ()
 
     def within(self, folder: str) -> Rules:
-        """The rules inside a folder, with those of its own ignore file.
+        """The rules inside a folder, including those of its own ignore file.
 
         Raises:
-            OSError: there is an ignore file and it cannot be read.
+            OSError: its ignore file cannot be read.
         """
         spec = _read_spec(Path(f"{folder}/.gitignore"), follow=False)
         return Rules(((folder, spec), *self.files)) if spec is not None else self
 
     def with_list(self, folder: str, path: Path) -> Rules:
-        """These rules and those of a list that lies elsewhere; its patterns start from `folder`."""
+        """These rules and those of a list elsewhere, whose patterns are relative to `folder`."""
         try:
             spec = _read_spec(path, follow=True)
         except OSError:
@@ -42,7 +44,9 @@ class Rules:
         return Rules((*self.files, (folder, spec))) if spec is not None else self
 
     def ignores(self, path: str, *, is_folder: bool) -> bool:
-        """Whether a path, whose parents are not ignored, is ignored: the nearest file with an opinion decides."""
+        """Whether a path whose parents are not ignored is ignored. The nearest ignore file with a matching pattern
+        decides.
+        """
         for folder, spec in self.files:
             verdict = spec.check_file(path[len(folder) :].lstrip("/") + ("/" if is_folder else "")).include
             if verdict is not None:
@@ -61,11 +65,11 @@ def _read_spec(path: Path, *, follow: bool) -> GitIgnoreSpec | None:
     if len(data) == _MOST_BYTES:
         data = data[: data.rfind(b"\n") + 1]
     lines = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape").split("\n")
-    lines = list(dict.fromkeys(reversed(lines)))[::-1]  # of equal lines the last one decides
+    lines = list(dict.fromkeys(reversed(lines)))[::-1]  # of equal lines, the last one decides
     patterns = [_as_pathspec_reads_it(line.removesuffix("\r")) for line in lines if not _is_costly(line)]
     try:
         return GitIgnoreSpec.from_lines(patterns)
-    except (ValueError, re.error):  # one pattern that makes no sense does not take the others away
+    except (ValueError, re.error):  # an invalid pattern must not disable the others
         return GitIgnoreSpec.from_lines(filter(_is_pattern, patterns))
 
 
@@ -75,7 +79,7 @@ def _is_costly(pattern: str) -> bool:
 
 
 def _as_pathspec_reads_it(pattern: str) -> str:
-    """To git, `a/**` is what is in `a`; to pathspec also `a` itself."""
+    """A pattern as pathspec needs it: in git, `a/**` matches what is in `a`; in pathspec also `a` itself."""
     bare = pattern if pattern.endswith("\\ ") else pattern.rstrip(" ")
     if bare.endswith("/**"):
         return bare + "/*"

@@ -1,4 +1,4 @@
-"""From two ranked lists to one: fusion, then what is known about code. Pure functions over plain values.
+"""Merging two ranked lists: fusion, then rules about code. Pure functions over plain values.
 
 The constants below were chosen on the questions of `benchmarks/repo_search.py`, which is a development set.
 """
@@ -15,16 +15,16 @@ from sprig_server.index.store import Entry
 # Reciprocal rank fusion (Cormack et al. 2009); 60 is the constant of the paper.
 _FUSION = 60.0
 
-# Added to 1 and multiplied with the fused score, times the share of the name's words that the query holds.
+# The fused score is multiplied by 1 plus each of these, times the share of the name's words that the query contains.
 _NAME_BOOST = 0.3
 _FILE_BOOST = 0.8
 _FOLDER_BOOST = 0.3
-# The same for a definition that the query spells out.
+# The same for a definition whose name is in the query.
 _DEFINITION_BOOST = 1.0
-# The best hit of the file whose hits sum to most gains this share of the top score, others in proportion.
+# The best hit of the file with the largest sum of scores gains this share of the top score; other files in proportion.
 _COHERENCE_BOOST = 0.3
-# Factors for tests and other places where an answer is rarely looked for, for what is left of a module beside its
-# definitions, and for every further hit of the same file.
+# Factors for tests and other files that rarely hold the answer, for module-level code, and for each further hit of a
+# file.
 _MARGINAL_WEIGHT = 0.5
 _MODULE_WEIGHT = 0.6
 _REPEAT_DECAY = 0.5
@@ -40,7 +40,8 @@ def fuse(rankings: Sequence[Sequence[int]], most: int | None = None) -> dict[int
     """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings.
 
     Args:
-        most: how many of the rankings can hold the same item, all where it is not said; first in so many scores 1.
+        most: how many of the rankings can contain the same item; None for all. An item that is first in that many
+            scores 1.
     """
     scores: dict[int, float] = {}
     for ranking in rankings:
@@ -50,7 +51,9 @@ def fuse(rankings: Sequence[Sequence[int]], most: int | None = None) -> dict[int
 
 
 def rank(query: str, scores: Mapping[int, float], entries: Mapping[int, Entry]) -> list[tuple[Entry, float]]:
-    """The entries best first, each with its score: fused, boosted for names and paths, demoted, repeats damped."""
+    """The entries, best first, with their final scores: fused, raised for names and paths, lowered for tests and
+    repeats.
+    """
     words = {stem(word) for word in split_words(query) if word not in STOP_WORDS}
     asked = {name.lower() for name in identifiers(query)}
     if len(query.split()) == 1:
@@ -76,7 +79,7 @@ def _boost(entry: Entry, words: set[str], asked: set[str]) -> float:
 
 
 def _share(words: set[str], name: Iterable[str]) -> float:
-    """The share of a name's words that the query holds."""
+    """The share of a name's words that the query contains."""
     parts = {stem(part) for part in name if len(part) > 1}
     return len(parts & words) / len(parts) if parts else 0.0
 
@@ -88,7 +91,7 @@ def _weight(query: str, entry: Entry) -> float:
 
 
 def _add_up_files(scores: dict[int, float], entries: Mapping[int, Entry]) -> None:
-    """Raise the best hit of each file by what the file's hits sum to, relative to the strongest file."""
+    """Raise the best hit of each file by the sum of the file's scores, relative to the file with the largest sum."""
     totals: dict[str, float] = {}
     best: dict[str, int] = {}
     for item, score in scores.items():
@@ -102,7 +105,7 @@ def _add_up_files(scores: dict[int, float], entries: Mapping[int, Entry]) -> Non
 
 
 def _damp_repeats(ordered: list[tuple[Entry, float]]) -> list[tuple[Entry, float]]:
-    """Halve the score of every further hit of a file, and sort again."""
+    """Halve the score of each further hit of a file, and sort again."""
     seen: dict[str, int] = {}
     damped = []
     for entry, score in ordered:

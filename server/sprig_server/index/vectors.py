@@ -1,4 +1,4 @@
-"""Dense search: the vectors of an index in memory, compared with a query by one matrix product."""
+"""Vector search: the vectors of an index in memory, compared with a query by one matrix product."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sprig_server.types import Vectors
 
 
 class VectorTable:
-    """What one bundle has encoded of definitions in some languages; each search takes over what has changed since."""
+    """The vectors of one bundle for definitions in some languages. Each search first loads what has changed."""
 
     def __init__(self, store: Store, bundle: str, languages: tuple[str, ...]) -> None:
         self._store = store
@@ -20,7 +20,7 @@ class VectorTable:
         self._languages = languages
         self._lock = threading.Lock()
         self._position: Position | None = None
-        # The first `_count` rows are in use, in no order; the others are room for more.
+        # The first `_count` rows are in use, in no order; the others are spare.
         self._count = 0
         self._ids: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
@@ -30,7 +30,7 @@ class VectorTable:
         """(definition id, cosine) of the nearest definitions, best first.
 
         Args:
-            query: float32 [1, d], L2-normalised, by the bundle of this table.
+            query: float32 [1, d], L2-normalised, from the bundle of this table.
         """
         with self._lock:
             self._catch_up()
@@ -56,7 +56,7 @@ class VectorTable:
         self._position = changes.position
 
     def _remove(self, definition: int) -> None:
-        """Fill the row of a definition with the last one."""
+        """Remove a definition: the last row takes its place."""
         row = self._rows.pop(definition, None)
         if row is None:
             return

@@ -1,6 +1,6 @@
-"""Noticing changes of a folder ourselves, for editors that cannot: only what the listing looks through is watched.
+"""Watching a folder, for editors that cannot. Only folders that the listing visits are watched.
 
-The system's own notifications are used; where it gives none, or no more, the folders are looked at every few seconds.
+The system's notifications are used. If it has none, or no more of them, the folders are polled every few seconds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sprig_server.index.files import list_files
 
 _log = logging.getLogger(__name__)
 
-# Writes of a save, or of a checkout, come together; after a pause of _QUIET nothing more is waited for.
+# The writes of a save or of a checkout are collected until there is a pause of _QUIET.
 _QUIET_MS, _LONGEST_MS = 100, 2_000
 _POLL_MS = 2_000
 _RETRY_SECONDS = 10.0
-# Beyond this many files at once a look through the whole folder is quicker.
+# With more changed files than this, walking through the whole folder is faster.
 _MANY = 64
 
 Run = Callable[[Callable[[Stop], list[str]]], Awaitable[list[str]]]
@@ -33,12 +33,12 @@ async def watch_folder(root: Path, run: Run, *, polling: bool = False) -> AsyncG
     """Changes as they happen, until the task is cancelled.
 
     Yields:
-        Paths of source files that came, changed or went, relative to `root`; None where the folder must be looked
-        through again, which is also said once whenever the watching begins.
+        Paths of source files that were created, changed or deleted, relative to `root`; None if the folder must be
+        walked again, which is also the first value whenever watching begins.
 
     Args:
-        run: runs the look through the folder on a thread.
-        polling: look at the folders from time to time, without asking the system.
+        run: runs the walk through the folder on a thread.
+        polling: poll the folders instead of using the system's notifications.
     """
     top = root.as_posix().rstrip("/")
 
@@ -51,34 +51,35 @@ async def watch_folder(root: Path, run: Run, *, polling: bool = False) -> AsyncG
             async with aclosing(_watch(top, folders, polling)) as watching:
                 async for found in watching:
                     yield found
-            if not folders:  # the workspace is gone, or cannot be watched for its name
+            if not folders:  # the workspace no longer exists, or its name cannot be watched
                 await asyncio.sleep(_RETRY_SECONDS)
                 yield None
-        except FileNotFoundError:  # a folder went between the look and the watching
+        except FileNotFoundError:  # a folder was deleted after the walk
             await asyncio.sleep(_QUIET_MS / 1000)
         except Exception as error:
             if _names_a_file(error):
                 await asyncio.sleep(_LONGEST_MS / 1000)
                 continue
-            _log.info("no notifications are to be had (%s): changes are looked for", type(error).__name__)
+            _log.info("the system gives no notifications (%s): folders are polled for changes", type(error).__name__)
             await asyncio.sleep(_RETRY_SECONDS if polling else 0)
             polling = True
 
 
 def _is_unicode(path: str) -> bool:
-    """Whether watchfiles takes a path: it knows no names that are not UTF-8."""
+    """Whether watchfiles accepts a path: its names must be UTF-8."""
     return path.isascii() or path.encode("utf-8", errors="replace").decode("utf-8") == path
 
 
 def _names_a_file(error: Exception) -> bool:
-    """Whether watchfiles failed at the name of a file that changed, which it does not know either."""
+    """Whether watchfiles failed because the name of a changed file is not UTF-8."""
     failures = getattr(error, "exceptions", (error,))
     return all("Unable to decode path" in str(failure) for failure in failures)
 
 
 async def _watch(top: str, folders: list[str], polling: bool) -> AsyncGenerator[set[str] | None, None]:
-    """Changes directly in these folders, beginning with None, until they may be others: a folder that was made anew
-    under the same name is another one."""
+    """Changes directly in these folders, beginning with None. Ends when the set of folders may have changed; a folder
+    that was created again under the same name is a new one.
+    """
     if not folders:
         return
     known = {f"{top}/{folder}".rstrip("/") or "/" for folder in folders}
@@ -108,5 +109,5 @@ async def _watch(top: str, folders: list[str], polling: bool) -> AsyncGenerator[
 
 
 def _is_structural(kind: Change, path: str, known: set[str]) -> bool:
-    """Whether a change may alter which folders and files count."""
+    """Whether a change may affect which folders and files count."""
     return path.endswith("/.gitignore") or (kind != Change.modified and (path in known or Path(path).is_dir()))

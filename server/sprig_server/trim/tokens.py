@@ -87,5 +87,5 @@ def kept_count(n: int, ratio: float, least: int = 1) -> int:
         ValueError: the ratio is not in [0, 1).
     """
     if not 0.0 <= ratio < 1.0:
-        raise ValueError(f"{ratio} is no share of tokens to remove: it has to be at least 0 and below 1")
+        raise ValueError(f"{ratio} is not a share of tokens to remove: it must be at least 0 and less than 1")
     return max(min(n, max(1, least)), int(n * (1.0 - ratio) + 1e-9))
