@@ -21,14 +21,13 @@ from tables import markdown, replace_table
 
 from sprig_export.analysis import command as analysis
 from sprig_export.analysis.words import Plan
+from sprig_export.autotune.pareto import draw_front, measure_front, read_front, render_front
+from sprig_export.comparison.comparison_page import render_comparison
 from sprig_export.comparison.experiment import LANGUAGES, Experiment, compare_languages
 from sprig_export.comparison.matrix import Kept
-from sprig_export.comparison.page import render_comparison
-from sprig_export.plans.front_page import draw_front, render_front
-from sprig_export.plans.pareto import measure_front, read_front
-from sprig_export.pruning.unstructured import Sparsity
-from sprig_export.recipe import Recipe
-from sprig_export.stage import Run
+from sprig_export.config.recipe import Recipe
+from sprig_export.pruning.masks import Sparsity
+from sprig_export.report.stages import Run
 from sprig_server.bundle.packs import installed_bundles
 from sprig_server.types import Task
 

@@ -32,7 +32,7 @@ from rich.console import Console
 from tables import markdown
 
 from sprig_export.report.charts import curves
-from sprig_export.report.page import lone_chart
+from sprig_export.report.frame import lone_chart
 
 _DRIFT = 0.10  # how much more memory the last tenth of the time may take than the second fifth
 _CHARTED = {"hover": "a", "hover while typing": "b", "hover in 1 MB": "c", "search": "d", "symbols": "e"}

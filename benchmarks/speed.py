@@ -27,10 +27,10 @@ import rich
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from sprig_export.architectures import load_summarizer
-from sprig_export.checkpoints import open_checkpoint
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_summarizer
 from sprig_server.code.functions import parse_functions
 from sprig_server.index.build import parse_file
 from sprig_server.types import Definition

@@ -28,17 +28,16 @@ from speed import PACKAGE, measure_server, undocumented
 from tables import replace_table
 from trimming_tables import charts, tables
 
-from sprig_export.analysis.attention import collect_importance, learn_trimming
-from sprig_export.calibration import Calibration, read_calibration, read_rows, split_held_out
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.comparison.experiment import LANGUAGES
+from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.data.calibration import Calibration, read_calibration, read_rows, split_held_out
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.export_quality import questions_of
-from sprig_export.evaluate.trimming import Asked, every_method, measure_search, measure_summaries
-from sprig_export.evaluate.trimming_cost import Cost, measure_cost
-from sprig_export.graphs import build_unchecked
-from sprig_export.pruning.checkpoint import cut_checkpoint
-from sprig_export.recipe import Recipe, whole_recipe
-from sprig_export.samples import Example
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.pruning.cut import cut_checkpoint
+from sprig_export.trimming.importance import collect_importance, learn_trimming
+from sprig_export.trimming.measure import Asked, Cost, every_method, measure_cost, measure_search, measure_summaries
 from sprig_server.bundle.importance import FILE_NAME, render_importance
 from sprig_server.bundle.manifest import FILE_NAME as MANIFEST
 from sprig_server.bundle.manifest import Trim, describe_file, render_manifest

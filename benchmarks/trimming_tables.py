@@ -11,9 +11,9 @@ from typing import Any
 from tables import markdown
 
 from sprig_export.comparison.experiment import LANGUAGES
-from sprig_export.evaluate.trimming import Trimmed
 from sprig_export.report.charts import Dot, dot_chart
-from sprig_export.report.page import lone_chart
+from sprig_export.report.frame import lone_chart
+from sprig_export.trimming.measure import Trimmed
 from sprig_server.code.statements import CLASSES
 
 PAPER: dict[str, dict[str, float]] = {

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from sprig_export.recipe import Recipe, read_recipe
+from sprig_export.config.recipe import Recipe, read_recipe
 from sprig_server.code.languages import NAMES, find_language
 from sprig_server.errors import InvalidInput
 
 # How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
 _SAMPLES = {"search": 400, "summarize": 100}
+
 _SPEED = 64
 
 
@@ -52,17 +53,17 @@ def run(words: Sequence[str]) -> int:
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
-    from sprig_export.samples import read_examples
+    from sprig_export.data.samples import read_examples
 
     recipe = _export_recipe(arguments)
-    target = import_module("sprig_export.plans.target").Target(arguments.target_size, arguments.target_speed)
+    target = import_module("sprig_export.autotune.targets").Target(arguments.target_size, arguments.target_speed)
     if arguments.recipe and target.named:
         raise InvalidInput("a recipe says what is taken out: leave --target-size and --target-speed, or --recipe, out")
     if arguments.recipe and arguments.analysis:
         raise InvalidInput("a recipe says what is taken out: leave --analysis or --recipe out")
     if arguments.data and not arguments.recipe:
         raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
-    logging.getLogger("sprig_export.train").setLevel(logging.WARNING)  # its progress is a bar here
+    logging.getLogger("sprig_export.training").setLevel(logging.WARNING)  # its progress is a bar here
     started = time.monotonic()
 
     def announce(stage: str) -> None:
@@ -73,14 +74,14 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     def say(sentence: str) -> None:
         console.print(f"       {sentence}", markup=False, soft_wrap=True)
 
-    with import_module("sprig_export.failures").explained(arguments.output):
+    with import_module("sprig_export.config.failures").explained(arguments.output):
         if arguments.recipe:
             examples = read_examples(arguments.data, recipe.language) if arguments.data else None
             manifest = import_module("sprig_export.pipeline").export(
                 recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume, say
             )
         else:
-            manifest = import_module("sprig_export.plans.planned").export_to_target(
+            manifest = import_module("sprig_export.autotune.export").export_to_target(
                 recipe,
                 target,
                 arguments.output,
@@ -113,8 +114,8 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
 
 def _compare_languages(arguments: argparse.Namespace, console: Console) -> None:
     experiments = import_module("sprig_export.comparison.experiment")
-    page = import_module("sprig_export.comparison.page")
-    sparsity = import_module("sprig_export.pruning.unstructured").Sparsity
+    page = import_module("sprig_export.comparison.comparison_page")
+    sparsity = import_module("sprig_export.pruning.masks").Sparsity
     if arguments.pattern:
         levels = [sparsity.of_pattern(pattern, arguments.by_layer) for pattern in arguments.pattern]
     else:
@@ -170,23 +171,23 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.task == "distill":
         if not arguments.pairs:
             raise InvalidInput("a model is distilled on corpora: give them with --pairs")
-        module = import_module("sprig_export.train.distill")
+        module = import_module("sprig_export.bases.distill")
         recipe = read_recipe(arguments.recipe)
         folder = module.distill(recipe, arguments.pairs, arguments.output, arguments.questions)
         console.print(f"wrote {folder}", markup=False)
         return
     if arguments.data is None:
         raise InvalidInput("training needs prepared data: name its folder with --data")
-    recipes = import_module("sprig_export.train.recipe")
+    recipes = import_module("sprig_export.bases.recipe")
     if arguments.task == "summarize" and recipes.is_adapter_recipe(arguments.recipe):
         _train_adapter(arguments, recipes.read_adapter_recipe(arguments.recipe))
         return
     if arguments.task == "search":
-        recipe, data = recipes.read_search_recipe(arguments.recipe), import_module("sprig_export.train.search_data")
-        train = import_module("sprig_export.train.search").train_search
+        recipe, data = recipes.read_search_recipe(arguments.recipe), import_module("sprig_export.bases.search_data")
+        train = import_module("sprig_export.bases.search").train_search
     else:
-        recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.train.summary_data")
-        train = import_module("sprig_export.train.summarize").train_summary
+        recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.bases.summary_data")
+        train = import_module("sprig_export.bases.summarize").train_summary
     if arguments.questions and arguments.task != "search":
         raise InvalidInput("Only search is trained on questions; leave --questions out.")
     if arguments.pairs:
@@ -198,8 +199,8 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
 def _train_adapter(arguments: argparse.Namespace, recipe: Any) -> None:
     if arguments.pairs:
         search = import_module("sprig_export.evaluate.round_trip").bundle_search() if recipe.among else None
-        import_module("sprig_export.train.adapter_data").prepare(recipe, arguments.pairs, arguments.data, search)
-    import_module("sprig_export.train.adapter").train_adapter(recipe, arguments.data, arguments.output)
+        import_module("sprig_export.bases.adapter_data").prepare(recipe, arguments.pairs, arguments.data, search)
+    import_module("sprig_export.bases.adapter").train_adapter(recipe, arguments.data, arguments.output)
 
 
 def _parser() -> argparse.ArgumentParser:

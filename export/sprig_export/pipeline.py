@@ -10,25 +10,26 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from sprig_export.analysis.attention import collect_importance, learn_trimming
-from sprig_export.blocks import is_known, read_blocks, read_stacks
-from sprig_export.bundle_writer import check_output, staging_folder, work_folder, write_bundle
-from sprig_export.calibration import Calibration, read_calibration
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.autotune.precision import Variant, choose_variant, measure_variants, with_precision
+from sprig_export.autotune.selection import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
+from sprig_export.autotune.targets import Target
+from sprig_export.bundles.graphs import build_search, build_summary, build_unchecked, prompt_for
+from sprig_export.bundles.interface import describe_bundle
+from sprig_export.bundles.writer import check_output, staging_folder, work_folder, write_bundle
+from sprig_export.config.recipe import Recipe, render_recipe, whole_recipe
+from sprig_export.data.calibration import Calibration, read_calibration
+from sprig_export.data.samples import Example, standard_library_examples
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
-from sprig_export.graphs import build_search, build_summary, build_unchecked, prompt_for
-from sprig_export.inspection import fit_lengths, inspect_model
-from sprig_export.interface import describe_bundle
+from sprig_export.models.blocks import is_known, read_blocks, read_stacks
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.models.inspection import fit_lengths, inspect_model
+from sprig_export.models.loading import load_model
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.plans.choice import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
-from sprig_export.plans.precision import Variant, choose_variant, measure_variants, with_precision
-from sprig_export.plans.target import Target
-from sprig_export.plans.trimming import check_trim, choose_trim
-from sprig_export.pruning.checkpoint import cut_checkpoint, load_model, trim_checkpoint
-from sprig_export.recipe import Recipe, render_recipe, whole_recipe
-from sprig_export.samples import Example, standard_library_examples
-from sprig_export.stage import Run, Say, say_nothing
+from sprig_export.pruning.cut import cut_checkpoint, trim_checkpoint
+from sprig_export.report.stages import Run, Say, say_nothing
+from sprig_export.trimming.choose import check_trim, choose_trim
+from sprig_export.trimming.importance import collect_importance, learn_trimming
 from sprig_server.bundle.importance import FILE_NAME as IMPORTANCE
 from sprig_server.bundle.importance import render_importance
 from sprig_server.bundle.manifest import FILE_NAME, Manifest, Trim, describe_file, render_manifest

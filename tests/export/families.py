@@ -23,7 +23,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sprig_export.pruning.statistics import Feed
+from sprig_export.training.batches import Feed
 
 WORDS, WIDTH, HEADS, LAYERS, UNITS = 90, 32, 4, 3, 48
 FAMILIES = ("bert", "roberta", "bart", "t5", "llama", "qwen2", "gemma", "gpt2")

@@ -17,22 +17,22 @@ from tests.export.families import make_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.bases.adapter import AdapterRun, make_batch, train_adapter
+from sprig_export.bases.adapter_data import Lesson, balance, choose_lessons, encode_lesson, prepare, read_lessons
+from sprig_export.bases.recipe import AdapterRecipe, is_adapter_recipe, read_adapter_recipe
+from sprig_export.bases.summary_data import read_examples
 from sprig_export.cli import run
-from sprig_export.model_folder import digest_weights
-from sprig_export.prompts import encoder_of
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.samples import Example
-from sprig_export.train.adapter import AdapterRun, make_batch, train_adapter
-from sprig_export.train.adapter_data import Lesson, balance, choose_lessons, encode_lesson, prepare, read_lessons
-from sprig_export.train.recipe import AdapterRecipe, is_adapter_recipe, read_adapter_recipe
-from sprig_export.train.summary_data import read_examples
+from sprig_export.data.samples import Example
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.folder import digest_weights
+from sprig_export.models.loading import load_model, load_tokenizer
+from sprig_export.models.prompts import encoder_of
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import prompt_ids
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.summarizer import Summarizer
 
-RECIPES = Path(__file__).parents[2] / "export" / "sprig_export" / "train" / "recipes"
+RECIPES = Path(__file__).parents[2] / "export" / "sprig_export" / "bases" / "recipes"
 PROMPT = "```{language}\n{code}\n```\nSummary:"
 NOUNS = ["lines", "names", "tables", "tokens", "sockets", "numbers", "buffers", "trees"]
 

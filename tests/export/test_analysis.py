@@ -20,7 +20,6 @@ from sprig_export.analysis.selection import (
     LayerScore,
     Point,
     Rows,
-    Score,
     Splits,
     Trainer,
     choose_trainer,
@@ -31,6 +30,7 @@ from sprig_export.analysis.selection import (
     score_prefixes,
     select_layer,
 )
+from sprig_export.config.proposal import Score
 
 MILD = Trainer(Penalty(1e-4, 1e-4), seed=0)
 

@@ -18,8 +18,8 @@ from sprig_export.analysis.activations import load_encoder, read_states, read_un
 from sprig_export.analysis.passages import Passages, cut_passages
 from sprig_export.analysis.split import Sizes, draw_sample, split_types
 from sprig_export.analysis.token_classes import label_words
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
-from sprig_export.samples import Example
+from sprig_export.data.samples import Example
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
@@ -290,7 +290,7 @@ def test_random_weights_are_those_of_the_seed_and_of_no_training(folder: Path):
 
 
 def test_a_model_of_a_family_that_is_not_known_is_refused(tmp_path: Path):
-    with pytest.raises(InvalidInput, match=r"is of the family xlnet: the families that are analysed are bert, roberta"):
+    with pytest.raises(InvalidInput, match=r"of the family xlnet cannot be analysed: only bart, bert"):
         load_encoder(Checkpoint(tmp_path, "x", "", "unknown", {"model_type": "xlnet"}))
 
 

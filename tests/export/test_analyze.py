@@ -17,13 +17,14 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from sprig_export.analysis.proposal import principal_dimensions, propose, read_proposal
+from sprig_export.analysis.proposal import principal_dimensions, propose
 from sprig_export.analysis.report import render_json
-from sprig_export.analysis.selection import LayerScore, Score
+from sprig_export.analysis.selection import LayerScore
 from sprig_export.analysis.sources import read_functions
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.token_classes import CLASSES
 from sprig_export.analysis.words import Plan
+from sprig_export.config.proposal import Score, read_proposal
 from sprig_export.report.charts import curves, heat_map
 from sprig_server.cli import main
 from sprig_server.errors import InvalidInput

@@ -13,19 +13,18 @@ import pyarrow.parquet
 import pytest
 from transformers import BertConfig, BertModel
 
-from sprig_export.calibration import read_calibration
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.bundles.graphs import build_unchecked
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import read_calibration
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.throughput import measure_throughput
-from sprig_export.graphs import build_unchecked
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pipeline import export
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.pruning.feeds import make_feeds
-from sprig_export.pruning.masks import sparsity_of
-from sprig_export.pruning.shape import Shape, cut
-from sprig_export.pruning.unstructured import Sparsity, prune_weights
-from sprig_export.recipe import Recipe
-from sprig_export.samples import Example
+from sprig_export.pruning.masks import Sparsity, prune_weights, sparsity_of
+from sprig_export.pruning.structure import Shape, cut
+from sprig_export.training.batches import make_feeds
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput, SprigError
 from sprig_server.inference.encoder import Encoder

@@ -11,11 +11,11 @@ from tests.export.families import make_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.models.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
 from sprig_export.pipeline import export
-from sprig_export.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
-from sprig_export.recipe import Recipe
-from sprig_export.samples import Example
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import prompt_ids
 from sprig_server.errors import InvalidInput
@@ -116,7 +116,7 @@ def test_a_line_break_ends_a_summary(tokenizer: PreTrainedTokenizerFast) -> None
 
 
 def test_the_cache_of_grouped_heads_is_as_wide_as_they_are(tokenizer: PreTrainedTokenizerFast) -> None:
-    from sprig_export.architectures import decoder_shape
+    from sprig_export.models.families import decoder_shape
 
     for family, heads in (("llama", 2), ("qwen2", 2), ("gemma", 2), ("gpt2", 4)):
         model = make_model(family)

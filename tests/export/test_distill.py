@@ -11,16 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sprig_export.blocks import read_blocks
-from sprig_export.calibration import read_calibration
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.autotune.export import export_to_target
+from sprig_export.autotune.selection import is_better
+from sprig_export.autotune.targets import Considered, Target
+from sprig_export.bases.distill import distill
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import read_calibration
+from sprig_export.models.blocks import read_blocks
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_model
 from sprig_export.pipeline import export
-from sprig_export.plans.choice import is_better
-from sprig_export.plans.planned import export_to_target
-from sprig_export.plans.target import Considered, Target
-from sprig_export.pruning.checkpoint import cut_checkpoint, load_model
-from sprig_export.recipe import Recipe
-from sprig_export.train.distill import distill
+from sprig_export.pruning.cut import cut_checkpoint
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -130,8 +131,8 @@ def test_it_is_a_plan_of_its_own(
     bert: Path, small: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe("search", str(bert), "python", start=str(small), sample=8, max_loss=100.0, min_cosine=0.5)
-    monkeypatch.setattr("sprig_export.plans.choice.TRIAL_STEPS", 2)
-    monkeypatch.setattr("sprig_export.plans.planned.RECOVERY_STEPS", 3)
+    monkeypatch.setattr("sprig_export.autotune.selection.TRIAL_STEPS", 2)
+    monkeypatch.setattr("sprig_export.autotune.export.RECOVERY_STEPS", 3)
     export_to_target(recipe, Target(), tmp_path / "bundle", repository)
     considered = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
     names = [plan["name"] for plan in considered]

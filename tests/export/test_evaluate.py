@@ -17,19 +17,17 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from sprig_export.data.samples import Example
 from sprig_export.evaluate import suite, summary_rows
-from sprig_export.evaluate.confidence import at_threshold, curve, threshold_for
+from sprig_export.evaluate.command import render_page, render_samples
 from sprig_export.evaluate.datasets import Documented, SearchSet, SummarySet, draw, load_standard
-from sprig_export.evaluate.floors import bm25, nearest, words_of_name
-from sprig_export.evaluate.page import render_page
-from sprig_export.evaluate.report import Model, Report, render_json
-from sprig_export.evaluate.samples_page import render_samples
+from sprig_export.evaluate.metrics import at_threshold, bm25, curve, nearest, threshold_for, words_of_name
+from sprig_export.evaluate.results import Model, Report, render_json
 from sprig_export.evaluate.search import bootstrap_interval, ranks
 from sprig_export.evaluate.suite import Plan, run_standard
 from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.summary_rows import Neighbours
 from sprig_export.report.charts import Dot, dot_chart, line_chart
-from sprig_export.samples import Example
 from sprig_server.bundle.packs import installed_bundles, installed_packs
 from sprig_server.bundle.store import find_bundle
 from sprig_server.cli import main

@@ -14,18 +14,18 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from sprig_export.architectures import load_summarizer
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.config.recipe import Recipe, read_recipe
+from sprig_export.data.samples import Example, read_examples, standard_library_examples
 from sprig_export.evaluate.export_quality import Quality
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_summarizer
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx.convert import convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize, quantize_lookups
 from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
-from sprig_export.recipe import Recipe, read_recipe
-from sprig_export.samples import Example, read_examples, standard_library_examples
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
 from sprig_server.errors import InvalidBundle, InvalidInput

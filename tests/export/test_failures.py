@@ -15,12 +15,12 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from sprig_export.bundle_writer import lock_path, work_folder
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.failures import explained, readable
+from sprig_export.bundles.writer import lock_path, work_folder
+from sprig_export.config.failures import explained, readable
+from sprig_export.config.recipe import Recipe
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_export.pipeline import export
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.recipe import Recipe
 from sprig_server.errors import InvalidInput, SprigError
 
 

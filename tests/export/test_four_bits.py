@@ -27,8 +27,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sprig_export.checkpoints import Checkpoint
+from sprig_export.autotune.precision import fewest_bits
+from sprig_export.config.recipe import BLOCK, Recipe
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx import share as share_module
 from sprig_export.onnx.convert import convert_encoder_decoder
@@ -36,10 +39,7 @@ from sprig_export.onnx.quantize import pack_blocks, quantize, quantize_lookups
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import teacher_forced_logits
 from sprig_export.pipeline import export
-from sprig_export.plans.precision import fewest_bits
-from sprig_export.recipe import BLOCK, Recipe
-from sprig_export.samples import Example
-from sprig_export.train.fake_quantization import (
+from sprig_export.training.fake_quantization import (
     round_activations,
     round_rows,
     round_weights,

@@ -25,19 +25,19 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sprig_export.architectures import load_summarizer
-from sprig_export.calibration import read_calibration
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.bundles.graphs import build_unchecked, decoding_for
+from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.data.calibration import read_calibration
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.summaries import summarize_with_torch
-from sprig_export.generation import read_generation
-from sprig_export.graphs import build_unchecked, decoding_for
-from sprig_export.inspection import fit_lengths, inspect_model
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.generation import read_generation
+from sprig_export.models.inspection import fit_lengths, inspect_model
+from sprig_export.models.loading import load_summarizer
+from sprig_export.models.prompts import default_prompt, encoder_of, stop_tokens
 from sprig_export.pipeline import export
-from sprig_export.prompts import default_prompt, encoder_of, stop_tokens
-from sprig_export.pruning.checkpoint import trim_checkpoint
-from sprig_export.pruning.feeds import make_feeds
-from sprig_export.recipe import Recipe, whole_recipe
-from sprig_export.samples import Example
+from sprig_export.pruning.cut import trim_checkpoint
+from sprig_export.training.batches import make_feeds
 from sprig_server.bundle.manifest import FILE_NAME, render_manifest
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main

@@ -13,9 +13,9 @@ from tests.export.families import make_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedModel
 
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.gguf_file import find_gguf, read_header
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.gguf import find_gguf, read_header
+from sprig_export.models.loading import load_model
 from sprig_server.errors import InvalidInput
 
 BEGIN, END, UNKNOWN = "<|im_start|>", "<|im_end|>", "<|endoftext|>"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig_export.evaluate.metrics import rouge_l, sentence_bleu, tokenize
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.evaluate.summaries import repeats, score_summaries
-from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu, tokenize
 
 SENTENCES = st.lists(
     st.sampled_from(["the", "a", "file", "list", "opens", "sorts", "reads", "of", "."]), max_size=8

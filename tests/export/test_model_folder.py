@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.pruning.checkpoint import load_model
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_model
 from sprig_server.errors import InvalidInput
 
 INDEX = "model.safetensors.index.json"

@@ -11,11 +11,10 @@ from types import ModuleType
 import pytest
 from transformers import AutoConfig, AutoModel
 
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.plans.front_page import draw_front, render_front
-from sprig_export.plans.pareto import Point, best_points, measure_front, read_front
-from sprig_export.recipe import Recipe
-from sprig_export.stage import Run
+from sprig_export.autotune.pareto import Point, best_points, draw_front, measure_front, read_front, render_front
+from sprig_export.config.recipe import Recipe
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.report.stages import Run
 from sprig_server.bundle.packs import installed_bundles
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from tests.export.families import make_model
 
-from sprig_export.analysis.proposal import Proposal
+from sprig_export.autotune.export import export_first_good, export_to_target
+from sprig_export.autotune.precision import Variant, choose_variant, with_precision
+from sprig_export.autotune.search_space import describe_plan, follow_proposal, list_plans
+from sprig_export.autotune.selection import Choice as PlanChoice
+from sprig_export.autotune.selection import by_gate, by_target, slower_plans
+from sprig_export.autotune.targets import Considered, Target
+from sprig_export.config.proposal import Proposal
+from sprig_export.config.recipe import Recipe, read_recipe
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.plans.choice import Choice as PlanChoice
-from sprig_export.plans.choice import by_gate, by_target, slower_plans
-from sprig_export.plans.ladder import describe_plan, follow_proposal, list_plans
-from sprig_export.plans.planned import export_first_good, export_to_target
-from sprig_export.plans.precision import Variant, choose_variant, with_precision
-from sprig_export.plans.target import Considered, Target
-from sprig_export.recipe import Recipe, read_recipe
-from sprig_export.stage import Run
+from sprig_export.report.stages import Run
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -161,8 +161,8 @@ def decisions(said: list[str]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sprig_export.plans.choice.TRIAL_STEPS", 2)
-    monkeypatch.setattr("sprig_export.plans.planned.RECOVERY_STEPS", 3)
+    monkeypatch.setattr("sprig_export.autotune.selection.TRIAL_STEPS", 2)
+    monkeypatch.setattr("sprig_export.autotune.export.RECOVERY_STEPS", 3)
 
 
 def test_a_search_bundle_is_made_to_a_size(bert: Path, repository: Path, tmp_path: Path) -> None:

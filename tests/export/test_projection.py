@@ -13,20 +13,15 @@ from hypothesis import strategies as st
 from tests.export.families import feeds_of, make_model
 from transformers import AutoTokenizer
 
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.bundles.graphs import build_unchecked
+from sprig_export.config.recipe import Recipe, whole_recipe
 from sprig_export.evaluate.search import encode_with_torch
-from sprig_export.graphs import build_unchecked
-from sprig_export.head import read_head, vector_width
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.head import read_head, vector_width
+from sprig_export.models.loading import load_model
+from sprig_export.models.projection import attach_projection, make_projection, principal_directions, write_projection
+from sprig_export.models.sentences import Layer, Sentences
 from sprig_export.pipeline import export
-from sprig_export.projection import (
-    attach_projection,
-    make_projection,
-    principal_directions,
-    write_projection,
-)
-from sprig_export.pruning.checkpoint import load_model
-from sprig_export.recipe import Recipe, whole_recipe
-from sprig_export.sentences import Layer, Sentences
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel
 
-from sprig_export.blocks import read_blocks, read_stacks, restore_conv1d
+from sprig_export.models.blocks import read_blocks, read_stacks, restore_conv1d
 from sprig_export.pruning.recover import Schedule, recover, token_loss, vector_loss
-from sprig_export.pruning.shape import Choice, Shape, cut, evenly_spaced, units_of
-from sprig_export.train.encoding import pool
+from sprig_export.pruning.structure import Choice, Shape, cut, evenly_spaced, units_of
+from sprig_export.training.encoding import pool
 from sprig_server.errors import InvalidInput
 
 WIDTHS = [(1536, 0.5, 768), (1536, 0.3, 448), (1536, 1.0, 1536), (1536, 0.001, 32), (20, 0.5, 10)]

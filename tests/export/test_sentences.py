@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from transformers import RobertaConfig, RobertaModel
 
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.bundles.graphs import build_unchecked
+from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.data.samples import Example
 from sprig_export.evaluate.models import TorchEncoder
-from sprig_export.graphs import build_unchecked
-from sprig_export.inspection import inspect_model
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.inspection import inspect_model
 from sprig_export.pipeline import export
-from sprig_export.recipe import Recipe, whole_recipe
-from sprig_export.samples import Example
 from sprig_server.bundle.manifest import POOLINGS
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import search_passage

@@ -11,10 +11,10 @@ from tests.export.families import FAMILIES, HEADS, LAYERS, UNITS, feeds_of, make
 from torch import Tensor, nn
 from transformers import BertModel, PreTrainedModel
 
-from sprig_export.blocks import note_removed_heads, read_blocks, read_stacks
-from sprig_export.pruning.shape import Shape, cut
-from sprig_export.pruning.statistics import Feed, observe
-from sprig_export.pruning.structure import keep_heads, keep_layers, keep_units
+from sprig_export.models.blocks import note_removed_heads, read_blocks, read_stacks
+from sprig_export.pruning.statistics import observe
+from sprig_export.pruning.structure import Shape, cut, keep_heads, keep_layers, keep_units
+from sprig_export.training.batches import Feed
 from sprig_server.errors import InvalidInput
 
 

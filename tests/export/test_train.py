@@ -21,8 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sprig_export.recipe import read_recipe
-from sprig_export.train.recipe import (
+from sprig_export.bases.recipe import (
     Stage,
     SummaryRecipe,
     is_adapter_recipe,
@@ -30,10 +29,11 @@ from sprig_export.train.recipe import (
     read_search_recipe,
     read_summary_recipe,
 )
-from sprig_export.train.start import start_model
-from sprig_export.train.summarize import learning_rate, train_summary
-from sprig_export.train.summary_data import plan_batches, prepare, read_examples
-from sprig_export.train.tokenizer import train_tokenizer
+from sprig_export.bases.start import start_model
+from sprig_export.bases.summarize import learning_rate, train_summary
+from sprig_export.bases.summary_data import plan_batches, prepare, read_examples
+from sprig_export.config.recipe import read_recipe
+from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 WORDS = [
@@ -51,7 +51,7 @@ WORDS = [
     "of",
     "in",
 ]
-RECIPES = Path(__file__).parents[2] / "export" / "sprig_export" / "train" / "recipes"
+RECIPES = Path(__file__).parents[2] / "export" / "sprig_export" / "bases" / "recipes"
 RECIPE = """
 name = "tiny"
 start = {start}

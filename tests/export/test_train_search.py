@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.train.neighbours import group_pairs
-from sprig_export.train.queries import base_form, keywords, question
-from sprig_export.train.recipe import SearchRecipe, read_search_recipe
-from sprig_export.train.search import plan_batches, train_search
-from sprig_export.train.search_data import hide_name, prepare, read_pairs, read_rankings
+from sprig_export.bases.neighbours import group_pairs
+from sprig_export.bases.recipe import SearchRecipe, read_search_recipe
+from sprig_export.bases.search import plan_batches, train_search
+from sprig_export.bases.search_data import hide_name, prepare, read_pairs, read_rankings
+from sprig_export.data.queries import base_form, keywords, question
+from sprig_export.models.checkpoints import open_checkpoint
 from sprig_server.errors import InvalidInput
 
 VERBS = ["open", "close", "read", "write", "sort", "merge", "parse", "send"]

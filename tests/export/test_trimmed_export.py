@@ -15,17 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import replace_table
 
-from sprig_export import calibration, pipeline
-from sprig_export.analysis.attention import collect_importance
-from sprig_export.calibration import read_calibration
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.evaluate.trimming import RATIOS, Asked, every_method, measure_search
-from sprig_export.evaluate.trimming_cost import measure_cost
+from sprig_export import pipeline
+from sprig_export.config.recipe import Recipe, read_recipe
+from sprig_export.data import calibration
+from sprig_export.data.calibration import read_calibration
+from sprig_export.data.samples import Example
+from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.pipeline import LostTooMuch, export
-from sprig_export.plans import trimming as trimming_plans
-from sprig_export.plans.trimming import falling
-from sprig_export.recipe import Recipe, read_recipe
-from sprig_export.samples import Example
+from sprig_export.trimming import choose as trimming_plans
+from sprig_export.trimming.choose import falling
+from sprig_export.trimming.importance import collect_importance
+from sprig_export.trimming.measure import RATIOS, Asked, every_method, measure_cost, measure_search
 from sprig_server.bundle.importance import parse_importance
 from sprig_server.bundle.manifest import FILE_NAME, Trim, parse_manifest, render_manifest
 from sprig_server.bundle.store import Bundle, open_bundle

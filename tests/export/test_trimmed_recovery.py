@@ -15,14 +15,14 @@ from tests.export.families import feeds_of, make_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sprig_export.analysis.attention import learn_trimming
-from sprig_export.calibration import read_calibration
-from sprig_export.checkpoints import open_checkpoint
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import read_calibration
+from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.pruning.recover import Schedule, recover
-from sprig_export.pruning.statistics import Feed
-from sprig_export.pruning.trimmed import RATIOS, Trimming, read_trimmed
-from sprig_export.recipe import Recipe
-from sprig_export.train.encoding import pool
+from sprig_export.training.batches import Feed
+from sprig_export.training.encoding import pool
+from sprig_export.trimming.importance import learn_trimming
+from sprig_export.trimming.student import RATIOS, Trimming, read_trimmed
 from sprig_server.trim.tokens import kept_count
 
 EVEN = Trimming(np.ones(500), (2, 3))

@@ -12,17 +12,28 @@ from tests.export.families import FAMILIES, feeds_of, make_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sprig_export.blocks import read_blocks
-from sprig_export.pruning.layer_sparsity import share_of_outliers, spread_sparsity
-from sprig_export.pruning.masks import distance, keep_best, keep_best_of, read_masks, sparsity_of, write_masks
+from sprig_export.models.blocks import read_blocks
+from sprig_export.pruning.masks import (
+    Sparsity,
+    apply_masks,
+    distance,
+    keep_best,
+    keep_best_of,
+    prune_weights,
+    read_masks,
+    sparsity_of,
+    write_masks,
+)
 from sprig_export.pruning.scores import (
+    prune_by_sparsegpt,
     score_by_magnitude,
     score_by_wanda,
     score_inputs_by_fluctuation,
+    share_of_outliers,
+    spread_sparsity,
 )
-from sprig_export.pruning.sparsegpt import prune_by_sparsegpt
-from sprig_export.pruning.statistics import Feed, Inputs, observe
-from sprig_export.pruning.unstructured import Sparsity, apply_masks, prune_weights
+from sprig_export.pruning.statistics import Inputs, observe
+from sprig_export.training.batches import Feed
 from sprig_server.errors import InvalidInput
 
 WEIGHT = torch.tensor([[4.0, 0, 1, -1], [3, -2, -1, -3], [-3, 1, 0, 2]])

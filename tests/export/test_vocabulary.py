@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertModel
 
 from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
-from sprig_export.train.tokenizer import train_tokenizer
+from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 TEXT = [

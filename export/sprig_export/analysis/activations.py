@@ -14,38 +14,15 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from sprig_export.analysis.passages import Passages
-from sprig_export.checkpoints import Checkpoint
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.models.families import find_family
 from sprig_server.errors import InvalidInput
 
 _BATCH = 32
+_WITH_POOLER = ("bert", "roberta")  # whose states go through a layer that nobody trained
 
 Units = Mapping[int, NDArray[np.int64]]
 """Neurons by layer: 0 is the embedding layer, the others are counted from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """Where a family keeps what is looked at: the modules that give hidden state 0 and the others, inside a layer the
-    one that the units of the feed-forward network enter, and the one that gives the last state where no layer does."""
-
-    embeddings: str
-    layers: str
-    after_units: str
-    last: str = ""
-
-
-_BERT = _Family("embeddings", "encoder.layer", "output.dense")
-_LLAMA = _Family("embed_tokens", "layers", "mlp.down_proj", "norm")
-_FAMILIES = {
-    "bert": _BERT,
-    "roberta": _BERT,
-    "bart": _Family("layernorm_embedding", "layers", "fc2"),
-    "t5": _Family("embed_tokens", "block", "layer.1.DenseReluDense.wo", "final_layer_norm"),
-    "llama": _LLAMA,
-    "qwen2": _LLAMA,
-    "gemma": _LLAMA,
-    "gpt2": _Family("drop", "h", "mlp.c_proj", "ln_f"),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,13 +64,8 @@ def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encode
         InvalidInput: the model is of another family, or cannot be loaded.
     """
     name = str(checkpoint.config.get("model_type"))
-    if name not in _FAMILIES:
-        raise InvalidInput(
-            f'the model "{checkpoint.folder}" is of the family {name}: the families that are analysed are '
-            f"{', '.join(_FAMILIES)}"
-        )
-    family = _FAMILIES[name]
-    options = {"add_pooling_layer": False} if family is _BERT else {}
+    family = find_family(name, "analysed")
+    options = {"add_pooling_layer": False} if name in _WITH_POOLER else {}
     try:
         if untrained is None:
             model = AutoModel.from_pretrained(checkpoint.folder, torch_dtype=torch.float32, **options)
@@ -106,12 +78,12 @@ def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encode
     except (OSError, ValueError) as error:
         raise InvalidInput(f'the model "{checkpoint.folder}" cannot be loaded: {error}') from error
     encoder = model.get_encoder() if model.config.is_encoder_decoder else model
-    layers = list(encoder.get_submodule(family.layers))
+    layers = list(next(iter(family.stacks(model).values())))
     states = [*layers[:-1], encoder.get_submodule(family.last)] if family.last else layers
     return Encoder(
         encoder.eval(),
         (encoder.get_submodule(family.embeddings), *states),
-        tuple(layer.get_submodule(family.after_units) for layer in layers),
+        tuple(family.feed_forward(layer).output for layer in layers),
     )
 
 

@@ -1,17 +1,19 @@
-"""`sprig analyze`: progress and conclusions in the terminal, and the files it writes."""
+"""`sprig analyze`: the study is run, and written as a page."""
 
 from __future__ import annotations
 
 import sys
+from html import escape
 from pathlib import Path
 
 from rich.console import Console
 
-from sprig_export.analysis.page import render_page
-from sprig_export.analysis.report import conclude, render_json
+from sprig_export.analysis.report import Report, conclude, render_json
+from sprig_export.analysis.sections import sections
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.words import Plan
-from sprig_export.evaluate.progress import shown_progress
+from sprig_export.report.frame import wrap_page
+from sprig_export.report.progress import shown_progress
 from sprig_server.errors import InvalidInput
 
 
@@ -33,3 +35,14 @@ def run(plan: Plan, output: Path, messages: Console) -> None:
     for sentence in conclude(report):
         said.print(sentence, markup=False)
     messages.print(f"wrote {output / 'report.json'} and {output / 'report.html'}", markup=False)
+
+
+def render_page(report: Report) -> str:
+    """The text of `report.html`."""
+    subject, data = report.subject, report.data
+    made = (
+        f"{data.language}, {data.functions:,} functions of {data.corpus}, at most {data.window} sub-tokens of each; "
+        f"{report.date}, seed {report.seed}; weights {subject.sha256[:12]}"
+    )
+    told = (f"<p>{escape(sentence)}</p>" for sentence in conclude(report))
+    return wrap_page(f"What {subject.name} knows of code", made, [*told, *sections(report)])

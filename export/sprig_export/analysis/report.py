@@ -8,8 +8,8 @@ from typing import Any
 
 from sprig_export.analysis.ablation import Ablation
 from sprig_export.analysis.concepts import Concept
-from sprig_export.analysis.proposal import Proposal
-from sprig_export.analysis.selection import Cascade, LayerScore, Point, Score, Subset
+from sprig_export.analysis.selection import Cascade, LayerScore, Point, Subset
+from sprig_export.config.proposal import Proposal, Score
 
 PROBE, PROBELESS, RANDOM = "probe", "probeless", "random"
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from html import escape
 
 from sprig_export.analysis.report import ORDERS, PROBE, PROBELESS, RANDOM, Report
-from sprig_export.analysis.selection import Score
+from sprig_export.config.proposal import Score
 from sprig_export.report.charts import curves, heat_map
-from sprig_export.report.page import html_table, legend
+from sprig_export.report.frame import html_table, legend
 
 _CLASSES = {PROBE: "d", PROBELESS: "b", RANDOM: "a"}
+
 _LAYER_CLASSES = {"alone": "b", "with all below": "d"}
 
 

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from sprig_export.analysis.clustering import Tree, average_linkage, correlation_distances
 from sprig_export.analysis.probe import Features, Labels, Penalty, Probe, train_probe
 from sprig_export.analysis.ranking import global_order
+from sprig_export.config.proposal import Score
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # ascending
+
 _SHARES = (0.001, 0.002, 0.003, 0.004, 0.005, *(n / 100 for n in range(1, 11)), 0.15, 0.25, 0.5)
+
 DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Where trees are cut, ascending."""
 
@@ -47,14 +50,6 @@ class Splits:
         """The same words with some of their features."""
         train, dev, test = (Rows(rows.features[:, columns], rows.labels) for rows in (self.train, self.dev, self.test))
         return Splits(train, dev, test, self.classes)
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """The accuracy of a probe, 0 to 1, on both splits that it was not trained on."""
-
-    dev: float
-    test: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from sprig_export.analysis.selection import (
     DISTANCES,
     Columns,
     Point,
-    Score,
     Trainer,
     choose_trainer,
     cluster,
@@ -37,15 +36,21 @@ from sprig_export.analysis.selection import (
     select_layer,
 )
 from sprig_export.analysis.words import Corpus, Plan, Words, read_corpus, read_words
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
-from sprig_export.evaluate.progress import Announce, stage
+from sprig_export.config.proposal import Score
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.report.progress import Announce, stage
 from sprig_server.code.languages import find_language
 
 _T = TypeVar("_T")
+
 _TOLERANCE = 0.01  # the share of the accuracy that the minimal sets may lose
+
 _UNIT_FUNCTIONS = 64  # whose sub-tokens tell which feed-forward units correlate
+
 _ABLATED_FUNCTIONS = 64  # to test on without a concept's neurons: they are read anew for every concept
+
 _ABLATED_SHARE = 0.01  # of the neurons below the last layer
+
 _LEAST_SEEN = 20  # words of each class; fewer give no figure
 
 

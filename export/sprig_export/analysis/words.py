@@ -17,13 +17,15 @@ from sprig_export.analysis.selection import Rows, Splits
 from sprig_export.analysis.sources import read_functions
 from sprig_export.analysis.split import Sample, Sizes, draw_sample
 from sprig_export.analysis.token_classes import CLASSES
-from sprig_export.checkpoints import Checkpoint
-from sprig_export.evaluate.progress import Announce, stage
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.report.progress import Announce, stage
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _WINDOW = 128  # sub-tokens of a function that are read: time grows with them, and the classes are all in the first ones
+
 _FUNCTIONS = 4  # are cut into words for each training word of a class; those without a chosen word are not read
+
 _LEAST_TOKENS = 10  # words of a class to train on
 
 

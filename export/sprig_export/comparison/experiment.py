@@ -13,23 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.calibration import Calibration, read_calibration
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.comparison.matrix import Advantage, Kept, Scores, kept_shares, matched_advantage
+from sprig_export.data.calibration import Calibration, read_calibration
+from sprig_export.data.samples import Example
+from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import summarize_with_torch
-from sprig_export.evaluate.text_metrics import sentence_bleu
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.pruning.feeds import make_feeds
-from sprig_export.pruning.masks import Masks, distance, write_masks
-from sprig_export.pruning.unstructured import Method, Sparsity, check_method, prune_weights
-from sprig_export.samples import Example
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.models.loading import load_model, load_tokenizer
+from sprig_export.pruning.masks import Masks, Method, Sparsity, check_method, distance, prune_weights, write_masks
+from sprig_export.training.batches import make_feeds
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
+
 ENGLISH = "english text"
+
 _CALIBRATED = 512  # functions or sentences that decide what goes
+
 _SUMMARY_TOKENS = 40
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sprig_export.checkpoints import Checkpoint
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.queries import keywords
+from sprig_export.data.samples import Example
+from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
-from sprig_export.evaluate.text_metrics import sentence_bleu
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.recipe import Recipe
-from sprig_export.samples import Example
-from sprig_export.train.queries import keywords
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_server.bundle.manifest import Manifest, Trim
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.text import Passage, search_passage

@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.architectures import load_summarizer
-from sprig_export.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.config.recipe import Recipe
 from sprig_export.evaluate.datasets import Documented
-from sprig_export.evaluate.progress import Tick
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
-from sprig_export.inspection import fit_lengths
-from sprig_export.pruning.checkpoint import load_model, load_tokenizer
-from sprig_export.recipe import Recipe
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
+from sprig_export.models.inspection import fit_lengths
+from sprig_export.models.loading import load_model, load_summarizer, load_tokenizer
+from sprig_export.report.progress import Tick
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.text import Passage
 from sprig_server.inference.encoder import Encoder
@@ -28,7 +27,9 @@ from sprig_server.inference.summarizer import Summarizer
 from sprig_server.types import Summary, Vectors
 
 _AT_A_TIME = 64  # as many as the server's index encodes at once
+
 _BASES = ("search", "summary")
+
 _Text = TypeVar("_Text", str, Passage)
 
 

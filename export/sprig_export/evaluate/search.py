@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.head import head_of
+from sprig_export.models.head import head_of
 from sprig_server.code.text import prompted
 from sprig_server.inference.encoder import normalize, pool, pooled_mask
 from sprig_server.types import Vectors
 
 _BATCH = 16
+
 _RESAMPLES = 2_000
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig_export.evaluate.datasets import SearchSet
-from sprig_export.evaluate.floors import bm25
+from sprig_export.evaluate.metrics import bm25
 from sprig_export.evaluate.models import SearchModel
-from sprig_export.evaluate.progress import Announce, stage
-from sprig_export.evaluate.report import BASE, BASELINE, BM25, BUNDLE, Comparison, SearchFigure
+from sprig_export.evaluate.results import BASE, BASELINE, BM25, BUNDLE, Comparison, SearchFigure
 from sprig_export.evaluate.search import bootstrap_interval, ranks
+from sprig_export.report.progress import Announce, stage
 from sprig_server.code.text import search_passage
 
 _TOP = 10

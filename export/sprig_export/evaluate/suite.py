@@ -10,25 +10,10 @@ from pathlib import Path
 
 from sprig_export.evaluate.datasets import LANGUAGES, Standard, load_standard
 from sprig_export.evaluate.models import Contestants, open_contestants
-from sprig_export.evaluate.progress import Announce, stage
-from sprig_export.evaluate.report import (
-    BASE,
-    BASELINE,
-    BUNDLE,
-    Comparison,
-    Model,
-    Report,
-    SearchFigure,
-    SummaryFigure,
-)
+from sprig_export.evaluate.results import BASE, BASELINE, BUNDLE, Comparison, Model, Report, SearchFigure, SummaryFigure
 from sprig_export.evaluate.search_rows import measure_search
-from sprig_export.evaluate.summary_rows import (
-    Neighbours,
-    Written,
-    draw_samples,
-    measure_confidence,
-    measure_summaries,
-)
+from sprig_export.evaluate.summary_rows import Neighbours, Written, draw_samples, measure_confidence, measure_summaries
+from sprig_export.report.progress import Announce, stage
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 

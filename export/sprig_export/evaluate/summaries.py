@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sprig_export.evaluate.text_metrics import rouge_l, sentence_bleu
-from sprig_export.prompts import default_prompt, encoder_of, end_tokens, stop_tokens
+from sprig_export.evaluate.metrics import rouge_l, sentence_bleu
+from sprig_export.models.prompts import default_prompt, encoder_of, end_tokens, stop_tokens
 from sprig_server.code.text import prompt_ids, summary_input
 
 

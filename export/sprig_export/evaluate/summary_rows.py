@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sprig_export.evaluate.confidence import GOOD_ROUGE_L, at_threshold, curve, threshold_for
 from sprig_export.evaluate.datasets import Documented, SummarySet, draw
-from sprig_export.evaluate.floors import nearest, words_of_name
+from sprig_export.evaluate.metrics import (
+    GOOD_ROUGE_L,
+    at_threshold,
+    curve,
+    nearest,
+    rouge_l,
+    threshold_for,
+    words_of_name,
+)
 from sprig_export.evaluate.models import SearchModel, ServedSummarizer, TorchSummarizer
-from sprig_export.evaluate.progress import Announce, stage
-from sprig_export.evaluate.report import (
+from sprig_export.evaluate.results import (
     BASE,
     BUNDLE,
     BUNDLE_AGAIN,
@@ -22,7 +28,7 @@ from sprig_export.evaluate.report import (
     SummaryFigure,
 )
 from sprig_export.evaluate.summaries import score_summaries
-from sprig_export.evaluate.text_metrics import rouge_l
+from sprig_export.report.progress import Announce, stage
 from sprig_server.code.text import search_passage
 from sprig_server.types import MIN_CONFIDENCE, Summary, Vectors
 

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sprig_export.checkpoints import open_checkpoint
-from sprig_export.recipe import Recipe
-from sprig_export.samples import Example
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.samples import Example
+from sprig_export.models.checkpoints import open_checkpoint
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import search_passage
@@ -30,7 +30,9 @@ Work = Callable[[Sequence[tuple[str, str]]], int]
 """(functions as code and language) -> how much was done."""
 
 _ROUNDS = 3  # the best one counts: a busy machine makes figures worse, never better
+
 _SOURCE_TOKENS = 256
+
 _WRITTEN = 16
 """Tokens of every summary, whether its model would end it or not: how much is written must not depend on what."""
 
@@ -92,8 +94,8 @@ def _torch_work(folder: Path, task: Task) -> Work:
 
     from sprig_export.evaluate.search import encode_with_torch
     from sprig_export.evaluate.summaries import summarize_with_torch
-    from sprig_export.inspection import fit_lengths
-    from sprig_export.pruning.checkpoint import load_model, load_tokenizer
+    from sprig_export.models.inspection import fit_lengths
+    from sprig_export.models.loading import load_model, load_tokenizer
 
     torch.set_num_threads(default_threads())
     checkpoint = open_checkpoint(str(folder))

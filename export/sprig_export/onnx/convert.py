@@ -15,7 +15,8 @@ from optimum.exporters.onnx import main_export
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sprig_export.architectures import cross_attention, decoder_shape, load_summarizer
+from sprig_export.models.families import cross_attention, decoder_shape
+from sprig_export.models.loading import load_summarizer
 
 
 def convert_encoder(model: Path, output: Path, opset: int, projection: nn.Linear | None = None) -> Path:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from sprig_export.architectures import decoder_shape
+from sprig_export.models.families import decoder_shape
 from sprig_server.errors import SprigError
 
 # Largest absolute difference allowed between PyTorch and fp32 ONNX, as a share of the output's largest value.

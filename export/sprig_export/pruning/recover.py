@@ -20,19 +20,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from sprig_export.projection import projection_of
-from sprig_export.pruning.statistics import Feed
-from sprig_export.pruning.trimmed import Trimming, choose_ratio, read_trimmed
-from sprig_export.recipe import Precision
-from sprig_export.train.encoding import pool
-from sprig_export.train.fake_quantization import rounded_activations, rounded_parameters, used_parameters
-from sprig_export.train.loop import Pace, Run, autocast
+from sprig_export.config.recipe import Precision
+from sprig_export.models.projection import projection_of
+from sprig_export.training.batches import Feed
+from sprig_export.training.encoding import pool
+from sprig_export.training.fake_quantization import rounded_activations, rounded_parameters, used_parameters
+from sprig_export.training.loop import Pace, Run, autocast
+from sprig_export.trimming.student import Trimming, choose_ratio, read_trimmed
 from sprig_server.types import Vectors
 
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
+
 _WARM_UP = 20  # steps
+
 _SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
+
 _ROUNDED = 0.5  # the share of the steps from which weights and activations are rounded
+
 _SAME = 0.999  # the cosine from which two vectors are of the same text
 
 

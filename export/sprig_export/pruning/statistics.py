@@ -14,25 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sprig_export.blocks import Block
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
-    int64 [b, s]. `trimmable` says whether these are functions, of which a bundle may leave tokens out."""
-
-    ids: Tensor
-    mask: Tensor
-    targets: Tensor | None = None
-    target_mask: Tensor | None = None
-    trimmable: bool = False
-
-    def run(self, model: PreTrainedModel) -> object:
-        """The model's outputs on this batch."""
-        if self.targets is None:
-            return model(input_ids=self.ids, attention_mask=self.mask)
-        return model(input_ids=self.ids, attention_mask=self.mask, decoder_input_ids=self.targets, use_cache=False)
+from sprig_export.models.blocks import Block
+from sprig_export.training.batches import Feed
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from sprig_export.report.charts import Dot, dot_chart
-from sprig_export.report.page import html_table, legend, wrap_page
-from sprig_export.stage import describe_facts, describe_value
+from sprig_export.report.frame import html_table, legend, wrap_page
+from sprig_export.report.stages import describe_facts, describe_value
 
 
 def render_export(report: Mapping[str, Any], name: str) -> str:

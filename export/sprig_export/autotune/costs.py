@@ -1,0 +1,84 @@
+"""What plans cost: the size and the speed of the bundle that each would make, measured before anything is learnt.
+
+A model runs as fast with the wrong weights as with the right ones, so that what goes is drawn at random here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sprig_export.bundles.graphs import build_unchecked
+from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.data.calibration import Calibration
+from sprig_export.data.samples import Example
+from sprig_export.evaluate.throughput import measure_throughput
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.pruning.cut import cut_checkpoint
+
+
+class Notes:
+    """Measurements by name, as JSON; every one is written as soon as it is made, at once or not at all."""
+
+    def __init__(self, path: Path, made_by: str = "") -> None:
+        """Read what is at `path`, unless it was made by something else."""
+        self._path = path
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self._found: dict[str, Any] = found if found.get("made by") == made_by else {"made by": made_by}
+
+    def take(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The measurement of that name; it is made where there is none."""
+        if name not in self._found:
+            self._found[name] = measure()
+            temporary = self._path.with_suffix(".part")
+            temporary.write_text(json.dumps(self._found, indent=2) + "\n", encoding="utf-8")
+            temporary.replace(self._path)
+        return self._found[name]
+
+
+def measure_whole(recipe: Recipe, base: Checkpoint, sample: Sequence[Example], folder: Path) -> float:
+    """The speed of the whole model in ONNX Runtime with 32 bits: functions or tokens a second."""
+    return _measure(whole_recipe(recipe), base, sample, folder)[1]
+
+
+def measure_cost(
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    calibration: Calibration,
+    sample: Sequence[Example],
+    folder: Path,
+    start: Checkpoint | None = None,
+) -> tuple[float, float]:
+    """The megabytes of a plan's bundle, and its functions or tokens a second.
+
+    Args:
+        checkpoint: the model with its vocabulary trimmed.
+        sample: functions to measure the speed on.
+        folder: for what is built; it is left empty.
+        start: what the plan cuts, where it is not the model itself.
+    """
+    plain = replace(recipe, recovery_steps=0)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random", start)
+    try:
+        return _measure(recipe, cut, sample, folder / "bundle")
+    finally:
+        shutil.rmtree(cut.folder)
+
+
+def _measure(recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path) -> tuple[float, float]:
+    try:
+        build_unchecked(recipe, checkpoint, folder)
+        return megabytes(folder), measure_throughput(folder, recipe.task, sample)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def megabytes(folder: Path) -> float:
+    """The size of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6

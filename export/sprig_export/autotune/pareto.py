@@ -1,0 +1,191 @@
+"""Quality beside speed and size for every plan: the Pareto front, measured and drawn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sprig_export.autotune.costs import Notes, measure_cost, measure_whole
+from sprig_export.autotune.search_space import describe_plan, list_plans
+from sprig_export.bundles.graphs import prompt_for
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import read_calibration
+from sprig_export.evaluate.export_quality import score_examples
+from sprig_export.evaluate.search import bootstrap_interval
+from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.models.loading import load_model
+from sprig_export.pruning.cut import cut_checkpoint, trim_checkpoint
+from sprig_export.pruning.structure import Choice
+from sprig_export.report.charts import scatter
+from sprig_export.report.frame import html_table, legend, lone_chart, wrap_page
+from sprig_export.report.stages import Run
+
+_SPEED_SAMPLE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A plan that was measured.
+
+    Attributes:
+        name: what is left of the model.
+        choice: by what units were chosen; plans that take out whole layers or heads have one choice.
+        megabytes: of the bundle.
+        rate: functions a second, or tokens of summaries.
+        speed: how many times as fast as the whole model in ONNX Runtime with 32 bits.
+        score: the mean MRR or BLEU-4 of the pruned model after its recovery, before quantization.
+        low, high: the 95 % bootstrap interval of `score`.
+    """
+
+    name: str
+    choice: Choice
+    megabytes: float
+    rate: float
+    speed: float
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """All plans of one model and language, and the whole model's score, with what they were measured on."""
+
+    task: str
+    model: str
+    language: str
+    metric: str
+    data: str
+    steps: int
+    seed: int
+    whole: float
+    points: tuple[Point, ...]
+
+
+def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front:
+    """Measure every plan for a model, after a recovery of the recipe's length.
+
+    What was measured stays in `output`, so that an interrupted measurement goes on.
+
+    Args:
+        recipe: task, model, language, vocabulary, bits, `recovery_steps`, `sample`, `seed`.
+        corpus: the language's corpus, or a folder of code.
+
+    Raises:
+        InvalidInput: the model or the corpus cannot be used.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    base = open_checkpoint(recipe.model, recipe.adapter)
+    wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+    calibration = read_calibration(corpus, *wanted, prompt_for(base, recipe))
+    work = output / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    trimmed = trim_checkpoint(base, recipe, calibration, work / "trimmed", {}) if recipe.vocabulary else base
+    model, speeds = load_model(trimmed, recipe.task), calibration.trials[:_SPEED_SAMPLE]
+    notes = Notes(output / "points.json", f"{recipe} {base.sha256} {corpus.resolve()}")
+    with run.stage("the whole model"):
+        whole = notes.take("score", lambda: float(score_examples(base, recipe, calibration.examples).mean()))
+        whole_rate = notes.take("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
+
+    def measure(plan: Recipe, name: str, choice: Choice) -> dict[str, Any]:
+        # The same for all choices: a shape costs what it costs.
+        size, rate = notes.take(name, lambda: measure_cost(plan, trimmed, calibration, speeds, work / "cost"))
+        place = work / "cut"
+        place.mkdir()
+        cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
+        scores = score_examples(cut, recipe, calibration.examples)
+        shutil.rmtree(place)
+        interval = bootstrap_interval(scores, recipe.seed)
+        return asdict(Point(name, choice, size, rate, rate / whole_rate, float(scores.mean()), *interval))
+
+    points = []
+    for plan in list_plans(recipe, model):
+        name = describe_plan(plan, model)
+        narrowed = plan.units < 1.0 and plan.heads == 1.0  # units alone: rivals of every shape would take hours
+        choices: tuple[Choice, ...] = ("fluctuation", "magnitude", "random") if narrowed else ("fluctuation",)
+        for choice in choices:
+            with run.stage(f"{name}, {choice}"):
+                found = notes.take(f"{name}, {choice}", partial(measure, plan, name, choice))
+                points.append(Point(**found))
+    shutil.rmtree(work)
+    metric = "MRR" if recipe.task == "search" else "BLEU-4"
+    named = recipe.task, base.name, recipe.language, metric, calibration.name
+    front = Front(*named, recipe.recovery_steps, recipe.seed, whole, tuple(points))
+    (output / "report.json").write_text(json.dumps(asdict(front), indent=2) + "\n", encoding="utf-8")
+    return front
+
+
+def read_front(found: Mapping[str, Any]) -> Front:
+    """The front in a report.json."""
+    return Front(**{**found, "points": tuple(Point(**point) for point in found["points"])})
+
+
+def best_points(points: Sequence[Point], cost: Callable[[Point], float]) -> list[Point]:
+    """The points that no other one beats in both cost and score, cheapest first."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (cost(p), -p.score)):
+        if not best or point.score > best[-1].score:
+            best.append(point)
+    return best
+
+
+_CLASSES = {"fluctuation": "b", "magnitude": "c", "random": "a"}
+
+_MEANINGS = {
+    "fluctuation": "units and heads that vary most stay (FLAP); or whole layers go",
+    "magnitude": "those of the largest weights stay",
+    "random": "drawn",
+}
+
+
+def render_front(front: Front) -> str:
+    """The text of `report.html`."""
+    described = (
+        f"{front.model}, {front.task} in {front.language}: {front.metric} on {front.data} after {front.steps} steps of "
+        f"recovery, seed {front.seed}. The broken line is the whole model's, {front.whole:.3f}. Speeds and sizes are "
+        "those of the bundles."
+    )
+    what = "functions a second" if front.task == "search" else "tokens a second"
+    sections = [
+        legend(_CLASSES, _MEANINGS),
+        f"<h2>{front.metric} against speed</h2>",
+        _chart(front, what, lambda point: point.rate),
+        f"<h2>{front.metric} against size</h2>",
+        _chart(front, "megabytes", lambda point: point.megabytes, 1),
+        "<h2>All plans</h2>",
+        html_table(
+            ("what is left", "chosen by", "megabytes", what, "times as fast", front.metric, "95 % interval", "kept"),
+            [_row(point, front.whole) for point in front.points],
+        ),
+    ]
+    return wrap_page(f"Plans for {front.model}", described, sections)
+
+
+def draw_front(front: Front) -> dict[str, str]:
+    """The two charts as files of their own, by what is across: "speed" and "size"."""
+    speed = _chart(front, "times as fast as the whole model", lambda point: point.speed)
+    size = _chart(front, "megabytes", lambda point: point.megabytes, 1)
+    return {"speed": lone_chart(speed, _CLASSES), "size": lone_chart(size, _CLASSES)}
+
+
+def _row(point: Point, whole: float) -> tuple[str, ...]:
+    costs = f"{point.megabytes:.1f}", f"{point.rate:.0f}", f"{point.speed:.1f}"
+    scores = f"{point.score:.3f}", f"{point.low:.3f} to {point.high:.3f}", f"{point.score / whole:.1%}"
+    return point.name, point.choice, *costs, *scores
+
+
+def _chart(front: Front, across: str, across_of: Callable[[Point], float], sign: int = -1) -> str:
+    """With `sign` 1, less of what is across is better."""
+    dots = {
+        choice: [(across_of(p), p.score, p.name) for p in front.points if p.choice == choice]
+        for choice in _CLASSES
+        if any(p.choice == choice for p in front.points)
+    }
+    line = [(across_of(p), p.score) for p in best_points(front.points, lambda p: sign * across_of(p))]
+    return scatter(f"{front.metric} against {across}", dots, line, _CLASSES, front.whole, across)

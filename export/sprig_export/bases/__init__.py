@@ -1,0 +1,1 @@
+"""Training of base models: by contrast, from documentation, by distillation, by adapters."""

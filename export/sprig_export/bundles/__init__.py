@@ -1,0 +1,1 @@
+"""Bundles as the server reads them: graphs, interface, manifest."""

@@ -1,0 +1,84 @@
+"""What an analysis proposes to leave out, as `sprig analyze` writes it and `sprig export --analysis` reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprig_server.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The accuracy of a probe, 0 to 1, on both splits that it was not trained on."""
+
+    dev: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChoice:
+    """How many transformer layers a probe needs to lose at most the share `delta` of its accuracy (on the development
+    split), and its score with them. None is needed where the embedding layer is enough."""
+
+    delta: float
+    layers: int
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRedundancy:
+    """The share of a layer's neurons, and of the units of its feed-forward network, that are in a cluster with another
+    one and would be dropped, 0 to 1; layer 0 is the embedding layer, which has no such units."""
+
+    layer: int
+    neurons: float
+    units: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an export may leave out of a model, as far as the analysis can tell.
+
+    These are proposals from what a linear probe for word classes needs. What an export loses by following them has to
+    be measured with search or summaries.
+
+    Attributes:
+        of_layers: transformer layers of the model.
+        layers: how many of them to keep, by how much accuracy may be lost.
+        redundancy: what correlates in each layer.
+        distance: two neurons are in a cluster if 1 - |r| is at most this on average.
+        output_dimensions: one dimension of each cluster of the pooled output, by number, ascending.
+        of_dimensions: how many the output has.
+        principal_dimensions: directions that hold 95 % of the variance of the pooled output.
+    """
+
+    of_layers: int
+    layers: tuple[LayerChoice, ...]
+    redundancy: tuple[LayerRedundancy, ...]
+    distance: float
+    output_dimensions: tuple[int, ...]
+    of_dimensions: int
+    principal_dimensions: int
+
+
+def read_proposal(path: Path) -> Proposal:
+    """The proposal in a `report.json`.
+
+    Raises:
+        InvalidInput: the file cannot be read, or is no such report.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["proposal"]
+        return Proposal(
+            found["of_layers"],
+            tuple(LayerChoice(one["delta"], one["layers"], Score(**one["score"])) for one in found["layers"]),
+            tuple(LayerRedundancy(**one) for one in found["redundancy"]),
+            found["distance"],
+            tuple(found["output_dimensions"]),
+            found["of_dimensions"],
+            found["principal_dimensions"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f'"{path}" is not a report of `sprig analyze` ({error!r})') from None

@@ -1,0 +1,1 @@
+"""Code models on disk and in memory: folders, hubs, GGUF files, families of architectures."""

@@ -1,0 +1,183 @@
+"""Pruning a checkpoint on disk: what comes out is a model folder again, so that every later stage reads one kind."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import Calibration
+from sprig_export.models.blocks import note_removed_heads
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.models.generation import read_generation
+from sprig_export.models.head import head_of, may_project, vector_width
+from sprig_export.models.loading import load_model, load_tokenizer, reopen_checkpoint, write_checkpoint, write_tokenizer
+from sprig_export.models.projection import (
+    attach_projection,
+    make_projection,
+    principal_directions,
+    projection_of,
+)
+from sprig_export.pruning.recover import Schedule, recover, vectors_of
+from sprig_export.pruning.structure import Choice, Shape, cut
+from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
+from sprig_export.training.batches import Feed, make_feeds
+from sprig_export.training.loop import autocast
+from sprig_export.trimming.student import Trimming
+from sprig_server.errors import InvalidInput
+
+_OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
+
+_TRAINED = "eager"  # on CPUs, fused attention is slower backwards
+
+_PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
+
+
+def trim_checkpoint(
+    checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration, output: Path, facts: dict[str, Any]
+) -> Checkpoint:
+    """The checkpoint with the vocabulary of the language alone, as a model folder at `output`.
+
+    `facts` takes up how many entries it had and has, and which share of the tokens of the language's text is kept. What
+    an interrupted export left at `output` is taken over.
+    """
+    if output.is_dir():
+        facts["taken_over"] = True
+        return reopen_checkpoint(output, checkpoint)
+    tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
+    counts = count_calibration(tokenizer.to_str(), calibration)
+    needed = read_generation(checkpoint.folder).needed if recipe.task == "summarize" else ()
+    trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary, needed)
+    facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
+    facts["tokens_kept"] = round(sum(counts[int(index)] for index in trimmed.kept) / max(1, counts.total()), 5)
+    model = load_model(checkpoint, recipe.task)
+    slice_vocabulary(model, trimmed.kept)
+    return write_checkpoint(model, checkpoint, output, lambda path: trimmed.tokenizer.save(str(path), pretty=False))
+
+
+@lru_cache(maxsize=2)
+def count_calibration(tokenizer: str, calibration: Calibration) -> Counter[int]:
+    """How often each token stands in a calibration; kept, since several steps and models of an export ask for it.
+
+    Args:
+        tokenizer: as the text of its tokenizer.json.
+    """
+    return count_tokens(Tokenizer.from_str(tokenizer), calibration.texts())
+
+
+def cut_checkpoint(
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    calibration: Calibration,
+    output: Path,
+    state: Path,
+    facts: dict[str, Any],
+    choice: Choice | None = None,
+    start: Checkpoint | None = None,
+    trimming: Trimming | None = None,
+) -> Checkpoint:
+    """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
+    `output`.
+
+    Args:
+        checkpoint: the model, its vocabulary trimmed already.
+        recipe: the shape, and how long and how fast it recovers.
+        calibration: what decides what goes, and what is learnt from.
+        state: holds the recovery's checkpoints.
+        facts: takes up the parameters before and after.
+        choice: by what units and heads are chosen, where it is not as the recipe says.
+        start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
+        trimming: lets the student read half of the functions trimmed.
+
+    Raises:
+        InvalidInput: a family that cannot be pruned, or a start that does not go with the model.
+    """
+    if output.is_dir():
+        facts["taken_over"] = True
+        return reopen_checkpoint(output, checkpoint)
+    teacher = load_model(checkpoint, recipe.task, _TRAINED)
+    tokenizer = load_tokenizer(checkpoint)
+    student = copy.deepcopy(teacher) if start is None else load_model(start, recipe.task, _TRAINED)
+    if start is not None:
+        _check_alike(start, student, teacher, tokenizer, checkpoint.pooling)
+    feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
+    layers = _or_none(recipe.layers), _or_none(recipe.decoder_layers)
+    shape = Shape(*layers, recipe.units, recipe.heads, recipe.which_layers)
+    with autocast(student):
+        removed = cut(student, shape, feeds[:_OBSERVED], choice or recipe.scores)
+    if removed:
+        note_removed_heads(student, removed)
+    if recipe.dimensions:
+        _reduce_dimensions(student, teacher, feeds[:_OBSERVED], recipe.dimensions, checkpoint.pooling)
+    facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
+    if recipe.recovery_steps:
+        lasting = recipe.recovery_steps, recipe.recovery_rate
+        rounding = recipe.recovery_products or recipe.products
+        schedule = Schedule(*lasting, recipe.seed, rounding, recipe.learn_tables)
+        recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
+    return write_checkpoint(student, checkpoint, output, lambda path: write_tokenizer(checkpoint, path))
+
+
+def _check_alike(
+    start: Checkpoint,
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pooling: str,
+) -> None:
+    """Refuse to teach a model what another one reads or says in other terms.
+
+    Raises:
+        InvalidInput: another vocabulary, or vectors of another length.
+    """
+    if load_tokenizer(start).get_vocab() != tokenizer.get_vocab():
+        raise InvalidInput(
+            f'the smaller model "{start.name}" has another vocabulary than the model: distil it from that'
+        )
+    widths = vector_width(student, pooling), vector_width(teacher, pooling)
+    if widths[0] != widths[1]:
+        raise InvalidInput(
+            f'the smaller model "{start.name}" has states of {widths[0]} numbers, the model of {widths[1]}: distil it '
+            "from that model, and without dimensions"
+        )
+
+
+def pairs_for(recipe: Recipe) -> int:
+    """How many pairs a cut and its recovery can see."""
+    return _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)
+
+
+def _reduce_dimensions(
+    student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
+) -> None:
+    """Both give vectors along the directions in which the teacher's are longest; the student may turn its own.
+
+    Raises:
+        InvalidInput: what is done to the states would not turn the vectors.
+    """
+    if not may_project(pooling) or head_of(teacher) is not None:
+        raise InvalidInput(
+            f"dimensions = {kept}: a model with layers behind its pooling, or with the pooling {pooling}, keeps all of "
+            "its dimensions: take the setting out"
+        )
+    directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
+    for model in (teacher, student):
+        own = projection_of(model)  # of a model that had a map already, both are one
+        weight = directions if own is None else directions @ own.weight.detach()
+        bias = None if own is None or own.bias is None else directions @ own.bias.detach()
+        attach_projection(model, make_projection(weight, bias))
+
+
+def _parameters(model: PreTrainedModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _or_none(count: int) -> int | None:
+    return None if count < 0 else count

@@ -1,1 +1,0 @@
-"""The base models: recipes, tokenizer, data and training loop."""

@@ -1,0 +1,1 @@
+"""What every training shares: the loop, batches, rounding while learning, exact resumption."""

@@ -1,0 +1,121 @@
+"""Texts as batches that a model runs on: what will be served, in tokens of the model's own tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sprig_export.models.checkpoints import positions_of
+from sprig_server.types import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
+    int64 [b, s]. `trimmable` says whether these are functions, of which a bundle may leave tokens out."""
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor | None = None
+    target_mask: Tensor | None = None
+    trimmable: bool = False
+
+    def run(self, model: PreTrainedModel) -> object:
+        """The model's outputs on this batch."""
+        if self.targets is None:
+            return model(input_ids=self.ids, attention_mask=self.mask)
+        return model(input_ids=self.ids, attention_mask=self.mask, decoder_input_ids=self.targets, use_cache=False)
+
+
+def fill_batches(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Runs of text numbers, sorted by length, that fill `tokens` once they are padded.
+
+    Args:
+        ordered: numbers of texts, shortest first, int64 [n].
+        lengths: of all texts, int64.
+        tokens: the most that a batch may have; a longer text is a batch of its own.
+    """
+    start = 0
+    for end in range(1, len(ordered) + 1):
+        if end == len(ordered) or (end + 1 - start) * lengths[ordered[end]] > tokens:
+            yield ordered[start:end]
+            start = end
+
+
+_TOKENS = 4096  # of a batch, padding included
+
+_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut: their beginnings are like the rest
+
+_POOL = 32  # batches that are sorted by length together
+
+Pair = tuple[str, str]
+"""Code as the model reads it, and the prose that goes with it."""
+
+
+def make_feeds(
+    task: Task, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int
+) -> list[Feed]:
+    """Batches of about 4,096 tokens, in an order drawn with `seed`.
+
+    For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
+    encoder reads and prose what the decoder is to write; a decoder-only model reads both as one text.
+    """
+    generator, positions = np.random.default_rng(seed), positions_of(model.config) or _CODE_TOKENS
+    most_code, most_prose = min(_CODE_TOKENS, positions), min(_PROSE_TOKENS, positions)
+    if task == "search":
+        code, prose = (
+            _tokenize(tokenizer, [pair[side] for pair in pairs], most)
+            for side, most in ((0, most_code), (1, most_prose))
+        )
+        feeds = [
+            Feed(*_pad(side, rows), trimmable=side is code)
+            for side in (code, prose)
+            for rows in _batches(side, generator)
+        ]
+    elif not model.config.is_encoder_decoder:
+        most_prose = min(most_prose, positions // 2)  # both stand in one text
+        prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], min(most_code, positions - most_prose))
+        answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
+        both = [prompt + answer[:most_prose] for prompt, answer in zip(prompts, answers, strict=True)]
+        feeds = [Feed(*_pad(both, rows)) for rows in _batches(both, generator)]
+    else:
+        start = model.config.decoder_start_token_id
+        sources = _tokenize(tokenizer, [code for code, _ in pairs], most_code)
+        targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], most_prose)]
+        feeds = [
+            Feed(*_pad(sources, rows), *_pad(targets, rows), trimmable=True) for rows in _batches(sources, generator)
+        ]
+    return [feeds[index] for index in generator.permutation(len(feeds))]
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str], most: int) -> list[list[int]]:
+    starts = [text[: 12 * most] for text in texts]
+    rows: list[list[int]] = tokenizer(starts, truncation=True, max_length=most)["input_ids"]
+    return rows
+
+
+def _batches(rows: Sequence[Sequence[int]], generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Numbers of rows of similar lengths that fill a batch once they are padded."""
+    lengths = np.array([len(row) for row in rows])
+    order = generator.permutation(len(rows))
+    pool = max(1, _POOL * _TOKENS // max(1, int(lengths.mean())))
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        yield from fill_batches(part[np.argsort(lengths[part], kind="stable")], lengths, _TOKENS)
+
+
+def _pad(rows: Sequence[Sequence[int]], chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Ids and mask, int64 [chosen, longest]; the ids of padding are 0, which a mask hides."""
+    longest = max(len(rows[index]) for index in chosen)
+    ids = torch.zeros((len(chosen), longest), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for place, index in enumerate(chosen):
+        ids[place, : len(rows[index])] = torch.tensor(rows[index])
+        mask[place, : len(rows[index])] = 1
+    return ids, mask

@@ -1,0 +1,187 @@
+"""The loop that every training run shares: it logs, validates, shows how long it will take, and resumes exactly."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from sprig_export.training.curves import write_plot
+from sprig_export.training.state import State, read_state, save_state
+from sprig_server.errors import InvalidInput
+
+_LOG = logging.getLogger(__name__)
+
+_LOG_STEPS = 20
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+_Batch = TypeVar("_Batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a run is, and how often it does what."""
+
+    steps: int
+    validation_steps: int
+    checkpoint_steps: int
+    clip_norm: float
+    seed: int
+
+
+class Run(ABC, Generic[_Batch]):
+    """One training run: a model, its optimizer, and the folder that it writes to.
+
+    The folder holds `state.pt` (what a later call continues from), `log.jsonl` (one JSON object a line), `log.svg` (its
+    curves), and whatever `keep` writes for the best validation so far.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, pace: Pace, output: Path, recipe: str
+    ) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self.model, self.optimizer, self.pace, self.output, self.recipe_text = model, optimizer, pace, output, recipe
+        self.step, self.best = 0, float("inf")
+
+    @abstractmethod
+    def batches(self) -> Iterator[_Batch]:
+        """Endless batches from the run's beginning, the same for the same seed."""
+
+    @abstractmethod
+    def loss(self, batch: _Batch) -> Tensor:
+        """The loss to descend, a scalar; called under autocast."""
+
+    @abstractmethod
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0; a parameter group may take a `share` of it."""
+
+    @abstractmethod
+    def validate(self) -> tuple[Mapping[str, float], float]:
+        """Figures for the log, and the one that is to become small; called without gradients."""
+
+    @abstractmethod
+    def keep(self) -> None:
+        """Write the model: its validation is the best so far."""
+
+    def finish(self, stop_after: int | None = None) -> None:
+        """All remaining steps, or those up to `stop_after`.
+
+        Raises:
+            InvalidInput: the folder holds a run of another recipe, or its state is damaged.
+        """
+        _keep_memory()
+        self._resume()
+        pace, last, batches = self.pace, min(self.pace.steps, stop_after or self.pace.steps), self.batches()
+        for _ in range(self.step):
+            next(batches)  # the data is tokenized already: a batch costs a small part of a step
+        started, first, losses = time.monotonic(), self.step, list[float]()
+        with _progress() as progress:
+            task = progress.add_task("training", total=pace.steps, completed=self.step, loss="")
+            while self.step < last:
+                losses.append(self._advance(next(batches)))
+                self.step += 1
+                ended = self.step == pace.steps
+                if self.step % _LOG_STEPS == 0 or ended:
+                    per_step = (time.monotonic() - started) / (self.step - first)
+                    loss = sum(losses) / len(losses)
+                    left = (pace.steps - self.step) * per_step / 60
+                    self._log(loss=loss, rate=self.rate(self.step - 1), seconds_per_step=per_step, minutes_left=left)
+                    progress.update(task, completed=self.step, loss=f"loss {loss:.3f}")
+                    losses = []
+                if self.step % pace.validation_steps == 0 or ended:
+                    self._validate()
+                if self.step % pace.checkpoint_steps == 0 or self.step == last:
+                    self._save()
+
+    def _advance(self, batch: _Batch) -> float:
+        self.model.train()
+        rate = self.rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)
+        with autocast(self.model):
+            loss = self.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.pace.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        self.model.eval()
+        figures, judged = self.validate()
+        self._log(**{f"valid_{name}": value for name, value in figures.items()})
+        if judged < self.best:
+            self.best = judged
+            self.keep()
+
+    def _resume(self) -> None:
+        torch.manual_seed(self.pace.seed)
+        state = read_state(self.output / "state.pt")
+        if state is None:
+            return
+        if state.recipe != self.recipe_text:
+            raise InvalidInput(f"{self.output} holds a run of another recipe; name another folder or delete it.")
+        self.model.load_state_dict(state.model, strict=not self._frozen())
+        self.optimizer.load_state_dict(state.optimizer)
+        torch.set_rng_state(state.random)
+        self.step, self.best = state.step, state.best
+
+    def _frozen(self) -> set[str]:
+        """The weights that no step changes: they are where the run began, and need not be kept."""
+        return {
+            name
+            for name, parameter in self.model.named_parameters(remove_duplicate=False)
+            if not parameter.requires_grad
+        }
+
+    def _save(self) -> None:
+        frozen, moments = self._frozen(), self.optimizer.state_dict()
+        weights = {name: value for name, value in self.model.state_dict().items() if name not in frozen}
+        state = State(self.step, weights, moments, torch.get_rng_state(), self.best, self.recipe_text)
+        save_state(self.output / "state.pt", state)
+
+    def _log(self, **values: float) -> None:
+        line = {"step": self.step, **{name: float(f"{value:.4g}") for name, value in values.items()}}
+        with (self.output / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        write_plot(self.output / "log.jsonl", self.output / "log.svg")
+        _LOG.info("%s", line)
+
+
+def autocast(model: nn.Module) -> torch.autocast:
+    """bfloat16 where the hardware computes in it; emulated, it is four times slower than float32."""
+    kind = next(model.parameters()).device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or has_bf16())
+
+
+def _progress() -> Progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TextColumn("{task.fields[loss]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+def _keep_memory() -> None:
+    """Let glibc keep freed memory: handing it back after every tensor costs up to half of a step in page faults."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # another C library
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def has_bf16() -> bool:
+    """Whether this machine's CPU multiplies bfloat16 matrices by itself."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,1 @@
+"""Which tokens of a function a model can do without: learnt, chosen and measured."""

@@ -1,0 +1,96 @@
+"""Which tokens of a language's functions a model attends to: the table that a bundle trims by (LeanCode).
+
+Search, pooling "cls": what the first token of the last layer attends to, heads averaged. Pooling "mean": token j comes
+into the mean of what attention makes of the tokens i, sum_j a_ij v_j, with the mean of a_ij over i. That takes the
+place of the first token's row, times the number of tokens, so that 1 is an even share in functions of any length.
+Summaries: what the last layer of the decoder attends to while it reads the right sentence, heads averaged, then the
+maximum over the sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from sprig_export.config.recipe import Recipe
+from sprig_export.data.calibration import Calibration
+from sprig_export.data.samples import Example
+from sprig_export.models.checkpoints import Checkpoint
+from sprig_export.models.loading import load_model, load_tokenizer
+from sprig_export.training.loop import autocast
+from sprig_export.trimming.student import Trimming
+from sprig_server.code.statements import split_statements
+from sprig_server.code.text import search_passage, summary_passage
+from sprig_server.trim.collect import Collector, cls_attention, cross_attention, mean_attention
+from sprig_server.trim.importance import Importance
+from sprig_server.trim.novelty import novelty_table
+from sprig_server.trim.tokens import place_tokens
+from sprig_server.types import Task
+
+_SENTENCE_TOKENS = 40
+
+_LEARNT_FROM = 300  # functions; a recovery needs no more than an idea of what counts
+
+
+def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[Example], window: int) -> Importance:
+    """The importances of a model's tokens, by statement class.
+
+    Args:
+        checkpoint: a sentence encoder, or an encoder-decoder; its vocabulary is that of the bundle.
+        functions: code of the language, with the sentences that say what it does.
+        window: how many tokens are read of each, special ones included.
+    """
+    model = load_model(checkpoint, task, "eager")  # the other ways do not tell what they attend to
+    tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(window)
+    collector = Collector(tokenizer.get_vocab_size())
+    for function in functions:
+        if task == "search":
+            passage = search_passage(function.code, 0, function.language)
+        else:
+            passage = summary_passage(function.code, function.language)
+        encoding = tokenizer.encode(passage.text)
+        statements = split_statements(passage.code, function.language)
+        tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
+        if len(tokens):
+            said = tokenizer.encode(function.text).ids[:_SENTENCE_TOKENS]
+            with torch.inference_mode(), autocast(model):
+                attended = _attended(model, encoding.ids, said, checkpoint.pooling)
+            collector.add(tokens, attended[tokens.places])
+    return collector.finish()
+
+
+def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration) -> Trimming | None:
+    """What a recovery leaves out of the functions that its student reads; None where the bundle is to read them whole,
+    or no functions are at hand. The recipe's share does not count: it is found out afterwards, and the recipe that is
+    written then has to make the same model again."""
+    served = recipe.trim == "novelty" and not checkpoint.decoder_only
+    functions = calibration.functions[:_LEARNT_FROM]
+    if not (served and recipe.recovery_steps and functions):
+        return None
+    window = checkpoint.max_tokens if recipe.task == "search" else recipe.summary_tokens
+    found = collect_importance(checkpoint, recipe.task, functions, window)
+    tokenizer = load_tokenizer(checkpoint)
+    special = tuple(number for number in tokenizer.added_tokens_decoder if number != tokenizer.unk_token_id)
+    return Trimming(novelty_table(found.token_means()), special, recipe.trim_least)
+
+
+def _attended(model: PreTrainedModel, ids: list[int], said: list[int], pooling: str) -> NDArray[np.float64]:
+    """What attention each token of a function gets, float64 [t]."""
+    read = torch.tensor([ids])
+    if model.config.is_encoder_decoder:
+        start = model.config.decoder_start_token_id
+        targets = torch.tensor([[start, *said[:-1]]])
+        given = model(input_ids=read, decoder_input_ids=targets, output_attentions=True, use_cache=False)
+        return cross_attention(given.cross_attentions[-1][0].double().numpy())
+    layers = model(input_ids=read, output_attentions=True).attentions
+    if not layers:  # a mean of embeddings attends to all alike
+        return np.ones(len(ids))
+    attention = layers[-1][0].double().numpy()  # [h, t, t]
+    return cls_attention(attention) if pooling == "cls" else mean_attention(attention)

@@ -1,0 +1,69 @@
+"""A student that learns to do with less: it reads trimmed functions, while its teacher reads them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sprig_export.training.batches import Feed
+from sprig_server.trim.importance import Weights
+from sprig_server.trim.novelty import keep_novel
+from sprig_server.trim.tokens import kept_count
+
+RATIOS = (0.0, 0.0, 0.3, 0.5)
+"""The shares that are left out of the functions of a batch, each as likely: half of them is read whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trimming:
+    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), those that never go, and
+    how many of a function stay at least."""
+
+    table: Weights
+    special: tuple[int, ...]
+    least: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a student reads of a batch, and at which places of it that stands, int64 [b, k]; padded with 0."""
+
+    feed: Feed
+    places: Tensor
+
+    def states_of(self, whole: Tensor) -> Tensor:
+        """The states [b, t, d] of the whole batch at the places that the student reads: [b, k, d]."""
+        return whole.gather(1, self.places[:, :, None].expand(-1, -1, whole.shape[-1]))
+
+
+def read_trimmed(feed: Feed, trimming: Trimming, ratio: float) -> Read:
+    """What stays of a batch of functions once the share `ratio` of their tokens is left out."""
+    rows = [
+        _kept(ids[mask == 1], trimming, ratio) for ids, mask in zip(feed.ids.numpy(), feed.mask.numpy(), strict=True)
+    ]
+    longest = max(map(len, rows))
+    places = torch.zeros((len(rows), longest), dtype=torch.int64)
+    mask = torch.zeros_like(places)
+    for number, row in enumerate(rows):
+        places[number, : len(row)] = torch.from_numpy(row)
+        mask[number, : len(row)] = 1
+    return Read(replace(feed, ids=feed.ids.gather(1, places) * mask, mask=mask), places)
+
+
+def _kept(ids: NDArray[np.int64], trimming: Trimming, ratio: float) -> NDArray[np.int64]:
+    """The places that stay of one function's tokens, int64 [n]."""
+    inner = np.flatnonzero(~np.isin(ids, trimming.special))
+    stays = np.ones(len(ids), dtype=bool)
+    stays[inner] = False
+    stays[inner[keep_novel(ids[inner], kept_count(len(inner), ratio, trimming.least), trimming.table)]] = True
+    return np.flatnonzero(stays)
+
+
+def choose_ratio(generator: np.random.Generator, ratios: Sequence[float] = RATIOS) -> float:
+    """One of the shares, drawn."""
+    return float(ratios[int(generator.integers(len(ratios)))])
