@@ -20,24 +20,30 @@ from rich.console import Console
 from tables import markdown, replace_table
 
 from sprig_export.analysis import command as analysis
-from sprig_export.analysis.words import Plan
+from sprig_export.analysis.words import Study
 from sprig_export.autotune.pareto import draw_front, measure_front, read_front, render_front
 from sprig_export.comparison.comparison_page import render_comparison
 from sprig_export.comparison.experiment import LANGUAGES, Experiment, compare_languages
 from sprig_export.comparison.matrix import Kept
 from sprig_export.config.recipe import Recipe
 from sprig_export.pruning.masks import Sparsity
-from sprig_export.report.stages import Run
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.packs import installed_bundles
 from sprig_server.types import Task
 
 MODELS: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
 FRONTS = {
     "search": Recipe(
-        "search", MODELS["search"], "python", vocabulary=10240, tables="int4", recovery_steps=30, sample=200
+        "search", MODELS["search"], "python", vocabulary=10240, embedding_dtype="int4", recovery_steps=30, sample=200
     ),
     "summarize": Recipe(
-        "summarize", MODELS["summarize"], "python", vocabulary=5120, tables="int4", recovery_steps=30, sample=60
+        "summarize",
+        MODELS["summarize"],
+        "python",
+        vocabulary=5120,
+        embedding_dtype="int4",
+        recovery_steps=30,
+        sample=60,
     ),
 }
 COMPARED = {"search": 150, "summarize": 40}  # functions of each language
@@ -73,7 +79,7 @@ def main() -> None:
 
 def measurements(corpora: Path, console: Console) -> dict[str, Callable[[Path], None]]:
     """Everything to measure, by the name of its folder."""
-    run = Run(lambda stage: console.print(f"  {stage}", markup=False))
+    run = StageLog(lambda stage: console.print(f"  {stage}", markup=False))
 
     def front(task: Task) -> Callable[[Path], None]:
         def measure(folder: Path) -> None:
@@ -91,7 +97,7 @@ def measurements(corpora: Path, console: Console) -> dict[str, Callable[[Path], 
         return measure
 
     def analyze(task: Task, language: str) -> Callable[[Path], None]:
-        plan = Plan(MODELS[task], language, corpora / f"{language}.parquet", WORDS, 0)
+        plan = Study(MODELS[task], language, corpora / f"{language}.parquet", WORDS, 0)
         return lambda folder: analysis.run(plan, folder, console)
 
     tasks: tuple[Task, ...] = ("search", "summarize")

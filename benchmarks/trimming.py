@@ -31,11 +31,11 @@ from trimming_tables import charts, tables
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.comparison.experiment import LANGUAGES
 from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.config.request import Example
 from sprig_export.data.calibration import Calibration, read_calibration, read_rows, split_held_out
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.export_quality import questions_of
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
-from sprig_export.pruning.cut import cut_checkpoint
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint
 from sprig_export.trimming.importance import collect_importance, learn_trimming
 from sprig_export.trimming.measure import Asked, Cost, every_method, measure_cost, measure_search, measure_summaries
 from sprig_server.bundle.importance import FILE_NAME, render_importance
@@ -134,7 +134,7 @@ def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
         recipe = Recipe(task, BASES[task], language, units=0.5, recovery_steps=LEARNT, trim=taught)  # type: ignore[arg-type]
         with fresh_folder(work / f"learning-{NAMES[task]}") as folder:
             trimming = learn_trimming(base, recipe, calibration)
-            cut = cut_checkpoint(base, recipe, calibration, folder / "cut", folder / "state", {}, trimming=trimming)
+            cut = cut_checkpoint(base, CutRequest(recipe, calibration, folder, trimming=trimming), {})
             bundle, _ = build_whole(cut, task, calibration, language, folder / "bundle")
             trims = every_method(("novelty",), recipe.trim_least)
             found[taught] = measure(bundle, task, calibration.examples, trims)

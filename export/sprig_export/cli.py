@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from sprig_export.config.recipe import Recipe, read_recipe
+from sprig_export.config.request import ExportRequest, Target
 from sprig_server.code.languages import NAMES, find_language
 from sprig_server.errors import InvalidInput
 
@@ -56,7 +57,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     from sprig_export.data.samples import read_examples
 
     recipe = _export_recipe(arguments)
-    target = import_module("sprig_export.autotune.targets").Target(arguments.target_size, arguments.target_speed)
+    target = Target(arguments.target_size, arguments.target_speed)
     if arguments.recipe and target.named:
         raise InvalidInput("a recipe says what is taken out: leave --target-size and --target-speed, or --recipe, out")
     if arguments.recipe and arguments.analysis:
@@ -64,33 +65,14 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.data and not arguments.recipe:
         raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
     logging.getLogger("sprig_export.training").setLevel(logging.WARNING)  # its progress is a bar here
-    started = time.monotonic()
-
-    def announce(stage: str) -> None:
-        # A line a stage, and no spinner: what takes long inside a stage has a bar of its own.
-        minutes, seconds = divmod(round(time.monotonic() - started), 60)
-        console.print(f"[dim]{minutes:3d}:{seconds:02d}[/dim] {escape(stage)}")
-
-    def say(sentence: str) -> None:
-        console.print(f"       {sentence}", markup=False, soft_wrap=True)
-
     with import_module("sprig_export.config.failures").explained(arguments.output):
+        examples = tuple(read_examples(arguments.data, recipe.language)) if arguments.data else None
+        given = arguments.calibration, examples, arguments.resume, target, arguments.analysis
+        request, log = ExportRequest(recipe, arguments.output, *given), _stage_log(console)
         if arguments.recipe:
-            examples = read_examples(arguments.data, recipe.language) if arguments.data else None
-            manifest = import_module("sprig_export.pipeline").export(
-                recipe, arguments.output, examples, arguments.calibration, announce, arguments.resume, say
-            )
+            manifest = import_module("sprig_export.pipeline").export(request, log)
         else:
-            manifest = import_module("sprig_export.autotune.export").export_to_target(
-                recipe,
-                target,
-                arguments.output,
-                arguments.calibration,
-                announce,
-                say,
-                arguments.resume,
-                arguments.analysis,
-            )
+            manifest = import_module("sprig_export.autotune.export").export_to_target(request, log)
     size = sum(file.size for file in manifest.files.values()) / 1e6
     console.print(f"wrote {arguments.output}: {size:.1f} MB; {arguments.output / 'report.html'} shows it", markup=False)
     for data, figures in manifest.quality.items():
@@ -98,8 +80,22 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
             console.print(f"  {name:20} {value:8.4f}  on {data}", markup=False)
 
 
+def _stage_log(console: Console) -> Any:
+    """A line a stage, and no spinner: what takes long inside a stage has a bar of its own."""
+    started = time.monotonic()
+
+    def announce(stage: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        console.print(f"[dim]{minutes:3d}:{seconds:02d}[/dim] {escape(stage)}")
+
+    def say(sentence: str) -> None:
+        console.print(f"       {sentence}", markup=False, soft_wrap=True)
+
+    return import_module("sprig_export.report.stages").StageLog(announce, say)
+
+
 def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
-    plan = import_module("sprig_export.evaluate.suite").Plan(
+    plan = import_module("sprig_export.evaluate.suite").Evaluation(
         arguments.data,
         arguments.models,
         arguments.baseline,
@@ -132,7 +128,7 @@ def _compare_languages(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _analyze(arguments: argparse.Namespace, console: Console) -> None:
-    plan = import_module("sprig_export.analysis.words").Plan(
+    plan = import_module("sprig_export.analysis.words").Study(
         arguments.model, arguments.language, arguments.corpus, arguments.tokens, arguments.seed
     )
     import_module("sprig_export.analysis.command").run(plan, arguments.output, console)

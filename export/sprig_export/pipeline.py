@@ -1,24 +1,24 @@
-"""The export, stage after stage: load, trim, cut, convert, validate, quantize, evaluate, gate, write."""
+"""The export, stage after stage: load, prune, tune, convert, trim, evaluate, gate, write.
+
+`export` reads like a table of contents. Every stage takes an `ExportState` and gives the next one.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import PreTrainedModel
 
-from sprig_export.autotune.precision import Variant, choose_variant, measure_variants, with_precision
-from sprig_export.autotune.selection import SCORED, SCORED_TRIMMED, SPEED_SAMPLE, Choice
-from sprig_export.autotune.targets import Target
 from sprig_export.bundles.graphs import build_search, build_summary, build_unchecked, prompt_for
 from sprig_export.bundles.interface import describe_bundle
 from sprig_export.bundles.writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.config.recipe import Recipe, render_recipe, whole_recipe
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data.calibration import Calibration, read_calibration
-from sprig_export.data.samples import Example, standard_library_examples
+from sprig_export.data.samples import standard_library_examples
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.blocks import is_known, read_blocks, read_stacks
@@ -26,9 +26,9 @@ from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths, inspect_model
 from sprig_export.models.loading import load_model
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.pruning.cut import cut_checkpoint, trim_checkpoint
-from sprig_export.report.stages import Run, Say, say_nothing
-from sprig_export.trimming.choose import check_trim, choose_trim
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
+from sprig_export.report.stages import StageLog
+from sprig_export.trimming.choose import SCORED_TRIMMED, check_trim, choose_trim
 from sprig_export.trimming.importance import collect_importance, learn_trimming
 from sprig_server.bundle.importance import FILE_NAME as IMPORTANCE
 from sprig_server.bundle.importance import render_importance
@@ -40,165 +40,158 @@ class LostTooMuch(ValidationFailed):
     """The bundle answers worse than the gate allows."""
 
 
-def export(
-    recipe: Recipe,
-    output: Path,
-    examples: Sequence[Example] | None = None,
-    calibrated_on: Path | None = None,
-    announce: Say = say_nothing,
-    resume: bool = False,
-    say: Say = say_nothing,
-    choice: Choice | None = None,
-    target: Target | None = None,
-) -> Manifest:
-    """Make a bundle in the folder `output`.
+class Tuning(Protocol):
+    """Who found the recipe, and chooses the precision once the model is pruned (`autotune`)."""
+
+    def choose_precision(self, state: ExportState, log: StageLog) -> Recipe:
+        """The recipe with the precision that is best on this machine."""
+
+    def report(self) -> dict[str, Any]:
+        """The plans and the precisions that were looked at, for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportState:
+    """What an export has so far.
+
+    Attributes:
+        recipe: the request's; stages note in it what they chose.
+        base: the model as it came.
+        checkpoint: the model as it is now.
+        calibration: None where no code was given.
+        sample: the functions that every stage is measured on.
+        data: what these are, for people.
+        staging: the folder that becomes the bundle.
+        work: the folder of what an interrupted export goes on with.
+        built: the manifest of the bundle in `staging`, once it is there.
+        measured: the bundle beside its base, once it is evaluated.
+    """
+
+    recipe: Recipe
+    base: Checkpoint
+    checkpoint: Checkpoint
+    calibration: Calibration | None
+    sample: tuple[Example, ...]
+    data: str
+    staging: Path
+    work: Path
+    built: Manifest | None = None
+    measured: Quality | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest; there is one from `_convert` on."""
+        assert self.built is not None
+        return self.built
+
+    @property
+    def quality(self) -> Quality:
+        """The figures; there are some from `_evaluate` on."""
+        assert self.measured is not None
+        return self.measured
+
+
+def export(request: ExportRequest, log: StageLog, tuning: Tuning | None = None) -> Manifest:
+    """Make a bundle.
 
     Args:
-        examples: documented functions to validate and evaluate on; the standard library of the running Python where
-            none are given.
-        calibrated_on: a corpus of the language, or a folder of code: what the model has to know. Its tokens are
-            counted, its functions show which parts matter, and its held-out ones are the examples where none are
-            given. Needed where the recipe takes anything out.
-        announce: called with the name of every stage as it begins.
-        resume: go on with what an export of the same recipe left behind when it was interrupted.
-        say: called with what every stage found.
-        choice: how the recipe was found, for the report.
-        target: what the bundle is for, where its precision is to be chosen: the fastest on this machine is taken.
+        log: is told of every stage and of what it found.
+        tuning: who found the recipe, where a search did.
 
     Raises:
         InvalidInput: the model, the code or the output folder cannot be used.
         ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
             written.
     """
-    check_trim(recipe)
-    output = check_output(output)
-    run, base = Run(announce, say), open_checkpoint(recipe.model, recipe.adapter)
-    recipe = fit_lengths(recipe, base, say)
-    shaping = shaping_of(recipe, base, calibrated_on)
-    with staging_folder(output) as staging, work_folder(output, shaping, resume) as work:
-        with run.stage("load the model") as facts:
-            facts |= inspect_model(base, recipe.task)
-            calibration = None
-            if calibrated_on is not None:
-                wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-                calibration = read_calibration(calibrated_on, *wanted, prompt_for(base, recipe))
-            data, sample = _choose_sample(recipe, examples, calibration)
-        checkpoint = _prune(recipe, base, calibration, sample, work, run)
-        variants: list[Variant] = []
-        if target is not None and calibration is not None:
-            with run.stage("measure what fewer bits do on this machine") as facts:
-                speeds = calibration.trials[:SPEED_SAMPLE]
-                scored = calibration.trials[: SCORED[recipe.task]]
-                variants = measure_variants(recipe, checkpoint, scored, speeds, work / "variants")
-                best = choose_variant(variants, target, choice.whole if choice is not None else 0.0)
-                recipe = with_precision(recipe, best)
-                facts["chosen"] = recipe.quantization
-            if choice is not None and target.speed is not None and best.rate < target.speed * choice.whole:
-                say(f"it is {best.rate / choice.whole:.2f} times as fast now, not {target}: ask for a little more")
-        build = build_search if recipe.task == "search" else build_summary
-        interface = build(recipe, checkpoint, sample, staging, run)
-        manifest = describe_bundle(recipe, base, output.name, interface, staging)
-        chosen = recipe.trim_ratio < 0  # here, and not by whoever wrote the recipe
-        if calibration is not None and recipe.trim != "none" and not checkpoint.decoder_only:
-            manifest = _trim(recipe, checkpoint, calibration, manifest, staging, run)
-        quality = _evaluate(recipe, base, checkpoint, manifest, sample, staging, run)
-        try:
-            _gate(recipe, quality, data)
-        except LostTooMuch:
-            if not (chosen and manifest.trim.ratio):
-                raise
-            say("with whole functions it may pass: trimming is left out")
-            manifest = replace(manifest, trim=Trim())
-            quality = _evaluate(recipe, base, checkpoint, manifest, sample, staging, run)
-            _gate(recipe, quality, data)
-        if calibration is not None:
-            recipe = replace(recipe, trim_ratio=manifest.trim.ratio)
-        whole, left = load_model(base, recipe.task), load_model(checkpoint, recipe.task)
-        compared = _compare(whole, left, quality, staging)
-        if recipe.speed_sample:
-            with run.stage("measure the speed"):
-                compared |= _compare_speed(recipe, base, manifest, sample[: recipe.speed_sample], staging)
-        report = {
-            "data": data,
-            "stages": run.stages,
-            "quality": {data: _rounded(quality.figures)},
-            "compared": {what: {when: round(v, 4) for when, v in found.items()} for what, found in compared.items()},
-            "layers": _layers(whole, left),
-            "forgotten": [asdict(loss) for loss in quality.forgotten],
-            "plans": _plans(choice),
-            "variants": [asdict(variant) for variant in variants],
-        }
-        measured = replace(manifest, quality={data: _rounded(quality.figures)})
-        # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
-        named = replace(recipe, model=base.name, adapter="", start=Path(recipe.start).name)
-        title = f"Makes {output.name} again, of {base.name} with the weights {base.sha256[:12]}: sprig export --recipe"
-        (staging / "recipe.toml").write_text(render_recipe(named, title), encoding="utf-8")
-        return write_bundle(staging, output, measured, report | {"recipe": asdict(named)})
+    check_trim(request.recipe)
+    output = check_output(request.output)
+    base = open_checkpoint(request.recipe.model, request.recipe.adapter)
+    request = replace(request, recipe=fit_lengths(request.recipe, base, log.say))
+    made_by = shaping_of(request.recipe, base, request.calibration)
+    with staging_folder(output) as staging, work_folder(output, made_by, request.resume) as work:
+        state = _load(request, base, staging, work, log)
+        state = _prune(state, log)
+        if tuning is not None:
+            state = replace(state, recipe=tuning.choose_precision(state, log))
+        state = _convert(state, output.name, log)
+        state = _trim(state, log)
+        state = _evaluate(state, log)
+        state = _pass_gate(state, log)
+        return _write(state, output, log, tuning)
 
 
-def shaping_of(recipe: Recipe, base: Checkpoint, calibrated_on: Path | None) -> str:
+def shaping_of(recipe: Recipe, base: Checkpoint, calibration: Path | None) -> str:
     """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
     gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
     shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
-    code = str(calibrated_on.resolve()) if calibrated_on else ""
+    code = str(calibration.resolve()) if calibration else ""
     weights = [base.sha256, open_checkpoint(recipe.start).sha256 if recipe.start else ""]
     return json.dumps(shaping | {"weights": weights, "calibration": code}, sort_keys=True)
 
 
-def _choose_sample(
-    recipe: Recipe, examples: Sequence[Example] | None, calibration: Calibration | None
-) -> tuple[str, list[Example]]:
+def _load(request: ExportRequest, base: Checkpoint, staging: Path, work: Path, log: StageLog) -> ExportState:
+    recipe = request.recipe
+    with log.stage("load the model") as facts:
+        facts |= inspect_model(base, recipe.task)
+        calibration = None
+        if request.calibration is not None:
+            wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+            calibration = read_calibration(request.calibration, *wanted, prompt_for(base, recipe))
+        data, sample = _choose_sample(request, calibration)
+    return ExportState(recipe, base, base, calibration, sample, data, staging, work)
+
+
+def _choose_sample(request: ExportRequest, calibration: Calibration | None) -> tuple[str, tuple[Example, ...]]:
     """What to measure on, with its name."""
-    if examples is not None:
-        named, sample = "given", list(examples)
+    recipe = request.recipe
+    if request.examples is not None:
+        named, sample = "given", list(request.examples)
     elif calibration is not None:
         named, sample = calibration.name, list(calibration.examples)
     else:
         named, sample = "python standard library", standard_library_examples(recipe.sample, recipe.seed)
     if len(sample) < 2:
         raise InvalidInput("the evaluation data holds fewer than two functions: give more")
-    return f"{named} ({len(sample)})", sample[: recipe.sample]
+    return f"{named} ({len(sample)})", tuple(sample[: recipe.sample])
 
 
-def _prune(
-    recipe: Recipe,
-    base: Checkpoint,
-    calibration: Calibration | None,
-    sample: Sequence[Example],
-    work: Path,
-    run: Run,
-) -> Checkpoint:
-    """The checkpoint without what the recipe leaves out, in a folder below `work`; each stage is scored."""
-    checkpoint = base
+def _prune(state: ExportState, log: StageLog) -> ExportState:
+    """The model without what the recipe leaves out, in a folder below `work`; each step is scored."""
+    recipe, checkpoint, calibration, work = state.recipe, state.checkpoint, state.calibration, state.work
     start = open_checkpoint(recipe.start) if recipe.start else None
     if recipe.vocabulary:
         if calibration is None:
-            raise InvalidInput("a vocabulary is trimmed to what code needs: give code with --calibration")
-        with run.stage("trim the vocabulary") as facts:
-            checkpoint = trim_checkpoint(checkpoint, recipe, calibration, work / "trimmed", facts)
-            facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
+            raise InvalidInput("a vocabulary is pruned to what code needs: give code with --calibration")
+        with log.stage("prune the vocabulary") as facts:
+            checkpoint = prune_vocabulary(checkpoint, recipe, calibration, work / "vocabulary", facts)
+            facts |= _rounded(score_checkpoint(checkpoint, recipe, state.sample))
             if start is not None:
-                start = trim_checkpoint(start, recipe, calibration, work / "start", {})
+                start = prune_vocabulary(start, recipe, calibration, work / "start", {})
     if recipe.cuts:
         if calibration is None:
             raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
-        with run.stage("cut layers, heads and units, and recover") as facts:
-            folders = work / "cut", work / "recovery"
+        with log.stage("cut layers, heads and units, and recover") as facts:
             trimming = learn_trimming(checkpoint, recipe, calibration)
-            checkpoint = cut_checkpoint(
-                checkpoint, recipe, calibration, *folders, facts, start=start, trimming=trimming
-            )
-            facts |= _rounded(score_checkpoint(checkpoint, recipe, sample))
-    return checkpoint
+            request = CutRequest(recipe, calibration, work, start=start, trimming=trimming)
+            checkpoint = cut_checkpoint(checkpoint, request, facts)
+            facts |= _rounded(score_checkpoint(checkpoint, recipe, state.sample))
+    return replace(state, checkpoint=checkpoint)
 
 
-def _trim(
-    recipe: Recipe, checkpoint: Checkpoint, calibration: Calibration, manifest: Manifest, staging: Path, run: Run
-) -> Manifest:
-    """The manifest of a bundle that leaves out what it can do without, by the importances that are written to
-    `staging`."""
-    with run.stage("learn what may be left out") as facts:
-        found = collect_importance(checkpoint, recipe.task, calibration.functions, manifest.max_tokens)
+def _convert(state: ExportState, name: str, log: StageLog) -> ExportState:
+    """The model as validated, quantized graphs in `staging`."""
+    build = build_search if state.recipe.task == "search" else build_summary
+    interface = build(state.recipe, state.checkpoint, state.sample, state.staging, log)
+    return replace(state, built=describe_bundle(state.recipe, state.base, name, interface, state.staging))
+
+
+def _trim(state: ExportState, log: StageLog) -> ExportState:
+    """The bundle with what it can do without of a function, by importances that are written to `staging`."""
+    recipe, calibration, manifest, staging = state.recipe, state.calibration, state.manifest, state.staging
+    if calibration is None or recipe.trim == "none" or state.checkpoint.decoder_only:
+        return state
+    with log.stage("learn what may be left out") as facts:
+        found = collect_importance(state.checkpoint, recipe.task, calibration.functions, manifest.max_tokens)
         (staging / IMPORTANCE).write_bytes(render_importance(found))
         files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
         manifest = replace(manifest, files=files)
@@ -206,29 +199,41 @@ def _trim(
         trim, scores = choose_trim(recipe, staging, manifest, sample)
         facts["entries"], facts["left_out"] = len(found.keys), trim.ratio
         facts |= {f"score without {ratio:.0%}": round(score, 4) for ratio, score in scores.items()}
-    return replace(manifest, trim=trim)
+    return replace(state, built=replace(manifest, trim=trim))
 
 
-def _evaluate(
-    recipe: Recipe,
-    base: Checkpoint,
-    checkpoint: Checkpoint,
-    manifest: Manifest,
-    sample: Sequence[Example],
-    staging: Path,
-    run: Run,
-) -> Quality:
-    """The bundle in `staging` beside its base."""
-    with run.stage("evaluate") as facts:
-        if recipe.task == "search":
-            quality = measure_search(base, checkpoint, staging, manifest, sample)
+def _evaluate(state: ExportState, log: StageLog) -> ExportState:
+    """The bundle beside its base."""
+    with log.stage("evaluate") as facts:
+        if state.recipe.task == "search":
+            measured = measure_search(state.base, state.checkpoint, state.staging, state.manifest, state.sample)
         else:
-            quality = measure_summaries(base, recipe, staging, manifest, sample)
-        facts |= quality.figures
-    return quality
+            measured = measure_summaries(state.base, state.recipe, state.staging, state.manifest, state.sample)
+        facts |= measured.figures
+    return replace(state, measured=measured)
 
 
-def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
+def _pass_gate(state: ExportState, log: StageLog) -> ExportState:
+    """The bundle if it is good enough; where only its trimming makes it too bad, with whole functions.
+
+    Raises:
+        ValidationFailed: it lost more than the recipe allows, or its vectors point elsewhere.
+    """
+    try:
+        _check_loss(state.recipe, state.quality, state.data)
+    except LostTooMuch:
+        chosen_here = state.recipe.trim_ratio < 0
+        if not (chosen_here and state.manifest.trim.ratio):
+            raise
+        log.say("with whole functions it may pass: trimming is left out")
+        state = _evaluate(replace(state, built=replace(state.manifest, trim=Trim())), log)
+        _check_loss(state.recipe, state.quality, state.data)
+    if state.calibration is None:
+        return state
+    return replace(state, recipe=replace(state.recipe, trim_ratio=state.manifest.trim.ratio))
+
+
+def _check_loss(recipe: Recipe, quality: Quality, data: str) -> None:
     """Refuse a bundle that lost too much.
 
     Raises:
@@ -251,6 +256,32 @@ def _gate(recipe: Recipe, quality: Quality, data: str) -> None:
         )
 
 
+def _write(state: ExportState, output: Path, log: StageLog, tuning: Tuning | None) -> Manifest:
+    """The bundle with its report, its recipe and its model card, at `output`: at once or not at all."""
+    recipe, base = state.recipe, state.base
+    whole, left = load_model(base, recipe.task), load_model(state.checkpoint, recipe.task)
+    compared = _compare(whole, left, state.quality, state.staging)
+    if recipe.speed_sample:
+        with log.stage("measure the speed"):
+            compared |= _compare_speed(state)
+    # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
+    named = replace(recipe, model=base.name, adapter="", start=Path(recipe.start).name)
+    quality = {state.data: _rounded(state.quality.figures)}
+    report = {
+        "data": state.data,
+        "stages": log.stages,
+        "quality": quality,
+        "compared": {what: {when: round(v, 4) for when, v in found.items()} for what, found in compared.items()},
+        "layers": _layers(whole, left),
+        "forgotten": [asdict(loss) for loss in state.quality.forgotten],
+        **(tuning.report() if tuning is not None else {"plans": {}, "variants": []}),
+        "recipe": asdict(named),
+    }
+    title = f"Makes {output.name} again, of {base.name} with the weights {base.sha256[:12]}: sprig export --recipe"
+    (state.staging / "recipe.toml").write_text(render_recipe(named, title), encoding="utf-8")
+    return write_bundle(state.staging, output, replace(state.manifest, quality=quality), report)
+
+
 def _compare(
     whole: PreTrainedModel, left: PreTrainedModel, quality: Quality, staging: Path
 ) -> dict[str, dict[str, float]]:
@@ -265,28 +296,19 @@ def _compare(
     }
 
 
-def _compare_speed(
-    recipe: Recipe, base: Checkpoint, manifest: Manifest, sample: Sequence[Example], staging: Path
-) -> dict[str, dict[str, float]]:
+def _compare_speed(state: ExportState) -> dict[str, dict[str, float]]:
     """The bundle beside the whole base in 32 bits, in PyTorch and in ONNX Runtime, each in a process of its own."""
-    what = "functions a second" if recipe.task == "search" else "tokens a second"
-    (staging / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    recipe, base, staging = state.recipe, state.base, state.staging
+    what, sample = "functions a second" if recipe.task == "search" else "tokens a second", state.sample
+    (staging / FILE_NAME).write_text(render_manifest(state.manifest), encoding="utf-8")
     whole = build_unchecked(whole_recipe(recipe), base, staging / "whole")
-    after, *before = (measure_throughput(folder, recipe.task, sample) for folder in (staging, base.folder, whole))
+    after, *before = (
+        measure_throughput(folder, recipe.task, sample[: recipe.speed_sample])
+        for folder in (staging, base.folder, whole)
+    )
     return {
         f"{what}, before in {runtime}": {"before": rate, "after": after}
         for runtime, rate in zip(("PyTorch", "ONNX Runtime, 32 bits"), before, strict=True)
-    }
-
-
-def _plans(choice: Choice | None) -> dict[str, Any]:
-    """The plans that were considered, with what they cost and kept."""
-    if choice is None:
-        return {}
-    shown = ("name", "megabytes", "speed", "kept")
-    return {
-        "why": choice.why,
-        "considered": [{name: getattr(found, name) for name in shown} for found in choice.considered],
     }
 
 

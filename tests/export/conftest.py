@@ -18,7 +18,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 
 torch.set_num_threads(1)  # in models so small, threads wait for each other longer than they work
 

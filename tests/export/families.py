@@ -23,7 +23,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 
 WORDS, WIDTH, HEADS, LAYERS, UNITS = 90, 32, 4, 3, 48
 FAMILIES = ("bert", "roberta", "bart", "t5", "llama", "qwen2", "gemma", "gpt2")
@@ -74,7 +74,7 @@ def make_model(family: str) -> PreTrainedModel:
     return model.eval()
 
 
-def feeds_of(family: str, count: int) -> list[Feed]:
+def batches_of(family: str, count: int) -> list[Batch]:
     """Batches of two texts of different lengths, the shorter one padded with 0."""
     generator = torch.Generator().manual_seed(1)
     made = []
@@ -86,5 +86,5 @@ def feeds_of(family: str, count: int) -> list[Feed]:
         target_mask = torch.ones_like(targets)
         target_mask[1, 4:] = 0
         both = family in ("bart", "t5")
-        made.append(Feed(ids * mask, mask, targets if both else None, target_mask if both else None))
+        made.append(Batch(ids * mask, mask, targets if both else None, target_mask if both else None))
     return made

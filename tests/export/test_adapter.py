@@ -22,7 +22,7 @@ from sprig_export.bases.adapter_data import Lesson, balance, choose_lessons, enc
 from sprig_export.bases.recipe import AdapterRecipe, is_adapter_recipe, read_adapter_recipe
 from sprig_export.bases.summary_data import read_examples
 from sprig_export.cli import run
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.folder import digest_weights
 from sprig_export.models.loading import load_model, load_tokenizer

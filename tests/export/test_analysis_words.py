@@ -18,7 +18,7 @@ from sprig_export.analysis.activations import load_encoder, read_states, read_un
 from sprig_export.analysis.passages import Passages, cut_passages
 from sprig_export.analysis.split import Sizes, draw_sample, split_types
 from sprig_export.analysis.token_classes import label_words
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task

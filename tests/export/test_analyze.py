@@ -23,7 +23,7 @@ from sprig_export.analysis.selection import LayerScore
 from sprig_export.analysis.sources import read_functions
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.token_classes import CLASSES
-from sprig_export.analysis.words import Plan
+from sprig_export.analysis.words import Study
 from sprig_export.config.proposal import Score, read_proposal
 from sprig_export.report.charts import curves, heat_map
 from sprig_server.cli import main
@@ -202,7 +202,7 @@ def test_the_page_needs_nothing_else_and_shows_every_section(analysed: Analysed)
 
 @pytest.mark.parametrize("analysed", ["bert"], indirect=True)
 def test_the_same_seed_gives_the_same_report(analysed: Analysed):
-    plan = Plan(str(analysed.model), "python", analysed.source, tokens=30)
+    plan = Study(str(analysed.model), "python", analysed.source, tokens=30)
     again = json.loads(render_json(analyze(plan, lambda *told: None)))
     assert again | {"date": ""} == analysed.report | {"date": ""}
 

@@ -12,7 +12,7 @@ import pytest
 
 from sprig_export.cli import run
 from sprig_export.comparison.matrix import Kept, kept_shares, matched_advantage
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.pruning.masks import read_masks, sparsity_of
 from sprig_server.errors import InvalidInput
 

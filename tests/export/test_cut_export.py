@@ -15,8 +15,8 @@ from transformers import BertConfig, BertModel
 
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data.calibration import read_calibration
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
@@ -24,7 +24,8 @@ from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pipeline import export
 from sprig_export.pruning.masks import Sparsity, prune_weights, sparsity_of
 from sprig_export.pruning.structure import Shape, cut
-from sprig_export.training.batches import make_feeds
+from sprig_export.report.stages import StageLog
+from sprig_export.training.batches import make_batches
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput, SprigError
 from sprig_server.inference.encoder import Encoder
@@ -72,8 +73,8 @@ def test_a_corpus_of_another_language_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("heads", [1.0, 0.5])
 def test_a_cut_search_bundle_is_smaller_and_answers(bert: Path, repository: Path, tmp_path: Path, heads: float) -> None:
     whole = Recipe("search", str(bert), "python", sample=8, max_loss=100.0, min_cosine=-1.0)
-    before = export(whole, tmp_path / "whole", calibrated_on=repository)
-    after = export(replace(whole, **SMALLER, heads=heads), tmp_path / "cut", calibrated_on=repository)  # type: ignore[arg-type]
+    before = export(ExportRequest(whole, tmp_path / "whole", repository), StageLog())
+    after = export(ExportRequest(replace(whole, **SMALLER, heads=heads), tmp_path / "cut", repository), StageLog())  # type: ignore[arg-type]
     assert after.files["encoder.onnx"].size < before.files["encoder.onnx"].size
     vectors = Encoder(open_bundle(tmp_path / "cut"), 1).encode(["def open_file(path): pass", "a"])
     assert vectors.shape == (2, before.dimensions)
@@ -84,8 +85,12 @@ def test_a_cut_search_bundle_is_smaller_and_answers(bert: Path, repository: Path
 
 
 def test_a_bundle_is_as_large_as_its_plan_adds_up_to(bert: Path, repository: Path, tmp_path: Path) -> None:
-    recipe = Recipe("search", str(bert), "python", layers=1, units=0.5, sample=8, max_loss=100.0, products="float32")
-    manifest = export(replace(recipe, tables="float32"), tmp_path / "cut", calibrated_on=repository)
+    recipe = Recipe(
+        "search", str(bert), "python", layers=1, units=0.5, sample=8, max_loss=100.0, linear_dtype="float32"
+    )
+    manifest = export(
+        ExportRequest(replace(recipe, embedding_dtype="float32"), tmp_path / "cut", repository), StageLog()
+    )
     width, units, positions, segments = 32, 32, 64, 2
     words = open_tokenizer(open_bundle(tmp_path / "cut")).get_vocab_size()
     tables = width * (words + positions + segments) + 2 * width
@@ -112,15 +117,15 @@ def test_what_is_taken_out_makes_a_model_faster_and_zeros_do_not(wide: Path, tmp
     """Half of the layers and units, or half of all weights: only the first may be called faster."""
     dense = open_checkpoint(str(wide))
     code = [Example("python", "x = 1\n" * 32, "")] * 16  # 128 tokens
-    recipe = Recipe("search", str(wide), "python", products="float32", tables="float32")
-    feeds = make_feeds("search", load_model(dense, "search"), load_tokenizer(dense), [("x = 1\n" * 32, "x")] * 8, 0)
+    recipe = Recipe("search", str(wide), "python", linear_dtype="float32", embedding_dtype="float32")
+    batches = make_batches("search", load_model(dense, "search"), load_tokenizer(dense), [("x = 1\n" * 32, "x")] * 8, 0)
     rates = {}
     for name in ("dense", "structured", "zeros"):
         model = load_model(dense, "search")
         if name == "structured":
-            cut(model, Shape(encoder_layers=2, units=0.5), feeds)
+            cut(model, Shape(encoder_layers=2, units=0.5), batches)
         elif name == "zeros":
-            assert sparsity_of(prune_weights(model, feeds, "wanda", Sparsity(0.5))) == pytest.approx(0.5)
+            assert sparsity_of(prune_weights(model, batches, "wanda", Sparsity(0.5))) == pytest.approx(0.5)
         shutil.copytree(wide, tmp_path / name)
         model.save_pretrained(tmp_path / name)
         bundle = build_unchecked(recipe, open_checkpoint(str(tmp_path / name)), tmp_path / f"{name}-bundle")
@@ -131,7 +136,7 @@ def test_what_is_taken_out_makes_a_model_faster_and_zeros_do_not(wide: Path, tmp
 
 def test_a_cut_summary_bundle_writes(encoder_decoder: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("summarize", str(encoder_decoder), "python", **SMALLER, decoder_layers=1, min_agreement=0.0)  # type: ignore[arg-type]
-    manifest = export(recipe, tmp_path / "cut", calibrated_on=repository)
+    manifest = export(ExportRequest(recipe, tmp_path / "cut", repository), StageLog())
     assert manifest.decoding is not None
     summary = Summarizer(open_bundle(tmp_path / "cut"), 1).summarize("def open_file(path): return path", "python")
     assert isinstance(summary.text, str)
@@ -140,41 +145,48 @@ def test_a_cut_summary_bundle_writes(encoder_decoder: Path, repository: Path, tm
 def test_a_bundle_that_lost_too_much_is_not_written(bert: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "python", sample=8, layers=0, min_cosine=-1.0, max_loss=-1000.0)
     with pytest.raises(ValidationFailed, match=r"it loses .* -1000 % are allowed.* --max-loss"):
-        export(recipe, tmp_path / "bundle", calibrated_on=repository)
+        export(ExportRequest(recipe, tmp_path / "bundle", repository), StageLog())
     assert [path.name for path in tmp_path.iterdir()] == [".bundle.work"], "what takes long is kept for --resume"
 
 
 def test_an_interrupted_export_goes_on(bert: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "python", **{**SMALLER, "recovery_steps": 6}, min_cosine=-1.0)  # type: ignore[arg-type]
-    whole = export(recipe, tmp_path / "whole", calibrated_on=repository)
+    whole = export(ExportRequest(recipe, tmp_path / "whole", repository), StageLog())
 
     def stop_evaluating(stage: str) -> None:
         if stage == "evaluate":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export(recipe, tmp_path / "bundle", calibrated_on=repository, announce=stop_evaluating)
+        export(ExportRequest(recipe, tmp_path / "bundle", repository), StageLog(announce=stop_evaluating))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".bundle.work", "whole"]
     with pytest.raises(InvalidInput, match=r"had another recipe, model or code: leave --resume out"):
-        export(replace(recipe, units=0.25), tmp_path / "bundle", calibrated_on=repository, resume=True)
+        export(ExportRequest(replace(recipe, units=0.25), tmp_path / "bundle", repository, resume=True), StageLog())
     other = repository / "node_modules"
     with pytest.raises(InvalidInput, match="had another recipe"):
-        export(recipe, tmp_path / "bundle", calibrated_on=other, resume=True)
-    resumed = export(replace(recipe, max_loss=90.0), tmp_path / "bundle", calibrated_on=repository, resume=True)
+        export(ExportRequest(recipe, tmp_path / "bundle", other, resume=True), StageLog())
+    resumed = export(
+        ExportRequest(replace(recipe, max_loss=90.0), tmp_path / "bundle", repository, resume=True), StageLog()
+    )
     assert resumed.files["encoder.onnx"] == whole.files["encoder.onnx"], "byte for byte"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "whole"]
     with pytest.raises(InvalidInput, match="was interrupted: leave --resume out"):
-        export(recipe, tmp_path / "bundle", calibrated_on=repository, resume=True)
+        export(ExportRequest(recipe, tmp_path / "bundle", repository, resume=True), StageLog())
 
 
 def test_cutting_needs_code(bert: Path, tmp_path: Path, examples: list[Example]) -> None:
     with pytest.raises(InvalidInput, match="--calibration"):
-        export(Recipe("search", str(bert), "python", layers=1), tmp_path / "bundle", examples)
+        export(
+            ExportRequest(
+                Recipe("search", str(bert), "python", layers=1), tmp_path / "bundle", examples=tuple(examples)
+            ),
+            StageLog(),
+        )
 
 
 def test_the_speed_is_measured_beside_the_whole_model(bert: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "python", **SMALLER, speed_sample=4, min_cosine=-1.0)  # type: ignore[arg-type]
-    export(recipe, tmp_path / "cut", calibrated_on=repository)
+    export(ExportRequest(recipe, tmp_path / "cut", repository), StageLog())
     compared = json.loads((tmp_path / "cut" / "report.json").read_text())["compared"]
     speeds = {what: found for what, found in compared.items() if what.startswith("functions a second")}
     assert len(speeds) == 2

@@ -12,10 +12,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.models.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import prompt_ids
 from sprig_server.errors import InvalidInput
@@ -55,8 +56,10 @@ def checkpoint(
 
 
 def test_a_bundle_says_what_pytorch_says(checkpoint: Path, examples: list[Example], tmp_path: Path) -> None:
-    recipe = Recipe("summarize", str(checkpoint), "python", **LOOSE, no_repeat=0, products="float32", tables="float32")
-    manifest = export(recipe, tmp_path / "bundle", examples)
+    recipe = Recipe(
+        "summarize", str(checkpoint), "python", **LOOSE, no_repeat=0, linear_dtype="float32", embedding_dtype="float32"
+    )
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", examples=tuple(examples)), StageLog())
     assert manifest.decoding is not None
     assert manifest.decoding.prompt == "{code}\n\n# Summary:"
     assert "encoder.onnx" not in manifest.files
@@ -73,7 +76,7 @@ def test_a_trimmed_cut_and_quantized_bundle_answers(
 ) -> None:
     cuts = {"vocabulary": 360, "decoder_layers": 2, "units": 0.67, "recovery_steps": 2, "speed_sample": 2}
     recipe = Recipe("summarize", str(checkpoint), "python", **LOOSE, **cuts, prompt="Explain:\n{code}\nIn short:")
-    manifest = export(recipe, tmp_path / "bundle", examples, repository)
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", repository, examples=tuple(examples)), StageLog())
     assert manifest.decoding is not None
     assert manifest.decoding.layers == 2
     summarizer = Summarizer(open_bundle(tmp_path / "bundle"), 1)

@@ -13,15 +13,17 @@ from safetensors.torch import load_file
 
 from sprig_export.autotune.export import export_to_target
 from sprig_export.autotune.selection import is_better
-from sprig_export.autotune.targets import Considered, Target
+from sprig_export.autotune.targets import Candidate
 from sprig_export.bases.distill import distill
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import ExportRequest, Target
 from sprig_export.data.calibration import read_calibration
 from sprig_export.models.blocks import read_blocks
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model
 from sprig_export.pipeline import export
-from sprig_export.pruning.cut import cut_checkpoint
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -52,7 +54,9 @@ def test_an_export_begins_with_it_and_is_compared_with_the_whole(
     bert: Path, small: Path, repository: Path, tmp_path: Path, smaller: dict[str, int]
 ) -> None:
     recipe = Recipe("search", str(bert), "python", start=str(small), vocabulary=200, **smaller)  # type: ignore[arg-type]
-    manifest = export(replace(recipe, max_loss=100.0, sample=8), tmp_path / "bundle", calibrated_on=repository)
+    manifest = export(
+        ExportRequest(replace(recipe, max_loss=100.0, sample=8), tmp_path / "bundle", repository), StageLog()
+    )
     report = json.loads((tmp_path / "bundle" / "report.json").read_text())
     assert [layer["units"] for layer in report["layers"]] == [32]
     assert report["layers"][0]["units_before"] == 64
@@ -95,14 +99,16 @@ def test_a_smaller_model_has_to_go_with_the_whole_one(
 ) -> None:
     calibration = read_calibration(repository, "search", "python", 8, 0)
     recipe, base = Recipe("search", str(bert), "python", dimensions=8), open_checkpoint(str(bert))
-    narrow = cut_checkpoint(base, recipe, calibration, tmp_path / "narrow", tmp_path / "state", {})
+    narrow = cut_checkpoint(base, CutRequest(recipe, calibration, tmp_path / "narrow"), {})
     other = tmp_path / "other"
     shutil.copytree(small, other)
     tokenizer = (other / "tokenizer.json").read_text()
     (other / "tokenizer.json").write_text(tokenizer.replace('"open"', '"opens"'))
     for start, wrong in ((narrow, "has states of 8 numbers"), (open_checkpoint(str(other)), "another vocabulary")):
         with pytest.raises(InvalidInput, match=wrong):
-            cut_checkpoint(base, Recipe("search", "", "python"), calibration, tmp_path / "x", tmp_path, {}, start=start)
+            cut_checkpoint(
+                base, CutRequest(Recipe("search", "", "python"), calibration, tmp_path / "x", start=start), {}
+            )
 
 
 def test_what_another_recipe_left_is_not_continued(bert: Path, corpora: list[Path], tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_it_is_a_plan_of_its_own(
     recipe = Recipe("search", str(bert), "python", start=str(small), sample=8, max_loss=100.0, min_cosine=0.5)
     monkeypatch.setattr("sprig_export.autotune.selection.TRIAL_STEPS", 2)
     monkeypatch.setattr("sprig_export.autotune.export.RECOVERY_STEPS", 3)
-    export_to_target(recipe, Target(), tmp_path / "bundle", repository)
+    export_to_target(ExportRequest(recipe, tmp_path / "bundle", repository, target=Target()), StageLog())
     considered = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
     names = [plan["name"] for plan in considered]
     assert names[-1] == "model, distilled before"
@@ -143,7 +149,7 @@ def test_it_is_a_plan_of_its_own(
 
 def test_it_is_taken_where_it_is_better() -> None:
     recipe = Recipe("search", "", "python")
-    chosen, distilled = Considered(recipe, "half", 5.0, 3.0, 0.90), Considered(recipe, "distilled", 5.0, 3.5, 0.97)
+    chosen, distilled = Candidate(recipe, "half", 5.0, 3.0, 0.90), Candidate(recipe, "distilled", 5.0, 3.5, 0.97)
     slow, poor = replace(distilled, speed=2.0), replace(distilled, kept=0.8)
     assert is_better(distilled, chosen, Target(), 5.0)
     assert not is_better(slow, chosen, Target(), 5.0), "without a target the fastest is taken"

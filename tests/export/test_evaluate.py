@@ -17,14 +17,14 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.evaluate import suite, summary_rows
 from sprig_export.evaluate.command import render_page, render_samples
 from sprig_export.evaluate.datasets import Documented, SearchSet, SummarySet, draw, load_standard
 from sprig_export.evaluate.metrics import at_threshold, bm25, curve, nearest, threshold_for, words_of_name
 from sprig_export.evaluate.results import Model, Report, render_json
 from sprig_export.evaluate.search import bootstrap_interval, ranks
-from sprig_export.evaluate.suite import Plan, run_standard
+from sprig_export.evaluate.suite import Evaluation, run_standard
 from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.evaluate.summary_rows import Neighbours
 from sprig_export.report.charts import Dot, dot_chart, line_chart
@@ -231,7 +231,7 @@ def test_the_suite_measures_what_is_there_and_names_what_is_not(
 ):
     monkeypatch.setattr(summary_rows, "BASE_SUMMARIES", 4)
     stages: dict[str, tuple[int, int]] = {}
-    plan = Plan(data, bases, str(bert), held_out)
+    plan = Evaluation(data, bases, str(bert), held_out)
     report = run_standard(plan, lambda stage, done, total: stages.update({stage: (done, total)}))
     search = {(figure.data, figure.column): figure for figure in report.search}
     models = ("BM25", "baseline", "base", "bundle")
@@ -295,7 +295,7 @@ def test_the_suite_measures_what_is_there_and_names_what_is_not(
 
 
 def test_every_figure_says_on_what_it_was_measured(data: Path, held_out: Path, bases: Path):
-    plan = Plan(data, bases, None, held_out, limit=2, seed=3)
+    plan = Evaluation(data, bases, None, held_out, limit=2, seed=3)
     report = run_standard(plan)
     read = json.loads(render_json(report))
     records = [record for part in ("search", "summaries", "comparisons", "confidence") for record in read[part]]
@@ -311,7 +311,7 @@ def test_every_figure_says_on_what_it_was_measured(data: Path, held_out: Path, b
 
 
 def test_without_any_base_the_bundles_stand_beside_the_floors(data: Path, tmp_path: Path):
-    report = run_standard(Plan(data, tmp_path / "no models", limit=2))
+    report = run_standard(Evaluation(data, tmp_path / "no models", limit=2))
     assert {figure.column for figure in report.search} == {"BM25", "bundle"}
     assert {figure.column for figure in report.summaries} == {"name", "neighbour", "bundle"}
     assert report.comparisons == ()
@@ -328,7 +328,7 @@ def test_without_any_base_the_bundles_stand_beside_the_floors(data: Path, tmp_pa
 
 @pytest.mark.parametrize(("task", "other"), [("search", "summarize"), ("summarize", "search")])
 def test_one_task_can_be_measured_alone(data: Path, tmp_path: Path, task: Task, other: Task):
-    report = run_standard(Plan(data, tmp_path / "no models", limit=2, task=task))
+    report = run_standard(Evaluation(data, tmp_path / "no models", limit=2, task=task))
     measured = {"search": report.search, "summarize": report.summaries}
     assert measured[task]
     assert not measured[other]
@@ -340,7 +340,9 @@ def test_another_bundle_takes_the_place_of_the_installed_one(data: Path, tmp_pat
     shutil.copytree(find_bundle(Path("search-python"), installed_bundles()).folder, tmp_path / "mine")
     manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
     (tmp_path / "mine" / "manifest.json").write_text(json.dumps(manifest | {"name": "mine"}))
-    report = run_standard(Plan(data, tmp_path / "no models", limit=2, task="search", bundles=(tmp_path / "mine",)))
+    report = run_standard(
+        Evaluation(data, tmp_path / "no models", limit=2, task="search", bundles=(tmp_path / "mine",))
+    )
     assert [model.name for model in report.models if model.task == "search"] == ["mine"]
 
 

@@ -15,7 +15,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from sprig_export.config.recipe import Recipe, read_recipe
-from sprig_export.data.samples import Example, read_examples, standard_library_examples
+from sprig_export.config.request import Example, ExportRequest
+from sprig_export.data.samples import read_examples, standard_library_examples
 from sprig_export.evaluate.export_quality import Quality
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.evaluate.summaries import summarize_with_torch
@@ -26,6 +27,7 @@ from sprig_export.onnx.convert import convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize, quantize_lookups
 from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
 from sprig_server.errors import InvalidBundle, InvalidInput
@@ -42,14 +44,16 @@ SUMMARIZE = Recipe(
 @pytest.fixture(scope="module")
 def search_bundle(bert: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("bundles") / "tiny-search"
-    export(replace(SEARCH, model=str(bert)), output, examples)
+    export(ExportRequest(replace(SEARCH, model=str(bert)), output, examples=tuple(examples)), StageLog())
     return output
 
 
 @pytest.fixture
 def summary_bundle(encoder_decoder: Path, examples: list[Example], tmp_path: Path) -> Path:
     output = tmp_path / "tiny-summary"
-    export(replace(SUMMARIZE, model=str(encoder_decoder)), output, examples[:8])
+    export(
+        ExportRequest(replace(SUMMARIZE, model=str(encoder_decoder)), output, examples=tuple(examples[:8])), StageLog()
+    )
     return output
 
 
@@ -171,24 +175,31 @@ def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path
 def test_an_export_replaces_a_bundle_and_nothing_else(bert: Path, examples: list[Example], tmp_path: Path):
     recipe = replace(SEARCH, model=str(bert))
     output = tmp_path / "bundle"
-    export(recipe, output, examples)
-    again = export(recipe, output, examples)
+    export(ExportRequest(recipe, output, examples=tuple(examples)), StageLog())
+    again = export(ExportRequest(recipe, output, examples=tuple(examples)), StageLog())
     assert open_bundle(output).manifest == again
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(InvalidInput, match="exists and is not a bundle"):
-        export(recipe, tmp_path / "mine", examples)
+        export(ExportRequest(recipe, tmp_path / "mine", examples=tuple(examples)), StageLog())
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_failed_export_leaves_nothing_behind(bert: Path, examples: list[Example], tmp_path: Path):
     with pytest.raises(ValidationFailed, match="no bundle was written"):
-        export(replace(SEARCH, model=str(bert), min_cosine=1.1), tmp_path / "bundle", examples)
+        export(
+            ExportRequest(
+                replace(SEARCH, model=str(bert), min_cosine=1.1), tmp_path / "bundle", examples=tuple(examples)
+            ),
+            StageLog(),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_is_reproducible(bert: Path, search_bundle: Path, examples: list[Example], tmp_path: Path):
-    again = export(replace(SEARCH, model=str(bert)), tmp_path / "tiny-search", examples)
+    again = export(
+        ExportRequest(replace(SEARCH, model=str(bert)), tmp_path / "tiny-search", examples=tuple(examples)), StageLog()
+    )
     before = open_bundle(search_bundle).manifest
     assert again.files["encoder.onnx"] == before.files["encoder.onnx"]
     assert again.digest == before.digest
@@ -213,8 +224,11 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path):
 
 
 def test_an_architecture_that_is_not_known_is_named(bert: Path, examples: list[Example], tmp_path: Path):
-    with pytest.raises(InvalidInput, match="is of the family bert: summaries are exported from t5, bart, llama"):
-        export(replace(SUMMARIZE, model=str(bert)), tmp_path / "bundle", examples)
+    with pytest.raises(InvalidInput, match="is of the family bert: summaries are exported from bart, t5, llama"):
+        export(
+            ExportRequest(replace(SUMMARIZE, model=str(bert)), tmp_path / "bundle", examples=tuple(examples)),
+            StageLog(),
+        )
 
 
 def test_a_hub_id_is_taken_from_the_local_cache(bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -23,7 +23,7 @@ REPORT: dict[str, Any] = {
             {"name": "3 of 6 layers", "megabytes": 7.06, "speed": 4.1, "kept": 0.912},
         ],
     },
-    "variants": [{"products": "int8", "tables": "int4", "megabytes": 7.1, "rate": 99.5, "score": 0.78}],
+    "variants": [{"linear_dtype": "int8", "embedding_dtype": "int4", "megabytes": 7.1, "rate": 99.5, "score": 0.78}],
     "forgotten": [{"text": "a <b>query</b>", "code": "int f() {", "before": "rank 1", "after": "rank 9"}],
 }
 

@@ -18,9 +18,11 @@ from safetensors import SafetensorError
 from sprig_export.bundles.writer import lock_path, work_folder
 from sprig_export.config.failures import explained, readable
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import ExportRequest
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_server.errors import InvalidInput, SprigError
 
 
@@ -150,9 +152,9 @@ def test_two_exports_into_one_folder_do_not_disturb_each_other(bert: Path, repos
     recipe = Recipe("search", str(bert), "python", sample=8, max_loss=1000.0, min_cosine=-1.0)
     output = tmp_path / "bundle"
     with FileLock(lock_path(output)), pytest.raises(InvalidInput, match="another export is writing"):
-        export(recipe, output, calibrated_on=repository)
+        export(ExportRequest(recipe, output, repository), StageLog())
     assert not list(tmp_path.iterdir())
-    export(recipe, output, calibrated_on=repository)
+    export(ExportRequest(recipe, output, repository), StageLog())
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 

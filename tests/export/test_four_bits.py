@@ -29,7 +29,7 @@ from transformers import (
 
 from sprig_export.autotune.precision import fewest_bits
 from sprig_export.config.recipe import BLOCK, Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.onnx import quantize as quantize_module
@@ -39,6 +39,7 @@ from sprig_export.onnx.quantize import pack_blocks, quantize, quantize_lookups
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import teacher_forced_logits
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_export.training.fake_quantization import (
     round_activations,
     round_rows,
@@ -194,8 +195,10 @@ def test_a_four_bit_bundle_keeps_one_table_and_summarizes(
     monkeypatch.setattr(quantize_module, "_LARGE_TABLE", 1)
     monkeypatch.setattr(quantize_module, "_SMALL_TABLE", 1)
     monkeypatch.setattr(share_module, "_LARGE", 1)
-    recipe = Recipe("summarize", str(bart_folder), "python", products="int4", tables="int4", min_agreement=0, sample=8)
-    manifest = export(recipe, tmp_path / "bundle", examples)
+    recipe = Recipe(
+        "summarize", str(bart_folder), "python", linear_dtype="int4", embedding_dtype="int4", min_agreement=0, sample=8
+    )
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", examples=tuple(examples)), StageLog())
     assert manifest.quantization == "int4 weights"
     assert {"encoder.onnx", "decoder.onnx", "shared.npz", "tokenizer.json"} <= set(manifest.files)
     bundle = open_bundle(tmp_path / "bundle")
@@ -246,8 +249,10 @@ def test_a_model_of_any_width_is_exported_in_four_bits(
     torch.manual_seed(0)
     shape = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 2 * width + 4}
     BertModel(BertConfig(vocab_size=size, max_position_embeddings=64, **shape)).save_pretrained(folder)
-    recipe = Recipe("search", str(folder), "python", products="int4", tables="int4", min_cosine=0.9, max_loss=100)
-    manifest = export(recipe, tmp_path / "bundle", examples[:16])
+    recipe = Recipe(
+        "search", str(folder), "python", linear_dtype="int4", embedding_dtype="int4", min_cosine=0.9, max_loss=100
+    )
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", examples=tuple(examples[:16])), StageLog())
     assert (manifest.quantization, manifest.dimensions) == ("int4 weights", width)
     code = [example.code for example in examples[:16]]
     model = AutoModel.from_pretrained(folder).eval()

@@ -27,8 +27,8 @@ from transformers import (
 
 from sprig_export.bundles.graphs import build_unchecked, decoding_for
 from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data.calibration import read_calibration
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.generation import read_generation
@@ -36,8 +36,9 @@ from sprig_export.models.inspection import fit_lengths, inspect_model
 from sprig_export.models.loading import load_summarizer
 from sprig_export.models.prompts import default_prompt, encoder_of, stop_tokens
 from sprig_export.pipeline import export
-from sprig_export.pruning.cut import trim_checkpoint
-from sprig_export.training.batches import make_feeds
+from sprig_export.pruning.cut import prune_vocabulary
+from sprig_export.report.stages import StageLog
+from sprig_export.training.batches import make_batches
 from sprig_server.bundle.manifest import FILE_NAME, render_manifest
 from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
@@ -331,7 +332,7 @@ def test_a_trimmed_vocabulary_keeps_what_the_settings_name(model: Model, tmp_pat
     checkpoint = open_checkpoint(str(folder))
     wanted = replace(recipe(folder), vocabulary=60)
     calibration = read_calibration(repository, "summarize", "python", 64, 0, None)
-    trimmed = trim_checkpoint(checkpoint, wanted, calibration, tmp_path / "trimmed", {})
+    trimmed = prune_vocabulary(checkpoint, wanted, calibration, tmp_path / "trimmed", {})
     smaller, found = AutoTokenizer.from_pretrained(trimmed.folder), read_generation(trimmed.folder)
     assert len(smaller) < len(whole)
     assert smaller.convert_ids_to_tokens(list(found.ends)) == whole.convert_ids_to_tokens([1, 20])
@@ -378,10 +379,10 @@ def test_texts_are_no_longer_than_the_positions(model: Model, tmp_path: Path) ->
     changed = f"summary_tokens is {expected} instead of 256: the model has positions for {positions} tokens"
     assert said == ([changed] if positions else [])
     assert fit_lengths(fitted, checkpoint, said.append) == fitted
-    feeds = make_feeds(
+    batches = make_batches(
         "summarize", load_summarizer(folder), AutoTokenizer.from_pretrained(folder), [(LONG.code, LONG.code)] * 2, 0
     )
-    assert max(feed.ids.shape[1] for feed in feeds) <= (positions or 160)
+    assert max(batch.ids.shape[1] for batch in batches) <= (positions or 160)
 
 
 def test_a_summary_is_no_longer_than_the_positions(model: Model, tmp_path: Path) -> None:
@@ -407,7 +408,9 @@ def test_a_model_with_few_positions_summarizes_long_functions(
     said: list[str] = []
     loose = {"min_agreement": 0.0, "max_loss": 100.0, "trim": "none", "max_new_tokens": 30, "speed_sample": 2}
     recipe = Recipe("summarize", str(folder), "python", **loose)
-    manifest = export(recipe, tmp_path / "bundle", [*examples[:6], LONG], say=said.append)
+    manifest = export(
+        ExportRequest(recipe, tmp_path / "bundle", examples=(*examples[:6], LONG)), StageLog(say=said.append)
+    )
     assert manifest.decoding is not None
     assert (manifest.max_tokens, manifest.decoding.max_new_tokens) == (24, 24)
     assert sum("instead of" in line for line in said) == 2

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel
 from sprig_export.autotune.pareto import Point, best_points, draw_front, measure_front, read_front, render_front
 from sprig_export.config.recipe import Recipe
 from sprig_export.models.checkpoints import open_checkpoint
-from sprig_export.report.stages import Run
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.packs import installed_bundles
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def shallow(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_front_holds_every_plan_with_its_rivals(shallow: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(shallow), "python", recovery_steps=2, sample=8)
     stages: list[str] = []
-    front = measure_front(recipe, repository, tmp_path / "front", Run(stages.append))
+    front = measure_front(recipe, repository, tmp_path / "front", StageLog(stages.append))
     narrow, narrower = "1 of 1 layers, 50% of the units", "1 of 1 layers, 50% of the units, 50% of the heads"
     rivals = ["fluctuation", "magnitude", "random"]
     assert [(p.name, p.choice) for p in front.points] == [
@@ -58,10 +58,10 @@ def test_a_front_holds_every_plan_with_its_rivals(shallow: Path, repository: Pat
     assert len({(p.megabytes, p.speed) for p in front.points if p.name == narrow}) == 1, "one shape, one cost"
     assert all(p.low <= p.score <= p.high and p.megabytes > 0 and p.speed > 0 for p in front.points)
     assert json.loads((tmp_path / "front" / "report.json").read_text()) == json.loads(json.dumps(asdict(front)))
-    again = measure_front(recipe, repository, tmp_path / "front", Run(stages.append))
+    again = measure_front(recipe, repository, tmp_path / "front", StageLog(stages.append))
     assert again == front, "what was measured is taken over"
     assert read_front(json.loads((tmp_path / "front" / "report.json").read_text())) == front
-    other = measure_front(replace(recipe, sample=6), repository, tmp_path / "front", Run(stages.append))
+    other = measure_front(replace(recipe, sample=6), repository, tmp_path / "front", StageLog(stages.append))
     assert other != front, "but not by another recipe"
     charts = draw_front(front)
     assert set(charts) == {"speed", "size"}

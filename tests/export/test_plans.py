@@ -15,11 +15,12 @@ from sprig_export.autotune.precision import Variant, choose_variant, with_precis
 from sprig_export.autotune.search_space import describe_plan, follow_proposal, list_plans
 from sprig_export.autotune.selection import Choice as PlanChoice
 from sprig_export.autotune.selection import by_gate, by_target, slower_plans
-from sprig_export.autotune.targets import Considered, Target
+from sprig_export.autotune.targets import Candidate
 from sprig_export.config.proposal import Proposal
 from sprig_export.config.recipe import Recipe, read_recipe
+from sprig_export.config.request import ExportRequest, Target
 from sprig_export.onnx.validate import ValidationFailed
-from sprig_export.report.stages import Run
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -53,14 +54,14 @@ def test_plans_are_named_by_what_is_left() -> None:
     )
 
 
-def considered(*speeds: float) -> list[Considered]:
-    return [Considered(replace(SEARCH, layers=n), f"plan {n}", 10 / s, s) for n, s in enumerate(speeds)]
+def considered(*speeds: float) -> list[Candidate]:
+    return [Candidate(replace(SEARCH, layers=n), f"plan {n}", 10 / s, s) for n, s in enumerate(speeds)]
 
 
 def check_choice(pick, plans, kept, limit, name, tried) -> None:
     seen = []
 
-    def try_plan(found: Considered) -> Considered:
+    def try_plan(found: Candidate) -> Candidate:
         seen.append(found.name)
         return replace(found, kept=kept[found.name])
 
@@ -141,10 +142,15 @@ def test_a_precision_is_as_fast_as_was_asked_for(speed: float, chosen: int) -> N
 
 def test_the_score_of_a_precision_counts_more_than_how_far_it_turns_vectors() -> None:
     eight, four = (with_precision(replace(SEARCH, min_cosine=0.95), variant) for variant in VARIANTS[2:])
-    assert (eight.products, eight.tables, eight.min_cosine, eight.min_agreement) == ("int8", "int4", 0.9, 0.8)
+    assert (eight.linear_dtype, eight.embedding_dtype, eight.min_cosine, eight.min_agreement) == (
+        "int8",
+        "int4",
+        0.9,
+        0.8,
+    )
     assert with_precision(replace(SEARCH, min_cosine=0.5), VARIANTS[3]).min_cosine == 0.5
     # What the recovery rounded to is not what was chosen after it: without both, the recipe makes another bundle.
-    assert (four.products, four.recovery_products) == ("int4", "int8")
+    assert (four.linear_dtype, four.recovery_linear_dtype) == ("int4", "int8")
 
 
 def test_a_size_that_no_precision_reaches_is_named() -> None:
@@ -168,12 +174,14 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_search_bundle_is_made_to_a_size(bert: Path, repository: Path, tmp_path: Path) -> None:
     said: list[str] = []
     recipe = Recipe("search", str(bert), "python", **LOOSE)
-    manifest = export_to_target(recipe, Target(megabytes=0.2), tmp_path / "bundle", repository, say=said.append)
+    manifest = export_to_target(
+        ExportRequest(recipe, tmp_path / "bundle", repository, target=Target(megabytes=0.2)), StageLog(say=said.append)
+    )
     assert sum(file.size for name, file in manifest.files.items() if "report" not in name) <= 0.2e6
     report = json.loads((tmp_path / "bundle" / "report.json").read_text())
     assert len(report["plans"]["considered"]) == 7
     assert any(plan["kept"] is not None for plan in report["plans"]["considered"])
-    assert {(v["products"], v["tables"]) for v in report["variants"]} == {("float32",) * 2, ("int8",) * 2}
+    assert {(v["linear_dtype"], v["embedding_dtype"]) for v in report["variants"]} == {("float32",) * 2, ("int8",) * 2}
     (chosen,) = decisions(said)
     assert report["plans"]["why"] in chosen
     assert any(sentence.startswith("megabytes 0.") and "times as fast" in sentence for sentence in said)
@@ -182,12 +190,14 @@ def test_a_search_bundle_is_made_to_a_size(bert: Path, repository: Path, tmp_pat
     assert vectors.shape == (1, manifest.dimensions)
     again = read_recipe(tmp_path / "bundle" / "recipe.toml")
     assert again.recovery_steps == 3
-    assert (again.products, again.tables) in {("float32", "float32"), ("int8", "int8")}
+    assert (again.linear_dtype, again.embedding_dtype) in {("float32", "float32"), ("int8", "int8")}
 
 
 def test_a_summary_bundle_is_made_to_a_speed(bart: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("summarize", str(bart), "python", **LOOSE)
-    manifest = export_to_target(recipe, Target(speed=0.01), tmp_path / "new" / "bundle", repository)
+    manifest = export_to_target(
+        ExportRequest(recipe, tmp_path / "new" / "bundle", repository, target=Target(speed=0.01)), StageLog()
+    )
     assert manifest.files.keys() >= {"encoder.onnx", "decoder.onnx"}
     considered = json.loads((tmp_path / "new" / "bundle" / "report.json").read_text())["plans"]["considered"]
     assert sum(plan["kept"] is not None for plan in considered) == 4
@@ -202,7 +212,9 @@ def test_a_target_out_of_reach_is_named_with_what_can_be_had(bert: Path, reposit
     with pytest.raises(
         InvalidInput, match=r"no plan is at most 0\.001 MB: the smallest has 0\.\d MB \(0 of 2 layers\)"
     ):
-        export_to_target(recipe, Target(megabytes=0.001), tmp_path / "bundle", repository)
+        export_to_target(
+            ExportRequest(recipe, tmp_path / "bundle", repository, target=Target(megabytes=0.001)), StageLog()
+        )
     assert not (tmp_path / "bundle").exists()
 
 
@@ -214,11 +226,11 @@ def test_an_interrupted_search_measures_nothing_twice(bert: Path, repository: Pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export_to_target(recipe, target, tmp_path / "bundle", repository, stop)
+        export_to_target(ExportRequest(recipe, tmp_path / "bundle", repository, target=target), StageLog(announce=stop))
     (folder,) = tmp_path.iterdir()
     before = json.loads((folder / "measured.json").read_text())
     looser = replace(recipe, max_loss=200.0)  # another gate chooses among the same measurements
-    export_to_target(looser, target, tmp_path / "bundle", repository, resume=True)
+    export_to_target(ExportRequest(looser, tmp_path / "bundle", repository, resume=True, target=target), StageLog())
     after = json.loads((tmp_path / "bundle" / "report.json").read_text())["plans"]["considered"]
     assert {plan["name"]: (plan["megabytes"], plan["speed"]) for plan in after} == {
         name: (found[0], found[1] / before["whole"]) for name, found in before.items() if "layers" in name
@@ -231,16 +243,16 @@ def test_plans_that_lose_too_much_give_way_to_slower_ones(bert: Path, repository
     said: list[str] = []
     strict = Recipe("search", str(bert), "python", **LOOSE | {"max_loss": -1000.0})
     recipes = [replace(strict, layers=0), replace(strict, layers=1), Recipe("search", str(bert), "python", **LOOSE)]
-    found = tuple(Considered(recipe, f"plan {n}", 1.0, 1.0) for n, recipe in enumerate(recipes))
+    found = tuple(Candidate(recipe, f"plan {n}", 1.0, 1.0) for n, recipe in enumerate(recipes))
     choices = [PlanChoice(recipe, found, "it is tried") for recipe in recipes]
     refused, output = tmp_path / "refused.json", tmp_path / "bundle"
-    common = (Target(), output, repository, lambda stage: None, said.append, False, refused)
+    request, log = ExportRequest(strict, output, repository), StageLog(say=said.append)
     with pytest.raises(ValidationFailed, match="No bundle was written"):
-        export_first_good(choices[:2], *common)
+        export_first_good(choices[:2], request, refused, log)
     assert not output.exists()
     assert [sentence[:15] for sentence in decisions(said)] == ["Chosen: plan 0,", "the bundle has ", "Chosen: plan 1,"]
     said.clear()
-    export_first_good(choices, *common)
+    export_first_good(choices, request, refused, log)
     assert [sentence[:15] for sentence in decisions(said)] == ["Chosen: plan 1,", "the bundle has ", "Chosen: plan 2,"]
     assert json.loads((output / "report.json").read_text())["recipe"]["layers"] == -1
 
@@ -249,7 +261,10 @@ def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_measured(bert:
     (tmp_path / "precious.txt").write_text("mine")
     stages: list[str] = []
     with pytest.raises(InvalidInput, match="is not a bundle: give a new folder"):
-        export_to_target(Recipe("search", str(bert), "python", **LOOSE), Target(), tmp_path, announce=stages.append)
+        export_to_target(
+            ExportRequest(Recipe("search", str(bert), "python", **LOOSE), tmp_path, target=Target()),
+            StageLog(announce=stages.append),
+        )
     assert not stages
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
@@ -263,11 +278,11 @@ def test_an_analysis_of_another_model_is_refused() -> None:
 def test_without_code_only_python_can_be_learnt(bert: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "java", **LOOSE)
     with pytest.raises(InvalidInput, match="an export for java needs code to learn from"):
-        export_to_target(recipe, Target(), tmp_path / "bundle")
+        export_to_target(ExportRequest(recipe, tmp_path / "bundle", target=Target()), StageLog())
 
 
 def test_stages_are_timed() -> None:
-    run = Run(lambda stage: None)
+    run = StageLog(lambda stage: None)
     with run.stage("one") as facts:
         facts["found"] = 1
     assert run.stages[0]["found"] == 1
@@ -290,7 +305,9 @@ def test_what_an_analysis_proposes_is_tried_as_well(bert: Path, repository: Path
     (tmp_path / "report.json").write_text(json.dumps({"proposal": proposal}))
     recipe = Recipe("search", str(bert), "python", **LOOSE)
     output = tmp_path / "bundle"
-    export_to_target(recipe, Target(), output, repository, analysis=tmp_path / "report.json")
+    export_to_target(
+        ExportRequest(recipe, output, repository, target=Target(), analysis=tmp_path / "report.json"), StageLog()
+    )
     considered = json.loads((output / "report.json").read_text())["plans"]["considered"]
     (proposed,) = [plan for plan in considered if plan["name"].endswith("as the analysis proposes")]
     assert proposed["name"].startswith("the first 1 of 2 layers, 75% of the units")

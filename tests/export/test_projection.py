@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.export.families import feeds_of, make_model
+from tests.export.families import batches_of, make_model
 from transformers import AutoTokenizer
 
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe, whole_recipe
+from sprig_export.config.request import ExportRequest
 from sprig_export.evaluate.search import encode_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.head import read_head, vector_width
@@ -22,6 +23,7 @@ from sprig_export.models.loading import load_model
 from sprig_export.models.projection import attach_projection, make_projection, principal_directions, write_projection
 from sprig_export.models.sentences import Layer, Sentences
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.encoder import Encoder
@@ -47,13 +49,13 @@ def test_impossible_counts_are_refused(kept: int) -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_map_is_written_and_read_as_it_is(tmp_path: Path, bias: bool) -> None:
-    model, (feed,) = make_model("bert"), feeds_of("bert", 1)
+    model, (batch,) = make_model("bert"), batches_of("bert", 1)
     torch.manual_seed(0)
-    plain = feed.run(model).last_hidden_state  # type: ignore[attr-defined]
+    plain = batch.run(model).last_hidden_state  # type: ignore[attr-defined]
     own = make_projection(torch.randn(8, 32), torch.randn(8) if bias else None)
     attach_projection(model, own)
     assert vector_width(model, "mean") == 8
-    assert torch.allclose(feed.run(model).last_hidden_state, own(plain))  # type: ignore[attr-defined]
+    assert torch.allclose(batch.run(model).last_hidden_state, own(plain))  # type: ignore[attr-defined]
     write_projection(model, tmp_path)
     read, head = read_head(Sentences(layers=(Layer("Dense", tmp_path / "2_Dense"),)))
     assert read is not None and head is None
@@ -72,8 +74,8 @@ def test_a_bundle_of_fewer_dimensions_gives_the_vectors_of_pytorch(
     bert: Path, repository: Path, tmp_path: Path, layers: int
 ) -> None:
     recipe = Recipe("search", str(bert), "python", layers=layers, dimensions=16, recovery_steps=2)
-    recipe = replace(recipe, products="float32", tables="float32", max_loss=100.0, sample=8)
-    manifest = export(recipe, tmp_path / "bundle", calibrated_on=repository)
+    recipe = replace(recipe, linear_dtype="float32", embedding_dtype="float32", max_loss=100.0, sample=8)
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", repository), StageLog())
     assert manifest.dimensions == 16
     assert manifest.quality[next(iter(manifest.quality))]["cosine"] > 0.9999
     assert Encoder(open_bundle(tmp_path / "bundle"), 1).encode(["def f(): pass"]).shape == (1, 16)

@@ -19,11 +19,12 @@ from transformers import RobertaConfig, RobertaModel
 
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe, whole_recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.evaluate.models import TorchEncoder
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.inspection import inspect_model
 from sprig_export.pipeline import export
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.manifest import POOLINGS
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import search_passage
@@ -448,7 +449,12 @@ def test_an_encoder_decoder_is_no_sentence_encoder(bart: Path) -> None:
 def test_a_refused_model_leaves_no_bundle(folder: Path, examples: list[Example]) -> None:
     add_modules(folder, {"pooling_mode": "median"})
     with pytest.raises(InvalidInput, match="median"):
-        export(Recipe("search", str(folder), "python"), folder.parent / "bundle", examples[:8])
+        export(
+            ExportRequest(
+                Recipe("search", str(folder), "python"), folder.parent / "bundle", examples=tuple(examples[:8])
+            ),
+            StageLog(),
+        )
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 

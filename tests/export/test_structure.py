@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.export.families import FAMILIES, HEADS, LAYERS, UNITS, feeds_of, make_model
+from tests.export.families import FAMILIES, HEADS, LAYERS, UNITS, batches_of, make_model
 from torch import Tensor, nn
 from transformers import BertModel, PreTrainedModel
 
 from sprig_export.models.blocks import note_removed_heads, read_blocks, read_stacks
 from sprig_export.pruning.statistics import observe
 from sprig_export.pruning.structure import Shape, cut, keep_heads, keep_layers, keep_units
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 
 def _outputs(model: PreTrainedModel, family: str) -> Tensor:
     with torch.no_grad():
-        output = feeds_of(family, 1)[0].run(model)
+        output = batches_of(family, 1)[0].run(model)
     values: Tensor = output.logits if hasattr(output, "logits") else output.last_hidden_state  # type: ignore[attr-defined]
     return values
 
@@ -80,13 +80,13 @@ def test_removing_a_head_is_silencing_it(family: str) -> None:
 
 def test_what_lost_heads_before_can_lose_more_and_is_loaded_as_it_was(tmp_path: Path) -> None:
     """A smaller base that was distilled before may be cut again."""
-    feeds = feeds_of("bert", 1)
+    batches = batches_of("bert", 1)
     model = make_model("bert")
-    note_removed_heads(model, cut(model, Shape(heads=0.75), feeds))
+    note_removed_heads(model, cut(model, Shape(heads=0.75), batches))
     model.save_pretrained(tmp_path / "once")
     once = BertModel.from_pretrained(tmp_path / "once", add_pooling_layer=False).eval()
     assert torch.allclose(_outputs(once, "bert"), _outputs(model, "bert"), atol=1e-5)
-    note_removed_heads(once, cut(once, Shape(encoder_layers=2, heads=0.67), feeds))
+    note_removed_heads(once, cut(once, Shape(encoder_layers=2, heads=0.67), batches))
     once.save_pretrained(tmp_path / "twice")
     twice = BertModel.from_pretrained(tmp_path / "twice", add_pooling_layer=False).eval()
     assert [block.attentions[0].heads for block in read_blocks(twice)] == [2, 2]
@@ -106,9 +106,9 @@ def test_layers_can_go(family: str) -> None:
 
 def test_a_shorter_encoder_gives_the_states_between() -> None:
     model = make_model("bert")
-    feed = feeds_of("bert", 1)[0]
+    batch = batches_of("bert", 1)[0]
     with torch.no_grad():
-        states = model(input_ids=feed.ids, attention_mask=feed.mask, output_hidden_states=True).hidden_states
+        states = model(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True).hidden_states
     keep_layers(model, "encoder", [0, 1])
     assert torch.equal(_outputs(model, "bert"), states[2])
     assert model.config.num_hidden_layers == 2 < LAYERS
@@ -131,7 +131,7 @@ def test_a_constant_unit_leaves_its_mean_behind(family: str) -> None:
         linear.weight.data[5] = 0.0
         linear.bias.data[5] = 0.7
     before, name = _outputs(model, family), _name_of(blocks[0].feed_forward.output, blocks[0].linears())
-    mean = observe(model, blocks[0], feeds_of(family, 2))[name].mean
+    mean = observe(model, blocks[0], batches_of(family, 2))[name].mean
     keep_units(blocks[0].feed_forward, torch.tensor([k for k in range(UNITS) if k != 5]), mean)
     assert torch.allclose(_outputs(model, family), before, atol=1e-6)
 
@@ -144,10 +144,12 @@ def test_smaller_models_still_generate(family: str) -> None:
         for attention in block.attentions:
             keep_heads(attention, [0])
     keep_layers(model, "decoder", [0, 2])
-    feed: Feed = feeds_of(family, 1)[0]
+    batch: Batch = batches_of(family, 1)[0]
     whole = copy.deepcopy(model)
     made = [
-        m.generate(input_ids=feed.ids[:1], attention_mask=feed.mask[:1], max_new_tokens=6, do_sample=False, use_cache=c)
+        m.generate(
+            input_ids=batch.ids[:1], attention_mask=batch.mask[:1], max_new_tokens=6, do_sample=False, use_cache=c
+        )
         for m, c in ((model, True), (whole, False))
     ]
     assert torch.equal(*made), "with and without the cache of keys and values"

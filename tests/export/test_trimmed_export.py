@@ -17,11 +17,12 @@ from tables import replace_table
 
 from sprig_export import pipeline
 from sprig_export.config.recipe import Recipe, read_recipe
+from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data import calibration
 from sprig_export.data.calibration import read_calibration
-from sprig_export.data.samples import Example
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.pipeline import LostTooMuch, export
+from sprig_export.report.stages import StageLog
 from sprig_export.trimming import choose as trimming_plans
 from sprig_export.trimming.choose import falling
 from sprig_export.trimming.importance import collect_importance
@@ -47,7 +48,9 @@ LOOSE = {"sample": 8, "max_loss": 1000.0, "min_cosine": -1.0, "min_agreement": 0
 def trimming(bert: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search bundle that leaves out 40 % of a function."""
     output = tmp_path_factory.mktemp("trimming") / "tiny"
-    export(Recipe("search", str(bert), "python", trim_ratio=0.4, **LOOSE), output, calibrated_on=repository)  # type: ignore[arg-type]
+    export(
+        ExportRequest(Recipe("search", str(bert), "python", trim_ratio=0.4, **LOOSE), output, repository), StageLog()
+    )  # type: ignore[arg-type]
     return output
 
 
@@ -73,7 +76,7 @@ def test_importance_is_learnt_from_the_language(bert: Path, bart: Path, reposito
 
 def test_a_model_without_layers_attends_to_all_alike(bert: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("search", str(bert), "python", layers=0, trim_ratio=0.5, **LOOSE)  # type: ignore[arg-type]
-    export(recipe, tmp_path / "table", calibrated_on=repository)
+    export(ExportRequest(recipe, tmp_path / "table", repository), StageLog())
     assert set(parse_importance(open_bundle(tmp_path / "table").load("importance.npz")).means.tolist()) == {1.0}
 
 
@@ -109,7 +112,7 @@ def test_the_largest_share_is_taken_that_costs_nearly_nothing(
 
 
 def test_the_share_that_was_chosen_is_told(bert: Path, repository: Path, tmp_path: Path) -> None:
-    export(Recipe("search", str(bert), "python", **LOOSE), tmp_path / "chosen", calibrated_on=repository)  # type: ignore[arg-type]
+    export(ExportRequest(Recipe("search", str(bert), "python", **LOOSE), tmp_path / "chosen", repository), StageLog())  # type: ignore[arg-type]
     report = json.loads((tmp_path / "chosen" / "report.json").read_text())
     (stage,) = [stage for stage in report["stages"] if stage["stage"] == "learn what may be left out"]
     scores = {float(name.split()[-1].rstrip("%")) / 100: value for name, value in stage.items() if "score" in name}
@@ -139,7 +142,10 @@ def test_a_curve_that_rises_by_chance_is_flattened(scores: list[float]) -> None:
 )
 def test_what_cannot_be_left_out_is_refused_at_once(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
-        export(replace(Recipe("search", "/no/such/model", "python"), **changes), tmp_path / "nothing")  # type: ignore[arg-type]
+        export(
+            ExportRequest(replace(Recipe("search", "/no/such/model", "python"), **changes), tmp_path / "nothing"),
+            StageLog(),
+        )  # type: ignore[arg-type]
 
 
 def test_what_figures_are_made_with_is_not_chosen_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -186,13 +192,13 @@ def test_a_bundle_that_trimming_makes_too_bad_reads_whole_functions(
     monkeypatch.setattr(pipeline, "_gate", fail_once)
     monkeypatch.setattr(pipeline, "choose_trim", lambda *_: (Trim("novelty", 0.3), {}))
     recipe = Recipe("search", str(bert), "python", **LOOSE)  # type: ignore[arg-type]
-    manifest = export(recipe, tmp_path / "whole", calibrated_on=repository, say=said.append)
+    manifest = export(ExportRequest(recipe, tmp_path / "whole", repository), StageLog(say=said.append))
     assert manifest.trim == Trim()
     assert read_recipe(tmp_path / "whole" / "recipe.toml").trim_ratio == 0.0
     assert "with whole functions it may pass: trimming is left out" in said
     monkeypatch.setattr(pipeline, "_gate", fail_once)
     with pytest.raises(LostTooMuch):  # what a recipe asks for is not changed
-        export(replace(recipe, trim_ratio=0.3), tmp_path / "other", calibrated_on=repository)
+        export(ExportRequest(replace(recipe, trim_ratio=0.3), tmp_path / "other", repository), StageLog())
 
 
 def test_functions_are_trimmed_and_questions_are_not(trimming: Path) -> None:
@@ -237,7 +243,7 @@ def test_long_functions_are_cut_at_the_window_and_trimmed_then(trimming: Path, w
 
 def test_summaries_are_written_of_trimmed_functions(bart: Path, repository: Path, tmp_path: Path) -> None:
     recipe = Recipe("summarize", str(bart), "python", trim_ratio=0.5, **LOOSE)  # type: ignore[arg-type]
-    export(recipe, tmp_path / "writer", calibrated_on=repository)
+    export(ExportRequest(recipe, tmp_path / "writer", repository), StageLog())
     bundle = open_bundle(tmp_path / "writer")
     reader = Reader(bundle)
     explanation = reader.explain(summary_passage(CODE, "python"))

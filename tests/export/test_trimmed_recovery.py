@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.export.families import feeds_of, make_model
+from tests.export.families import batches_of, make_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -19,7 +19,7 @@ from sprig_export.config.recipe import Recipe
 from sprig_export.data.calibration import read_calibration
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.pruning.recover import Schedule, recover
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_export.training.encoding import pool
 from sprig_export.trimming.importance import learn_trimming
 from sprig_export.trimming.student import RATIOS, Trimming, read_trimmed
@@ -41,17 +41,17 @@ def test_what_is_read_is_a_part_in_its_order(rows: list[list[int]], ratio: float
     for number, row in enumerate(rows):
         ids[number, : len(row) + 2] = torch.tensor([2, *row, 3])
         mask[number, : len(row) + 2] = 1
-    read = read_trimmed(Feed(ids, mask, trimmable=True), EVEN, ratio)
+    read = read_trimmed(Batch(ids, mask, trimmable=True), EVEN, ratio)
     for number, row in enumerate(rows):
-        own, places = read.feed.ids[number], read.places[number]
-        n = int(read.feed.mask[number].sum())
+        own, places = read.batch.ids[number], read.places[number]
+        n = int(read.batch.mask[number].sum())
         assert n == kept_count(len(row), ratio) + 2, "special tokens stay"
         assert (own[0], own[n - 1]) == (2, 3)
         assert own[:n].tolist() == ids[number, places[:n]].tolist()
         assert (places[:n].diff() > 0).all()
         assert own[n:].tolist() == [0] * (len(own) - n)
     if ratio == 0.0:
-        assert torch.equal(read.feed.ids, ids)
+        assert torch.equal(read.batch.ids, ids)
     states = torch.arange(ids.numel() * 2.0).reshape(*ids.shape, 2)
     assert torch.equal(read.states_of(states)[0, 0], states[0, read.places[0, 0]])
 
@@ -75,15 +75,15 @@ def test_questions_are_read_whole(bert: Path, repository: Path) -> None:
 @pytest.mark.parametrize("family", ["bert", "bart"])
 def test_a_student_learns_to_do_with_less_and_resumes(family: str, tmp_path: Path) -> None:
     teacher = make_model(family)
-    feeds = [Feed(f.ids, f.mask, f.targets, f.target_mask, trimmable=True) for f in feeds_of(family, 4)]
+    batches = [Batch(f.ids, f.mask, f.targets, f.target_mask, trimmable=True) for f in batches_of(family, 4)]
     students = [copy.deepcopy(teacher) for _ in range(3)]
     schedule, even = Schedule(80, 3e-3), Trimming(np.ones(500), ())
-    recover(students[0], teacher, feeds, schedule, tmp_path / "whole", trimming=even)
-    recover(students[1], teacher, feeds, schedule, tmp_path / "parts", stop_after=30, trimming=even)
-    recover(students[2], teacher, feeds, schedule, tmp_path / "parts", trimming=even)
+    recover(students[0], teacher, batches, schedule, tmp_path / "whole", trimming=even)
+    recover(students[1], teacher, batches, schedule, tmp_path / "parts", stop_after=30, trimming=even)
+    recover(students[2], teacher, batches, schedule, tmp_path / "parts", trimming=even)
     for mine, other in zip(students[0].parameters(), students[2].parameters(), strict=True):
         assert torch.equal(mine, other)
-    apart = [_apart(student, teacher, feeds[0], even) for student in (students[0], teacher)]
+    apart = [_apart(student, teacher, batches[0], even) for student in (students[0], teacher)]
     assert apart[0] < 0.8 * apart[1], "nearer to what the whole function means than the teacher is itself"
 
 
@@ -92,12 +92,12 @@ def test_half_of_the_functions_are_read_whole() -> None:
 
 
 @torch.no_grad()
-def _apart(student: PreTrainedModel, teacher: PreTrainedModel, feed: Feed, trimming: Trimming) -> float:
+def _apart(student: PreTrainedModel, teacher: PreTrainedModel, batch: Batch, trimming: Trimming) -> float:
     """How far a student's answer to a trimmed batch is from the teacher's to the whole one."""
-    read = read_trimmed(feed, trimming, 0.5).feed
-    given, wanted = read.run(student), feed.run(teacher)
-    if feed.targets is None:
-        return float(1 - (_vectors(given, read.mask) * _vectors(wanted, feed.mask)).sum(dim=-1).mean())
+    read = read_trimmed(batch, trimming, 0.5).batch
+    given, wanted = read.run(student), batch.run(teacher)
+    if batch.targets is None:
+        return float(1 - (_vectors(given, read.mask) * _vectors(wanted, batch.mask)).sum(dim=-1).mean())
     shares = [output.logits.float().log_softmax(dim=-1) for output in (given, wanted)]  # type: ignore[attr-defined]
     return float(torch.nn.functional.kl_div(*shares, reduction="batchmean", log_target=True))
 

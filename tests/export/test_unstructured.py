@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.export.families import FAMILIES, feeds_of, make_model
+from tests.export.families import FAMILIES, batches_of, make_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -33,7 +33,7 @@ from sprig_export.pruning.scores import (
     spread_sparsity,
 )
 from sprig_export.pruning.statistics import Inputs, observe
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 WEIGHT = torch.tensor([[4.0, 0, 1, -1], [3, -2, -1, -3], [-3, 1, 0, 2]])
@@ -178,14 +178,14 @@ def test_no_layer_loses_more_than_it_has(outliers: list[float], sparsity: float)
 def test_padding_changes_no_statistics(family: str) -> None:
     model = make_model(family)
     block = read_blocks(model)[-1]
-    feed = feeds_of(family, 1)[0]
-    longer = Feed(
+    batch = batches_of(family, 1)[0]
+    longer = Batch(
         *(
             value if value is None else nn.functional.pad(value, (0, 3))
-            for value in (feed.ids, feed.mask, feed.targets, feed.target_mask)
+            for value in (batch.ids, batch.mask, batch.targets, batch.target_mask)
         )
     )
-    plain, padded = observe(model, block, [feed]), observe(model, block, [longer])
+    plain, padded = observe(model, block, [batch]), observe(model, block, [longer])
     assert plain.keys() == block.linears().keys()
     for name, inputs in plain.items():
         assert inputs.tokens == padded[name].tokens, name
@@ -197,8 +197,8 @@ def test_every_family_loses_half_of_its_weights_and_nothing_else(family: str) ->
     model = make_model(family)
     read_blocks(model)  # GPT-2's matrices are transposed before they are looked at
     before = {name: value.clone() for name, value in model.named_parameters()}
-    feeds = feeds_of(family, 2)
-    masks = prune_weights(model, feeds, "wanda", Sparsity(0.5))
+    batches = batches_of(family, 2)
+    masks = prune_weights(model, batches, "wanda", Sparsity(0.5))
     assert sparsity_of(masks) == pytest.approx(0.5)
     pruned = {id(linear.weight) for block in read_blocks(model) for linear in block.linears().values()}
     for name, parameter in model.named_parameters():
@@ -212,12 +212,12 @@ def test_every_family_loses_half_of_its_weights_and_nothing_else(family: str) ->
 
 def test_blocks_are_pruned_one_after_the_other() -> None:
     """The second block loses what it gets least of once the first is pruned, not what it got least of before."""
-    feeds = feeds_of("bert", 2)
-    masks = prune_weights(make_model("bert"), feeds, "wanda", Sparsity(0.5))
+    batches = batches_of("bert", 2)
+    masks = prune_weights(make_model("bert"), batches, "wanda", Sparsity(0.5))
 
     def masks_of_second(model: PreTrainedModel) -> dict[str, Tensor]:
         block = read_blocks(model)[1]
-        inputs = observe(model, block, feeds)
+        inputs = observe(model, block, batches)
         return {n: keep_best(score_by_wanda(m.weight, inputs[n].squares), 0.5) for n, m in block.linears().items()}
 
     below, untouched = make_model("bert"), make_model("bert")
@@ -230,8 +230,8 @@ def test_blocks_are_pruned_one_after_the_other() -> None:
 
 
 def test_order_and_scale_of_the_calibration_do_not_matter() -> None:
-    feeds = feeds_of("bert", 3)
-    masks = [prune_weights(make_model("bert"), part, "wanda", Sparsity(0.5)) for part in (feeds, feeds[::-1])]
+    batches = batches_of("bert", 3)
+    masks = [prune_weights(make_model("bert"), part, "wanda", Sparsity(0.5)) for part in (batches, batches[::-1])]
     assert distance(masks[0], masks[1]) < 0.001
     weight, squares = torch.randn(8, 16, generator=torch.Generator().manual_seed(0)), torch.rand(16)
     assert torch.equal(
@@ -260,7 +260,7 @@ def test_impossible_sparsities_are_named(share: float, pattern: str, says: str) 
 
 @pytest.mark.parametrize("method", ["magnitude", "sparsegpt"])
 def test_the_baselines_reach_the_same_sparsity(method: str) -> None:
-    masks = prune_weights(make_model("bart"), feeds_of("bart", 2), method, Sparsity(0.5))  # type: ignore[arg-type]
+    masks = prune_weights(make_model("bart"), batches_of("bart", 2), method, Sparsity(0.5))  # type: ignore[arg-type]
     assert sparsity_of(masks) == pytest.approx(0.5, abs=0.02)
-    layered = prune_weights(make_model("bert"), feeds_of("bert", 2), "wanda", Sparsity(0.5, by_layer=True))
+    layered = prune_weights(make_model("bert"), batches_of("bert", 2), "wanda", Sparsity(0.5, by_layer=True))
     assert sparsity_of(layered) == pytest.approx(0.5, abs=0.06)

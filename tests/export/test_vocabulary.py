@@ -1,4 +1,4 @@
-"""Vocabulary trimming: a language's text is cut as before, other text survives, and the kept logits do not move."""
+"""Vocabulary pruning: a language's text is cut as before, other text survives, and the kept logits do not move."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertModel
 
-from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
+from sprig_export.pruning.vocabulary import count_tokens, prune_tokenizer, slice_vocabulary
 from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
@@ -50,12 +50,12 @@ TOKENIZERS = pytest.mark.parametrize("make", [wordpiece, byte_pairs])
 @TOKENIZERS
 def test_text_of_the_language_is_cut_as_before(make) -> None:
     tokenizer = make()
-    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, TEXT), tokenizer.get_vocab_size() - 1)
-    assert trimmed.tokenizer.get_vocab_size() == len(trimmed.kept) < tokenizer.get_vocab_size()
+    pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, TEXT), tokenizer.get_vocab_size() - 1)
+    assert pruned.tokenizer.get_vocab_size() == len(pruned.kept) < tokenizer.get_vocab_size()
     for text in TEXT:
-        before, after = tokenizer.encode(text), trimmed.tokenizer.encode(text)
+        before, after = tokenizer.encode(text), pruned.tokenizer.encode(text)
         assert after.tokens == before.tokens
-        assert [int(trimmed.kept[i]) for i in after.ids] == before.ids
+        assert [int(pruned.kept[i]) for i in after.ids] == before.ids
 
 
 @settings(max_examples=200, deadline=None)
@@ -64,8 +64,8 @@ def test_other_sentences_of_the_same_words_are_cut_as_before(words: list[str]) -
     text = " ".join(words)
     for make in (wordpiece, byte_pairs):
         tokenizer = _made(make)
-        trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, [*TEXT, *(f" {w}" for w in words), text]), 10_000)
-        assert trimmed.tokenizer.encode(text).tokens == tokenizer.encode(text).tokens
+        pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, [*TEXT, *(f" {w}" for w in words), text]), 10_000)
+        assert pruned.tokenizer.encode(text).tokens == tokenizer.encode(text).tokens
 
 
 _known: dict[str, Tokenizer] = {}
@@ -79,8 +79,8 @@ def _made(make) -> Tokenizer:
 @given(text=st.text(max_size=60))
 def test_unseen_text_round_trips_through_bytes(text: str) -> None:
     tokenizer = _made(byte_pairs)
-    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, TEXT[:1]), 290)
-    assert trimmed.tokenizer.decode(trimmed.tokenizer.encode(text).ids) == tokenizer.decode(tokenizer.encode(text).ids)
+    pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, TEXT[:1]), 290)
+    assert pruned.tokenizer.decode(pruned.tokenizer.encode(text).ids) == tokenizer.decode(tokenizer.encode(text).ids)
 
 
 def test_bytes_stay_where_characters_fall_back_on_them() -> None:
@@ -89,30 +89,30 @@ def test_bytes_stay_where_characters_fall_back_on_them() -> None:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.BPE(vocabulary, [("a", "b")], unk_token="<unk>", byte_fallback=True))
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, ["a b"]), 10).tokenizer
-    assert trimmed.decode(trimmed.encode("a日b").ids) == "a日b"
+    pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, ["a b"]), 10).tokenizer
+    assert pruned.decode(pruned.encode("a日b").ids) == "a日b"
 
 
 def test_unseen_words_are_spelt_out_and_not_unknown() -> None:
     tokenizer = wordpiece()
-    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, TEXT), 100)
-    assert "zebra" not in trimmed.tokenizer.get_vocab()
-    assert "[UNK]" not in trimmed.tokenizer.encode("zebra quartz").tokens
-    assert trimmed.tokenizer.encode("zebra").tokens[0] == "[CLS]"
+    pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, TEXT), 100)
+    assert "zebra" not in pruned.tokenizer.get_vocab()
+    assert "[UNK]" not in pruned.tokenizer.encode("zebra quartz").tokens
+    assert pruned.tokenizer.encode("zebra").tokens[0] == "[CLS]"
 
 
 def test_the_most_frequent_entries_stay() -> None:
     tokenizer = wordpiece()
     ids = [tokenizer.token_to_id(word) for word in ("return", "the", "zebra")]
     counts = Counter(dict(zip(ids, (1, 9, 5), strict=True)))
-    least = len(trim_vocabulary(tokenizer, Counter(), 0).kept)
-    kept = trim_vocabulary(tokenizer, counts, least + 2).kept
+    least = len(prune_tokenizer(tokenizer, Counter(), 0).kept)
+    kept = prune_tokenizer(tokenizer, counts, least + 2).kept
     assert [i in kept for i in ids] == [False, True, True]
 
 
-def test_kinds_that_cannot_be_trimmed_are_named() -> None:
+def test_kinds_that_cannot_be_pruned_are_named() -> None:
     with pytest.raises(InvalidInput, match="Unigram"):
-        trim_vocabulary(Tokenizer(models.Unigram([("a", 0.0)])), Counter(), 10)
+        prune_tokenizer(Tokenizer(models.Unigram([("a", 0.0)])), Counter(), 10)
 
 
 def test_logits_of_kept_entries_do_not_move() -> None:
@@ -150,9 +150,9 @@ def test_sentence_encoders_keep_their_vectors() -> None:
 
 
 @TOKENIZERS
-def test_the_trimmed_tokenizer_is_a_plain_file(make) -> None:
+def test_the_pruned_tokenizer_is_a_plain_file(make) -> None:
     tokenizer = make()
-    trimmed = trim_vocabulary(tokenizer, count_tokens(tokenizer, TEXT), 200).tokenizer
-    again = Tokenizer.from_str(trimmed.to_str())
-    assert json.loads(trimmed.to_str())["model"]["type"] in ("WordPiece", "BPE")
-    assert again.encode(TEXT[0]).ids == trimmed.encode(TEXT[0]).ids
+    pruned = prune_tokenizer(tokenizer, count_tokens(tokenizer, TEXT), 200).tokenizer
+    again = Tokenizer.from_str(pruned.to_str())
+    assert json.loads(pruned.to_str())["model"]["type"] in ("WordPiece", "BPE")
+    assert again.encode(TEXT[0]).ids == pruned.encode(TEXT[0]).ids

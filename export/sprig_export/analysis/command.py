@@ -11,13 +11,13 @@ from rich.console import Console
 from sprig_export.analysis.report import Report, conclude, render_json
 from sprig_export.analysis.sections import sections
 from sprig_export.analysis.study import analyze
-from sprig_export.analysis.words import Plan
+from sprig_export.analysis.words import Study
 from sprig_export.report.frame import wrap_page
 from sprig_export.report.progress import shown_progress
 from sprig_server.errors import InvalidInput
 
 
-def run(plan: Plan, output: Path, messages: Console) -> None:
+def run(plan: Study, output: Path, messages: Console) -> None:
     """Analyse a model; write `report.json` and `report.html` into `output`, and print what the figures say.
 
     Raises:

@@ -35,7 +35,7 @@ from sprig_export.analysis.selection import (
     score_prefixes,
     select_layer,
 )
-from sprig_export.analysis.words import Corpus, Plan, Words, read_corpus, read_words
+from sprig_export.analysis.words import Corpus, Study, Words, read_corpus, read_words
 from sprig_export.config.proposal import Score
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.report.progress import Announce, stage
@@ -54,7 +54,7 @@ _ABLATED_SHARE = 0.01  # of the neurons below the last layer
 _LEAST_SEEN = 20  # words of each class; fewer give no figure
 
 
-def analyze(plan: Plan, announce: Announce) -> Report:
+def analyze(plan: Study, announce: Announce) -> Report:
     """Analyse a model in one language.
 
     Args:
@@ -194,7 +194,7 @@ def _ablate(
     return ablate(sets, read, reader, labels, width, trainer.seed), {name: counts[name] for name in sample.classes}
 
 
-def _describe(plan: Plan, language: str, corpus: Corpus) -> Data:
+def _describe(plan: Study, language: str, corpus: Corpus) -> Data:
     sample, classes = corpus.sample, len(corpus.sample.classes)
     rows = {"train": sample.train, "seen": sample.seen, "dev": sample.dev, "test": sample.test}
     sizes = {split: len(own) // classes for split, own in rows.items()}

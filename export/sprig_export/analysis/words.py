@@ -30,7 +30,7 @@ _LEAST_TOKENS = 10  # words of a class to train on
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Study:
     """What to analyse: a model folder or hub id, a language, its corpus (a Parquet file or a folder of source code),
     how many words of each class to train on, and the seed of all that is drawn."""
 
@@ -78,7 +78,7 @@ class Words:
     pooled: NDArray[np.float32]
 
 
-def read_corpus(plan: Plan, checkpoint: Checkpoint, language: str, announce: Announce) -> Corpus:
+def read_corpus(plan: Study, checkpoint: Checkpoint, language: str, announce: Announce) -> Corpus:
     """Functions of the plan's corpus, cut into words, and a sample of these.
 
     Raises:

@@ -14,14 +14,13 @@ from typing import Any
 
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe, whole_recipe
-from sprig_export.data.calibration import Calibration
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.checkpoints import Checkpoint
-from sprig_export.pruning.cut import cut_checkpoint
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint
 
 
-class Notes:
+class Cache:
     """Measurements by name, as JSON; every one is written as soon as it is made, at once or not at all."""
 
     def __init__(self, path: Path, made_by: str = "") -> None:
@@ -30,7 +29,7 @@ class Notes:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self._found: dict[str, Any] = found if found.get("made by") == made_by else {"made by": made_by}
 
-    def take(self, name: str, measure: Callable[[], Any]) -> Any:
+    def get(self, name: str, measure: Callable[[], Any]) -> Any:
         """The measurement of that name; it is made where there is none."""
         if name not in self._found:
             self._found[name] = measure()
@@ -45,28 +44,22 @@ def measure_whole(recipe: Recipe, base: Checkpoint, sample: Sequence[Example], f
     return _measure(whole_recipe(recipe), base, sample, folder)[1]
 
 
-def measure_cost(
-    recipe: Recipe,
-    checkpoint: Checkpoint,
-    calibration: Calibration,
-    sample: Sequence[Example],
-    folder: Path,
-    start: Checkpoint | None = None,
-) -> tuple[float, float]:
+def measure_cost(checkpoint: Checkpoint, request: CutRequest, sample: Sequence[Example]) -> tuple[float, float]:
     """The megabytes of a plan's bundle, and its functions or tokens a second.
 
     Args:
-        checkpoint: the model with its vocabulary trimmed.
+        checkpoint: the model with its vocabulary pruned.
+        request: the plan, and a folder for what is built: it is left empty.
         sample: functions to measure the speed on.
-        folder: for what is built; it is left empty.
-        start: what the plan cuts, where it is not the model itself.
     """
-    plain = replace(recipe, recovery_steps=0)
+    folder = request.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    cut = cut_checkpoint(checkpoint, plain, calibration, folder / "cut", folder / "state", {}, "random", start)
+    cut = cut_checkpoint(
+        checkpoint, replace(request, recipe=replace(request.recipe, recovery_steps=0), choice="random"), {}
+    )
     try:
-        return _measure(recipe, cut, sample, folder / "bundle")
+        return _measure(request.recipe, cut, sample, folder / "bundle")
     finally:
         shutil.rmtree(cut.folder)
 

@@ -5,113 +5,143 @@ from __future__ import annotations
 import json
 import sysconfig
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from sprig_export.autotune.precision import fewest_bits
+from sprig_export.autotune.precision import Variant, choose_variant, fewest_bits, measure_variants, with_precision
 from sprig_export.autotune.search_space import choose_vocabulary
-from sprig_export.autotune.selection import TRIAL_STEPS, Choice, choose_plan, slower_plans
-from sprig_export.autotune.targets import Target
+from sprig_export.autotune.selection import (
+    SCORED,
+    SPEED_SAMPLE,
+    TRIAL_STEPS,
+    Choice,
+    PlanSearch,
+    choose_plan,
+    slower_plans,
+)
 from sprig_export.bundles.graphs import prompt_for
 from sprig_export.bundles.writer import check_output, was_left, work_folder
 from sprig_export.config.proposal import read_proposal
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.calibration import ENOUGH, read_calibration
-from sprig_export.models.checkpoints import open_checkpoint
+from sprig_export.config.request import ExportRequest, Target
+from sprig_export.data.calibration import ENOUGH, Calibration, read_calibration
+from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths, inspect_model
-from sprig_export.pipeline import LostTooMuch, export, shaping_of
-from sprig_export.report.stages import Run, Say, say_nothing
+from sprig_export.pipeline import ExportState, LostTooMuch, export, shaping_of
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.manifest import Manifest
 from sprig_server.errors import InvalidInput
 
 RECOVERY_STEPS = 300
 
 
-def export_to_target(
-    recipe: Recipe,
-    target: Target,
-    output: Path,
-    calibrated_on: Path | None = None,
-    announce: Say = say_nothing,
-    say: Say = say_nothing,
-    resume: bool = False,
-    analysis: Path | None = None,
-) -> Manifest:
-    """Make the bundle that meets a target at the least loss, in the folder `output`.
+@dataclass(frozen=True, slots=True)
+class ChosenPlan:
+    """A plan that a search found, as the pipeline is tuned by it (`pipeline.Tuning`)."""
+
+    choice: Choice
+    target: Target
+    variants: list[Variant] = field(default_factory=list)
+    """The precisions that were measured."""
+
+    def choose_precision(self, state: ExportState, log: StageLog) -> Recipe:
+        """The recipe with the precision that is best on this machine."""
+        recipe, calibration = state.recipe, state.calibration
+        assert calibration is not None  # a plan is searched on code
+        with log.stage("measure what fewer bits do on this machine") as facts:
+            samples = calibration.trials[: SCORED[recipe.task]], calibration.trials[:SPEED_SAMPLE]
+            self.variants[:] = measure_variants(recipe, state.checkpoint, *samples, state.work / "variants")
+            best = choose_variant(self.variants, self.target, self.choice.whole)
+            recipe = with_precision(recipe, best)
+            facts["chosen"] = recipe.quantization
+        if self.target.speed is not None and best.rate < self.target.speed * self.choice.whole:
+            times = best.rate / self.choice.whole
+            log.say(f"it is {times:.2f} times as fast now, not {self.target}: ask for a little more")
+        return recipe
+
+    def report(self) -> dict[str, Any]:
+        """The plans that were considered, with what they cost and kept, and the precisions."""
+        shown = ("name", "megabytes", "speed", "kept")
+        considered = [{name: getattr(found, name) for name in shown} for found in self.choice.considered]
+        return {
+            "plans": {"why": self.choice.why, "considered": considered},
+            "variants": [asdict(variant) for variant in self.variants],
+        }
+
+
+def export_to_target(request: ExportRequest, log: StageLog) -> Manifest:
+    """Make the bundle that meets the request's target at the least loss.
 
     Args:
-        recipe: task, model, language, the gate, and what is measured; the rest is searched.
-        calibrated_on: a corpus of the language, or a folder of code; for Python, its own standard library where none
-            is given.
-        announce: called with the name of every stage as it begins.
-        say: called with what every stage found, and with a sentence for every decision.
-        resume: go on with what an interrupted export to the same target left behind.
-        analysis: a report.json of `sprig analyze`, whose proposal is tried as well.
+        request: its recipe has the task, the model, the language, the gate, and what is measured; the rest is searched.
+            For Python, code is the standard library where none is given.
 
     Raises:
         InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
         ValidationFailed: all plans that were expected to pass the gate lose too much.
     """
-    output = check_output(output)  # now, not after the search
-    proposal = read_proposal(analysis) if analysis is not None else None
-    base, code = open_checkpoint(recipe.model, recipe.adapter), calibrated_on or _own_library(recipe.language)
-    recipe = fit_lengths(recipe, base, say)
+    recipe, target = request.recipe, request.target
+    output = check_output(request.output)  # now, not after the search
+    proposal = read_proposal(request.analysis) if request.analysis is not None else None
+    base, code = open_checkpoint(recipe.model, recipe.adapter), request.calibration or _own_library(recipe.language)
+    recipe = fit_lengths(recipe, base, log.say)
     # Another gate chooses among the same measurements.
-    shaping = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
-    with work_folder(output, shaping, resume, "plans") as folder:
-        run = Run(announce, say)
+    made_by = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
+    with work_folder(output, made_by, request.resume, "plans") as folder:
         inspect_model(base, recipe.task)
-        with run.stage("read the code"):
-            wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-            calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
-            recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
-            if target.megabytes is not None:  # more of a model in 4 bits keeps more than less of it in 8
-                recipe = replace(recipe, products=fewest_bits(base), tables=fewest_bits(base))
-        if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
-            say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
-        choice = choose_plan(recipe, target, base, calibration, run, folder, proposal)
-        if minutes := _minutes_left(run):
-            say(f"About {minutes} minutes to go")
+        recipe, calibration = _read_code(recipe, target, base, code, log)
+        choice = choose_plan(PlanSearch(recipe, target, base, calibration, folder, log, proposal))
+        if minutes := _minutes_left(log):
+            log.say(f"About {minutes} minutes to go")
         fallbacks = [] if target.named else slower_plans(choice)
         slower = [replace(found.recipe, dimensions=choice.recipe.dimensions) for found in fallbacks]
         choices = [choice, *(replace(choice, recipe=plan, why="faster ones lost too much") for plan in slower)]
         refused = folder / f"refused at {recipe.max_loss:g}.json"
-        return export_first_good(choices, target, output, code, announce, say, resume, refused)
+        return export_first_good(choices, replace(request, calibration=code), refused, log)
 
 
-def export_first_good(
-    choices: Sequence[Choice],
-    target: Target,
-    output: Path,
-    code: Path,
-    announce: Say,
-    say: Say,
-    resume: bool,
-    refused: Path,
-) -> Manifest:
-    """Export the first plan that passes the gate; how many were refused is noted, so that they are not made again."""
+def _read_code(
+    recipe: Recipe, target: Target, base: Checkpoint, code: Path, log: StageLog
+) -> tuple[Recipe, Calibration]:
+    """The recipe with what holds for every plan, and the code that plans are cut and tried with."""
+    with log.stage("read the code"):
+        wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
+        calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
+        recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
+        if target.megabytes is not None:  # more of a model in 4 bits keeps more than less of it in 8
+            recipe = replace(recipe, linear_dtype=fewest_bits(base), embedding_dtype=fewest_bits(base))
+    if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
+        log.say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
+    return recipe, calibration
+
+
+def export_first_good(choices: Sequence[Choice], request: ExportRequest, refused: Path, log: StageLog) -> Manifest:
+    """Export the first plan that passes the gate; how many were refused is noted in the file `refused`, so that they
+    are not made again."""
     first = json.loads(refused.read_text(encoding="utf-8")) if refused.is_file() else 0
     for number in range(first, len(choices)):
         choice = choices[number]
-        say(_sentence(choice))
-        again = resume and was_left(
-            output, shaping_of(choice.recipe, open_checkpoint(choice.recipe.model, choice.recipe.adapter), code)
-        )
+        log.say(_sentence(choice))
+        base = open_checkpoint(choice.recipe.model, choice.recipe.adapter)
+        again = request.resume and was_left(request.output, shaping_of(choice.recipe, base, request.calibration))
+        # The report of a bundle tells of its own stages, not of those of the search.
+        own = StageLog(log.announce, log.say)
         try:
-            return export(choice.recipe, output, None, code, announce, again, say, choice, target)
+            return export(replace(request, recipe=choice.recipe, resume=again), own, ChosenPlan(choice, request.target))
         except LostTooMuch as error:
             if number == len(choices) - 1:
                 raise
-            say(str(error))
+            log.say(str(error))
             refused.write_text(str(number + 1), encoding="utf-8")
     raise AssertionError("the last plan is exported or raises")
 
 
-def _minutes_left(run: Run) -> int | None:
+def _minutes_left(log: StageLog) -> int | None:
     """How long the whole recovery and what follows will take, by the trials and measurements so far; None where those
     were made by an earlier run."""
-    tries = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("try ")]
-    costs = [stage["seconds"] for stage in run.stages if stage["stage"].startswith("measure plan")]
+    tries = [stage["seconds"] for stage in log.stages if stage["stage"].startswith("try ")]
+    costs = [stage["seconds"] for stage in log.stages if stage["stage"].startswith("measure plan")]
     recovery = max(tries, default=0.0) * RECOVERY_STEPS / TRIAL_STEPS
     if not recovery:
         return None

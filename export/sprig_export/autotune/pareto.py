@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sprig_export.autotune.costs import Notes, measure_cost, measure_whole
+from sprig_export.autotune.costs import Cache, measure_cost, measure_whole
 from sprig_export.autotune.search_space import describe_plan, list_plans
 from sprig_export.bundles.graphs import prompt_for
 from sprig_export.config.recipe import Recipe
@@ -19,11 +19,11 @@ from sprig_export.evaluate.export_quality import score_examples
 from sprig_export.evaluate.search import bootstrap_interval
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model
-from sprig_export.pruning.cut import cut_checkpoint, trim_checkpoint
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
 from sprig_export.pruning.structure import Choice
 from sprig_export.report.charts import scatter
 from sprig_export.report.frame import html_table, legend, lone_chart, wrap_page
-from sprig_export.report.stages import Run
+from sprig_export.report.stages import StageLog
 
 _SPEED_SAMPLE = 64
 
@@ -67,7 +67,7 @@ class Front:
     points: tuple[Point, ...]
 
 
-def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front:
+def measure_front(recipe: Recipe, corpus: Path, output: Path, run: StageLog) -> Front:
     """Measure every plan for a model, after a recovery of the recipe's length.
 
     What was measured stays in `output`, so that an interrupted measurement goes on.
@@ -86,19 +86,19 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
     work = output / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    trimmed = trim_checkpoint(base, recipe, calibration, work / "trimmed", {}) if recipe.vocabulary else base
-    model, speeds = load_model(trimmed, recipe.task), calibration.trials[:_SPEED_SAMPLE]
-    notes = Notes(output / "points.json", f"{recipe} {base.sha256} {corpus.resolve()}")
+    pruned = prune_vocabulary(base, recipe, calibration, work / "pruned", {}) if recipe.vocabulary else base
+    model, speeds = load_model(pruned, recipe.task), calibration.trials[:_SPEED_SAMPLE]
+    cache = Cache(output / "points.json", f"{recipe} {base.sha256} {corpus.resolve()}")
     with run.stage("the whole model"):
-        whole = notes.take("score", lambda: float(score_examples(base, recipe, calibration.examples).mean()))
-        whole_rate = notes.take("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
+        whole = cache.get("score", lambda: float(score_examples(base, recipe, calibration.examples).mean()))
+        whole_rate = cache.get("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
 
     def measure(plan: Recipe, name: str, choice: Choice) -> dict[str, Any]:
         # The same for all choices: a shape costs what it costs.
-        size, rate = notes.take(name, lambda: measure_cost(plan, trimmed, calibration, speeds, work / "cost"))
+        size, rate = cache.get(name, lambda: measure_cost(pruned, CutRequest(plan, calibration, work / "cost"), speeds))
         place = work / "cut"
         place.mkdir()
-        cut = cut_checkpoint(trimmed, plan, calibration, place / "model", place / "state", {}, choice)
+        cut = cut_checkpoint(pruned, CutRequest(plan, calibration, place, choice), {})
         scores = score_examples(cut, recipe, calibration.examples)
         shutil.rmtree(place)
         interval = bootstrap_interval(scores, recipe.seed)
@@ -111,7 +111,7 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: Run) -> Front
         choices: tuple[Choice, ...] = ("fluctuation", "magnitude", "random") if narrowed else ("fluctuation",)
         for choice in choices:
             with run.stage(f"{name}, {choice}"):
-                found = notes.take(f"{name}, {choice}", partial(measure, plan, name, choice))
+                found = cache.get(f"{name}, {choice}", partial(measure, plan, name, choice))
                 points.append(Point(**found))
     shutil.rmtree(work)
     metric = "MRR" if recipe.task == "search" else "BLEU-4"

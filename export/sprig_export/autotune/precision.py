@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sprig_export.autotune.costs import megabytes
-from sprig_export.autotune.targets import Target
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import BLOCK, Precision, Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example, Target
 from sprig_export.evaluate.export_quality import score_bundle
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.checkpoints import Checkpoint
@@ -39,8 +38,8 @@ _ALIKE = 0.95
 class Variant:
     """A choice of bits for matrix products and look-ups, and what the bundle is like with it."""
 
-    products: Precision
-    tables: Precision
+    linear_dtype: Precision
+    embedding_dtype: Precision
     megabytes: float
     rate: float
     score: float
@@ -62,15 +61,15 @@ def measure_variants(
 ) -> list[Variant]:
     """Build the bundle of a pruned model in every precision, and measure each in a process of its own."""
     found = []
-    for products, tables in _VARIANTS:
-        if "int4" in (products, tables) and fewest_bits(checkpoint) != "int4":
+    for linear, embedding in _VARIANTS:
+        if "int4" in (linear, embedding) and fewest_bits(checkpoint) != "int4":
             continue
-        place = folder / f"{products}-{tables}"
+        place = folder / f"{linear}-{embedding}"
         shutil.rmtree(place, ignore_errors=True)  # of an interrupted export
-        build_unchecked(replace(recipe, products=products, tables=tables), checkpoint, place)
+        build_unchecked(replace(recipe, linear_dtype=linear, embedding_dtype=embedding), checkpoint, place)
         rate = measure_throughput(place, recipe.task, speed_sample)
         score = score_bundle(open_bundle(place), recipe, sample)
-        found.append(Variant(products, tables, megabytes(place), rate, score))
+        found.append(Variant(linear, embedding, megabytes(place), rate, score))
         shutil.rmtree(place)
     return found
 
@@ -102,9 +101,9 @@ def with_precision(recipe: Recipe, variant: Variant) -> Recipe:
     than the recipe's gates allow: that the bundle is good all the same, the variant's score has shown."""
     return replace(
         recipe,
-        products=variant.products,
-        tables=variant.tables,
-        recovery_products=recipe.recovery_products or recipe.products,
+        linear_dtype=variant.linear_dtype,
+        embedding_dtype=variant.embedding_dtype,
+        recovery_linear_dtype=recipe.recovery_linear_dtype or recipe.linear_dtype,
         min_cosine=min(recipe.min_cosine, _LEAST_COSINE),
         min_agreement=min(recipe.min_agreement, _LEAST_AGREEMENT),
     )

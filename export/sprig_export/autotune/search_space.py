@@ -14,8 +14,8 @@ from transformers import PreTrainedModel
 
 from sprig_export.config.proposal import Proposal
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Example
 from sprig_export.data.calibration import Calibration
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.export_quality import questions_of, vectors_of_texts
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.models.blocks import can_lose_heads, is_known, read_stacks
@@ -25,7 +25,7 @@ from sprig_export.models.head import may_project, read_head
 from sprig_export.models.loading import load_tokenizer
 from sprig_export.models.projection import principal_directions
 from sprig_export.pruning.cut import count_calibration
-from sprig_export.pruning.vocabulary import TRIMMED, trim_vocabulary
+from sprig_export.pruning.vocabulary import PRUNABLE, prune_tokenizer
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Vectors
 
@@ -152,7 +152,7 @@ _STEP = 512
 def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
     """The number of entries, in steps of 512, that the calibration's text needs; 0 where the vocabulary stays whole."""
     tokenizer = load_tokenizer(base).backend_tokenizer
-    if json.loads(tokenizer.to_str())["model"]["type"] not in TRIMMED:
+    if json.loads(tokenizer.to_str())["model"]["type"] not in PRUNABLE:
         return 0
     counts = count_calibration(tokenizer.to_str(), calibration)
     sizes = range(_STEP, tokenizer.get_vocab_size(), _STEP)
@@ -162,5 +162,5 @@ def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
 
 def _covered(tokenizer: Tokenizer, counts: Counter[int], size: int) -> float:
     """The share of the counted tokens that keep their entry in a vocabulary of a size."""
-    kept = trim_vocabulary(tokenizer, counts, size).kept
+    kept = prune_tokenizer(tokenizer, counts, size).kept
     return sum(counts[int(index)] for index in kept) / max(1, counts.total())

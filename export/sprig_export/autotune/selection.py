@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from sprig_export.autotune.costs import Notes, measure_cost, measure_whole
+from sprig_export.autotune.costs import Cache, measure_cost, measure_whole
 from sprig_export.autotune.search_space import choose_dimensions, describe_plan, follow_proposal, list_plans
-from sprig_export.autotune.targets import Considered, Target
+from sprig_export.autotune.targets import Candidate
 from sprig_export.config.proposal import Proposal
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Target
 from sprig_export.data.calibration import Calibration
 from sprig_export.evaluate.export_quality import score_checkpoint
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.loading import load_model
-from sprig_export.pruning.cut import cut_checkpoint, trim_checkpoint
-from sprig_export.report.stages import Run
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
+from sprig_export.report.stages import StageLog
 from sprig_server.errors import InvalidInput
 
 TRIAL_STEPS = 60
@@ -34,8 +36,10 @@ _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 """Functions that speed is measured on, and those that plans and precisions are scored on."""
 
-SCORED_TRIMMED = {"search": 1000, "summarize": 300}
-"""Functions that a share to leave out is scored on: with 200, chance is larger than what trimming costs."""
+
+Try = Callable[[Candidate], Candidate]
+
+Found = tuple[Sequence[Candidate], Candidate, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,113 +48,160 @@ class Choice:
     32 bits."""
 
     recipe: Recipe
-    considered: tuple[Considered, ...]
+    considered: tuple[Candidate, ...]
     why: str
     whole: float = 0.0
 
 
-def choose_plan(
-    recipe: Recipe,
-    target: Target,
-    base: Checkpoint,
-    calibration: Calibration,
-    run: Run,
-    folder: Path,
-    proposal: Proposal | None = None,
-) -> Choice:
-    """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
+@dataclass(frozen=True, slots=True)
+class PlanSearch:
+    """What a search for a plan works with.
 
-    Args:
+    Attributes:
         recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length; its
             `start`, a smaller model that was distilled before, is a plan of its own.
+        target: what the bundle has to be.
+        base: the model as it came.
+        calibration: what plans are cut and tried with.
         folder: what is measured is noted there, so that an interrupted search goes on.
+        log: is told of every measurement.
         proposal: what an analysis would leave out: it is tried as well, so that what following it costs is known.
+    """
+
+    recipe: Recipe
+    target: Target
+    base: Checkpoint
+    calibration: Calibration
+    folder: Path
+    log: StageLog
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The model and the smaller one that was distilled before, both with the language's vocabulary."""
+
+    whole: Checkpoint
+    small: Checkpoint | None
+
+    def start_of(self, plan: Recipe) -> Checkpoint | None:
+        return self.small if plan.start else None
+
+
+def choose_plan(search: PlanSearch) -> Choice:
+    """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
 
     Raises:
         InvalidInput: no plan meets the target.
     """
-    trimmed, small = base, open_checkpoint(recipe.start) if recipe.start else None
-    if recipe.vocabulary:
-        with run.stage("trim the vocabulary") as facts:
-            trimmed = trim_checkpoint(base, recipe, calibration, folder / "trimmed", facts)
-            if small is not None:
-                small = trim_checkpoint(small, recipe, calibration, folder / "start", {})
-    model = load_model(trimmed, recipe.task)
-    notes = Notes(folder / "measured.json")
-    sample = calibration.trials[:SPEED_SAMPLE]
-    plans = {describe_plan(plan, model): plan for plan in list_plans(replace(recipe, start=""), model)}
-    proposed = follow_proposal(replace(recipe, start=""), proposal, model) if proposal is not None else None
-    if proposed is not None:
-        plans[describe_plan(proposed, model) + _PROPOSED] = proposed
-    if small is not None:
-        plans[f"{Path(recipe.start).name}, distilled before"] = recipe
-    with run.stage("measure the whole model") as facts:
-        whole = notes.take("whole", lambda: measure_whole(recipe, base, sample, folder / "whole"))
-        facts[f"{'functions' if recipe.task == 'search' else 'tokens'} a second"] = round(whole, 1)
-    considered = []
-    for number, (name, plan) in enumerate(plans.items(), 1):
-        with run.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
-
-            def measure(plan: Recipe = plan) -> list[float]:
-                start = small if plan.start else None
-                return list(measure_cost(plan, trimmed, calibration, sample, folder / "cost", start))
-
-            megabytes, rate = notes.take(name, measure)
-            considered.append(Considered(plan, name, megabytes, rate / whole))
-            facts |= {"megabytes": round(megabytes, 2), "times as fast": round(rate / whole, 2)}
+    recipe, target = search.recipe, search.target
+    models, cache = _prune_vocabularies(search), Cache(search.folder / "measured.json")
+    plans = _list_plans(search, models)
+    whole = _measure_whole(search, cache)
+    considered = _measure_plans(search, models, cache, plans, whole)
     fitting = [found for found in considered if found.meets(target)]
     if not fitting:
         raise InvalidInput(_too_much(target, considered))
-    examples = calibration.trials[: SCORED[recipe.task]]
-    unpruned = notes.take("score", lambda: score_checkpoint(trimmed, recipe, examples))
+    try_plan = _trial(search, models, cache)
+    proposed = [found for found in considered if found.name.endswith(_PROPOSED)]
+    distilled = [found for found in fitting if found.recipe.start]
+    shapes = [found for found in fitting if found not in (*proposed, *distilled)] or fitting
+    if target.named:
+        tried, chosen, why = by_target(shapes, target, try_plan)
+    else:
+        tried, chosen, why = by_gate(shapes, recipe.max_loss, try_plan)
+    more = [try_plan(found) for found in proposed]  # for the report: what following the analysis costs
+    for found in map(try_plan, distilled):
+        more.append(found)
+        if is_better(found, chosen, target, recipe.max_loss):
+            chosen = found
+            why = f"it keeps {found.kept:.1%} after {TRIAL_STEPS} steps, since it was distilled before"
+    by_name = {found.name: found for found in (*tried, *more)}
+    plan = _with_dimensions(search, chosen.recipe)
+    return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why, whole)
 
-    def try_plan(found: Considered) -> Considered:
-        def score() -> dict[str, float]:
-            short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), folder / f"trial of {found.name}"
-            place.mkdir(exist_ok=True)
-            start = small if short.start else None
-            cut = cut_checkpoint(trimmed, short, calibration, place / "cut", place / "state", {}, start=start)
-            try:
-                return score_checkpoint(cut, recipe, examples)
-            finally:
-                shutil.rmtree(place)
 
-        with run.stage(f"try {found.name}") as facts:
-            left = notes.take(f"try {found.name}", score)
+def _prune_vocabularies(search: PlanSearch) -> _Models:
+    recipe, folder = search.recipe, search.folder
+    whole, small = search.base, open_checkpoint(recipe.start) if recipe.start else None
+    if recipe.vocabulary:
+        with search.log.stage("prune the vocabulary") as facts:
+            whole = prune_vocabulary(whole, recipe, search.calibration, folder / "vocabulary", facts)
+            if small is not None:
+                small = prune_vocabulary(small, recipe, search.calibration, folder / "start", {})
+    return _Models(whole, small)
+
+
+def _list_plans(search: PlanSearch, models: _Models) -> dict[str, Recipe]:
+    """Every plan by its name in words."""
+    model, recipe = load_model(models.whole, search.recipe.task), replace(search.recipe, start="")
+    plans = {describe_plan(plan, model): plan for plan in list_plans(recipe, model)}
+    if search.proposal is not None:
+        proposed = follow_proposal(recipe, search.proposal, model)
+        plans[describe_plan(proposed, model) + _PROPOSED] = proposed
+    if models.small is not None:
+        plans[f"{Path(search.recipe.start).name}, distilled before"] = search.recipe
+    return plans
+
+
+def _measure_whole(search: PlanSearch, cache: Cache) -> float:
+    recipe, sample = search.recipe, search.calibration.trials[:SPEED_SAMPLE]
+    with search.log.stage("measure the whole model") as facts:
+        rate: float = cache.get("whole", lambda: measure_whole(recipe, search.base, sample, search.folder / "whole"))
+        facts[f"{'functions' if recipe.task == 'search' else 'tokens'} a second"] = round(rate, 1)
+    return rate
+
+
+def _measure_plans(
+    search: PlanSearch, models: _Models, cache: Cache, plans: Mapping[str, Recipe], whole: float
+) -> list[Candidate]:
+    """Every plan with what it costs; `whole` is the rate of the whole model."""
+    sample, considered = search.calibration.trials[:SPEED_SAMPLE], []
+    for number, (name, plan) in enumerate(plans.items(), 1):
+        with search.log.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
+            request = CutRequest(plan, search.calibration, search.folder / "cost", start=models.start_of(plan))
+            megabytes, rate = cache.get(name, partial(measure_cost, models.whole, request, sample))
+            considered.append(Candidate(plan, name, megabytes, rate / whole))
+            facts |= {"megabytes": round(megabytes, 2), "times as fast": round(rate / whole, 2)}
+    return considered
+
+
+def _trial(search: PlanSearch, models: _Models, cache: Cache) -> Try:
+    """How a plan is tried: it is cut, recovers for a short while, and is scored beside the whole model."""
+    examples = search.calibration.trials[: SCORED[search.recipe.task]]
+    unpruned = cache.get("score", lambda: score_checkpoint(models.whole, search.recipe, examples))
+
+    def score(found: Candidate) -> dict[str, float]:
+        short, place = replace(found.recipe, recovery_steps=TRIAL_STEPS), search.folder / f"trial of {found.name}"
+        place.mkdir(exist_ok=True)
+        request = CutRequest(short, search.calibration, place, start=models.start_of(short))
+        try:
+            return score_checkpoint(cut_checkpoint(models.whole, request, {}), search.recipe, examples)
+        finally:
+            shutil.rmtree(place)
+
+    def try_plan(found: Candidate) -> Candidate:
+        with search.log.stage(f"try {found.name}") as facts:
+            left = cache.get(f"try {found.name}", partial(score, found))
             kept = min(left[name] / before if before else 1.0 for name, before in unpruned.items())
             facts["kept"] = round(kept, 4)
         return replace(found, kept=kept)
 
-    shapes = [found for found in fitting if found.recipe is not proposed and not found.recipe.start]
-    if target.named:
-        tried, chosen, why = by_target(shapes or fitting, target, try_plan)
-    else:
-        tried, chosen, why = by_gate(shapes or fitting, recipe.max_loss, try_plan)
-    for found in considered:
-        if found.recipe is proposed:
-            tried = [*tried, try_plan(found)]  # for the report: what following the analysis costs
-        elif found.recipe.start and found in fitting:
-            distilled = try_plan(found)
-            tried = [*tried, distilled]
-            if is_better(distilled, chosen, target, recipe.max_loss):
-                chosen = distilled
-                why = f"it keeps {distilled.kept:.1%} after {TRIAL_STEPS} steps, since it was distilled before"
-    by_name = {found.name: found for found in tried}
-    plan = chosen.recipe
-    if recipe.task == "search":
-        with run.stage("choose output dimensions") as facts:
-            texts = [text for pair in calibration.pairs[:_DIRECTED] for text in pair]
-            plan = replace(plan, dimensions=choose_dimensions(base, texts, calibration.trials[:_DIRECTED]))
-            facts["dimensions"] = plan.dimensions
-    return Choice(plan, tuple(by_name.get(found.name, found) for found in considered), why, whole)
+    return try_plan
 
 
-Try = Callable[[Considered], Considered]
+def _with_dimensions(search: PlanSearch, plan: Recipe) -> Recipe:
+    """The plan with as few output dimensions as a search model needs."""
+    if plan.task != "search":
+        return plan
+    with search.log.stage("choose output dimensions") as facts:
+        texts = [text for pair in search.calibration.pairs[:_DIRECTED] for text in pair]
+        plan = replace(plan, dimensions=choose_dimensions(search.base, texts, search.calibration.trials[:_DIRECTED]))
+        facts["dimensions"] = plan.dimensions
+    return plan
 
-Found = tuple[Sequence[Considered], Considered, str]
 
-
-def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> Found:
+def by_target(fitting: Sequence[Candidate], target: Target, try_plan: Try) -> Found:
     """Of the plans that meet the target, the largest or slowest have the most left; the best of a few of them is
     taken."""
     left = (lambda found: -found.megabytes) if target.speed is None else (lambda found: found.speed)
@@ -161,7 +212,7 @@ def by_target(fitting: Sequence[Considered], target: Target, try_plan: Try) -> F
     return tried, best, f"it is {target} ({best.megabytes:.1f} MB, {best.speed:.1f} times as fast) and {kept}"
 
 
-def is_better(distilled: Considered, chosen: Considered, target: Target, max_loss: float) -> bool:
+def is_better(distilled: Candidate, chosen: Candidate, target: Target, max_loss: float) -> bool:
     """Whether a model that was distilled before is to be taken instead: with a target if it keeps more of the score,
     without one if it is as fast at least and well within the gate."""
     if target.named:
@@ -169,17 +220,17 @@ def is_better(distilled: Considered, chosen: Considered, target: Target, max_los
     return distilled.speed >= chosen.speed and _passes(distilled, max_loss)
 
 
-def _passes(tried: Considered, max_loss: float) -> bool:
+def _passes(tried: Candidate, max_loss: float) -> bool:
     """Whether a plan is well within the gate after its trial already: on little code the whole recovery brings hardly
     more back for functions that nothing was learnt from, and fewer bits cost something too."""
     return 100 * (1 - (tried.kept or 0.0)) <= _ROOM * max_loss
 
 
-def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Found:
+def by_gate(fitting: Sequence[Candidate], max_loss: float, try_plan: Try) -> Found:
     """The fastest plan that is well within the gate when it is tried, by bisection: slower ones are taken to lose
     less."""
     order = sorted(fitting, key=lambda found: -found.speed)
-    tried: dict[str, Considered] = {}
+    tried: dict[str, Candidate] = {}
     low, high = 0, len(order) - 1  # the slowest one is taken where no faster one passes
     while low < high:
         middle = (low + high) // 2
@@ -195,7 +246,7 @@ def by_gate(fitting: Sequence[Considered], max_loss: float, try_plan: Try) -> Fo
     return list(tried.values()), best, why
 
 
-def slower_plans(choice: Choice) -> list[Considered]:
+def slower_plans(choice: Choice) -> list[Candidate]:
     """What to fall back on where the chosen plan loses too much: the next slower one that did not lose too much when it
     was tried, then the slowest, which has most left."""
     own = next(found for found in choice.considered if found.recipe == replace(choice.recipe, dimensions=0))
@@ -208,7 +259,7 @@ def slower_plans(choice: Choice) -> list[Considered]:
     return [order[0], order[-1]] if len(order) > 1 else order
 
 
-def _too_much(target: Target, considered: Sequence[Considered]) -> str:
+def _too_much(target: Target, considered: Sequence[Candidate]) -> str:
     smallest = min(considered, key=lambda found: found.megabytes)
     fastest = max(considered, key=lambda found: found.speed)
     return (

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from sprig_export.bases.recipe import AdapterRecipe
+from sprig_export.bases.recipe import AdapterRecipe, fingerprint
 from sprig_export.bases.summary_data import Examples, read_examples
 from sprig_export.models.adapter import WEIGHTS
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
@@ -23,8 +23,7 @@ from sprig_export.models.families import FAMILIES, unsupported
 from sprig_export.models.folder import replace_folder
 from sprig_export.models.loading import load_model
 from sprig_export.training.batches import fill_batches
-from sprig_export.training.loop import Pace, Run, autocast, has_bf16
-from sprig_export.training.state import fingerprint
+from sprig_export.training.loop import Pace, TrainingRun, autocast, has_bf16
 from sprig_server.errors import InvalidInput
 
 _POOL = 24  # batches that are sorted by length together
@@ -55,7 +54,7 @@ def train_adapter(recipe: AdapterRecipe, data: Path, output: Path, stop_after: i
     AdapterRun(recipe, data, output).finish(stop_after)
 
 
-class AdapterRun(Run[Batch]):
+class AdapterRun(TrainingRun[Batch]):
     """One run: the model frozen, in bfloat16 where the hardware computes in it, and its adapter in float32."""
 
     def __init__(self, recipe: AdapterRecipe, data: Path, output: Path) -> None:

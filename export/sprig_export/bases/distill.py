@@ -15,12 +15,12 @@ from pathlib import Path
 from sprig_export.bases.search_data import draw_pairs, query_pairs
 from sprig_export.bundles.graphs import prompt_for
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Example
 from sprig_export.data.calibration import Calibration, read_calibration, read_rows
-from sprig_export.data.samples import Example
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.folder import replace_folder
 from sprig_export.models.loading import halve_checkpoint
-from sprig_export.pruning.cut import cut_checkpoint, pairs_for
+from sprig_export.pruning.cut import CutRequest, cut_checkpoint, pairs_for
 from sprig_export.trimming.importance import learn_trimming
 from sprig_server.errors import InvalidInput
 
@@ -60,8 +60,8 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
         raise InvalidInput(f'"{output}" holds a model of another recipe: give another folder, or delete it')
     stamp.write_text(made_by, encoding="utf-8")
     mixed = Calibration("all languages", tuple(pairs), (), functions=tuple(_read_functions(recipe, corpora)))
-    folders, trimming = (output / "cut", output / "state"), learn_trimming(base, recipe, mixed)
-    cut = cut_checkpoint(base, recipe, mixed, *folders, {}, start=start, trimming=trimming)
+    trimming = learn_trimming(base, recipe, mixed)
+    cut = cut_checkpoint(base, CutRequest(recipe, mixed, output, start=start, trimming=trimming), {})
     with replace_folder(output / "model") as folder:
         halve_checkpoint(cut, recipe.task, folder)
     if (log := output / "state" / "log.jsonl").is_file():  # nothing was taught without recovery_steps

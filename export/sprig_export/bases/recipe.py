@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sprig_export.config.toml import fill, read_toml
@@ -195,3 +195,8 @@ def read_search_recipe(path: Path) -> SearchRecipe:
     if len(recipe.styles) != 4 or min(recipe.styles) < 0 or sum(recipe.styles) <= 0:
         raise InvalidInput(f"{path}: styles must be four shares, not {list(recipe.styles)}.")
     return recipe
+
+
+def fingerprint(recipe: SearchRecipe | SummaryRecipe | AdapterRecipe) -> str:
+    """The recipe as text, to tell whether a state was made by it."""
+    return repr(asdict(recipe))

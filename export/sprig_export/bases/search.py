@@ -17,14 +17,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from sprig_export.bases.recipe import SearchRecipe
+from sprig_export.bases.recipe import SearchRecipe, fingerprint
 from sprig_export.bases.search_data import Ranking, read_pairs, read_rankings
 from sprig_export.evaluate.search import reciprocal_ranks
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.folder import replace_folder
 from sprig_export.training.encoding import encode, encode_all, pad
-from sprig_export.training.loop import Pace, Run
-from sprig_export.training.state import fingerprint
+from sprig_export.training.loop import Pace, TrainingRun
 from sprig_server.errors import InvalidInput
 
 _POOL = 8  # batches that are sorted by length together
@@ -55,7 +54,7 @@ def train_search(recipe: SearchRecipe, data: Path, output: Path, stop_after: int
     _SearchRun(recipe, data, output).finish(stop_after)
 
 
-class _SearchRun(Run[Batch]):
+class _SearchRun(TrainingRun[Batch]):
     def __init__(self, recipe: SearchRecipe, data: Path, output: Path) -> None:
         checkpoint = open_checkpoint(recipe.start)
         if checkpoint.pooling != "mean":

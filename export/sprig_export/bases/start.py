@@ -7,14 +7,16 @@ vocabulary does not: every new token starts as the mean of the old pieces that s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import BartConfig, BartForConditionalGeneration, BertModel, GenerationConfig
+from transformers import BartConfig, BartForConditionalGeneration, BertModel, GenerationConfig, PreTrainedTokenizerFast
 
 from sprig_export.bases.recipe import SummaryRecipe
-from sprig_export.training.tokenizer import END_ID, PAD_ID, TAGS
+from sprig_export.models.folder import replace_folder
+from sprig_export.training.tokenizer import END, END_ID, PAD, PAD_ID, TAGS, UNKNOWN
 
 _OFFSET = 2  # BART's learned positions begin at row 2
 
@@ -165,3 +167,22 @@ def _transfer(old: Tensor, old_tokenizer: Tokenizer, tokenizer: Tokenizer) -> Te
             new[index] += capital
         new[index] += torch.randn(width, generator=generator) * scale * _NOISE
     return new
+
+
+def write_model(model: BartForConditionalGeneration, tokenizer: Tokenizer, tokens: int, folder: Path) -> None:
+    """Write a model in half precision with its tokenizer, as a folder that transformers loads by itself.
+
+    Args:
+        model: any precision; it is left as it is.
+        tokenizer: the model's.
+        tokens: the most source tokens it reads.
+        folder: replaced as a whole.
+    """
+    half = BartForConditionalGeneration(model.config)
+    half.load_state_dict(model.state_dict())
+    half.generation_config = model.generation_config
+    with replace_folder(folder) as temporary:
+        half.half().save_pretrained(temporary)
+        PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN, model_max_length=tokens
+        ).save_pretrained(temporary)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BartForConditionalGeneration
 
-from sprig_export.bases.recipe import Stage, SummaryRecipe
+from sprig_export.bases.recipe import Stage, SummaryRecipe, fingerprint
+from sprig_export.bases.start import write_model
 from sprig_export.bases.summary_data import Examples, plan_batches, read_examples
 from sprig_export.training.fake_quantization import rounded_parameters, used_parameters
-from sprig_export.training.loop import Pace, Run, autocast
-from sprig_export.training.state import fingerprint, write_model
+from sprig_export.training.loop import Pace, TrainingRun, autocast
 from sprig_export.training.tokenizer import PAD_ID
 from sprig_server.errors import InvalidInput
 
@@ -83,7 +83,7 @@ class _Forward(nn.Module):
         return logits
 
 
-class _SummaryRun(Run[Batch]):
+class _SummaryRun(TrainingRun[Batch]):
     def __init__(self, recipe: SummaryRecipe, data: Path, output: Path) -> None:
         self.recipe = recipe
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

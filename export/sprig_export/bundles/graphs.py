@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.bundles.interface import Interface, describe_bundle
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.models.families import decoder_shape
 from sprig_export.models.generation import read_generation
@@ -33,7 +33,7 @@ from sprig_export.onnx.validate import (
     validate_encoder,
     validate_encoder_decoder,
 )
-from sprig_export.report.stages import Run
+from sprig_export.report.stages import StageLog
 from sprig_server.bundle.manifest import FILE_NAME, Decoding, render_manifest
 from sprig_server.code.text import prompt_ids, summary_input
 from sprig_server.errors import InvalidInput
@@ -49,7 +49,7 @@ _CONTINUED = 16  # tokens behind a prompt
 
 
 def build_search(
-    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: StageLog
 ) -> Interface:
     """Write encoder.onnx and tokenizer.json of a sentence encoder into `folder`.
 
@@ -64,7 +64,7 @@ def build_search(
         tokenizer = load_tokenizer(checkpoint)
         ids, mask = _tokenize(tokenizer, [example.code for example in sample[:_VALIDATED]], checkpoint.max_tokens)
         facts |= asdict(validate_encoder(model, path, ids, mask))
-    with run.stage(f"quantize to {recipe.products}") as facts:
+    with run.stage(f"quantize to {recipe.linear_dtype}") as facts:
         _replace_quantized(path, recipe)
         write_tokenizer(checkpoint, folder / "tokenizer.json")
         facts["megabytes"] = _megabytes(path)
@@ -72,7 +72,7 @@ def build_search(
 
 
 def build_summary(
-    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: StageLog
 ) -> Interface:
     """Write the graphs and the tokenizer of a model that writes into `folder`: of one with two halves, both halves.
 
@@ -84,7 +84,7 @@ def build_summary(
 
 
 def _build_encoder_decoder(
-    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: StageLog
 ) -> Interface:
     with run.stage("convert to ONNX") as facts:
         encoder, decoder = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
@@ -97,7 +97,7 @@ def _build_encoder_decoder(
         texts = [example.text for example in sample[:_VALIDATED]]
         targets = _decoder_inputs(model, tokenizer, texts, min(_COMPARED, recipe.max_new_tokens))
         facts |= asdict(validate_encoder_decoder(model, encoder, decoder, ids, mask, targets))
-    with run.stage(f"quantize to {recipe.products}") as facts:
+    with run.stage(f"quantize to {recipe.linear_dtype}") as facts:
         _replace_quantized(encoder, recipe)
         _replace_quantized(decoder, recipe)
         facts["megabytes"] = _megabytes(encoder, decoder)
@@ -107,7 +107,7 @@ def _build_encoder_decoder(
         agreement = _agreement(model, tokenizer, encoder, decoder, *compared)
         facts["agreement"] = agreement
     _check_agreement(agreement, recipe)
-    if recipe.tables == "int4":
+    if recipe.embedding_dtype == "int4":
         with run.stage("share the embedding") as facts:
             facts["shared"] = share_tables(encoder, decoder)
             facts["megabytes"] = _megabytes(encoder, decoder)
@@ -115,7 +115,7 @@ def _build_encoder_decoder(
 
 
 def _build_decoder_only(
-    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: Run
+    recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: StageLog
 ) -> Interface:
     with run.stage("convert to ONNX") as facts:
         path = convert_decoder_only(checkpoint.folder, folder, recipe.opset)
@@ -127,7 +127,7 @@ def _build_decoder_only(
     prompts = [prompt_ids(encode, asked, e.code, e.language, window) for e in sample[:_AGREEMENT]]
     with run.stage("validate against PyTorch") as facts:
         facts |= asdict(validate_decoder_only(model, path, prompts[:_VALIDATED]))
-    with run.stage(f"quantize to {recipe.products}") as facts:
+    with run.stage(f"quantize to {recipe.linear_dtype}") as facts:
         _replace_quantized(path, recipe)
         facts["megabytes"] = _megabytes(path)
         write_tokenizer(checkpoint, folder / "tokenizer.json")
@@ -149,7 +149,7 @@ def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Pat
         graphs = convert_encoder_decoder(checkpoint.folder, folder, recipe.opset)
     for path in graphs:
         _replace_quantized(path, recipe)
-    if len(graphs) > 1 and recipe.tables == "int4":
+    if len(graphs) > 1 and recipe.embedding_dtype == "int4":
         share_tables(*graphs)
     write_tokenizer(checkpoint, folder / "tokenizer.json")
     for path in folder.iterdir():
@@ -283,7 +283,7 @@ def _decoder_inputs(
 def _replace_quantized(path: Path, recipe: Recipe) -> None:
     full = path.with_suffix(".fp32.onnx")
     path.rename(full)
-    quantize(full, path, recipe.products, recipe.tables)
+    quantize(full, path, recipe.linear_dtype, recipe.embedding_dtype)
     full.unlink()
 
 

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.comparison.matrix import Advantage, Kept, Scores, kept_shares, matched_advantage
+from sprig_export.config.request import Example
 from sprig_export.data.calibration import Calibration, read_calibration
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_export.pruning.masks import Masks, Method, Sparsity, check_method, distance, prune_weights, write_masks
-from sprig_export.training.batches import make_feeds
+from sprig_export.training.batches import make_batches
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
@@ -117,8 +117,8 @@ def compare_languages(
 
     def prune(pairs: Sequence[tuple[str, str]], sparsity: Sparsity) -> tuple[PreTrainedModel, Masks]:
         smaller = copy.deepcopy(model)
-        feeds = make_feeds(experiment.task, smaller, tokenizer, pairs, experiment.seed)
-        return smaller, prune_weights(smaller, feeds, experiment.method, sparsity)
+        batches = make_batches(experiment.task, smaller, tokenizer, pairs, experiment.seed)
+        return smaller, prune_weights(smaller, batches, experiment.method, sparsity)
 
     levels = []
     for sparsity in experiment.sparsities:

@@ -54,14 +54,14 @@ class Recipe:
     recovery_steps: int = 0
     """Batches of the calibration from which what is left learns to do what the whole model does."""
     recovery_rate: float = 3e-4
-    learn_tables: bool = True
+    train_embeddings: bool = True
     """Whether the look-ups of tokens learn in the recovery too, with the output projection where that is the same; a
     short one sees most of them too rarely."""
-    recovery_products: Rounding = ""
+    recovery_linear_dtype: Rounding = ""
     """What the second half of the recovery rounds matrix products to ("": what they are in the bundle)."""
-    products: Precision = "int8"
+    linear_dtype: Precision = "int8"
     """The bits of matrix products."""
-    tables: Precision = "int8"
+    embedding_dtype: Precision = "int8"
     """The bits of look-ups."""
     trim: TrimMethod = "novelty"
     """What chooses the tokens that the model is not to read ("none": it reads all); decoder-only models read all."""
@@ -109,8 +109,8 @@ class Recipe:
     def quantization(self) -> str:
         """What the manifest says of the bits."""
         named = {("float32", "float32"): "none", ("int4", "int4"): "int4 weights", ("int8", "int8"): "int8-dynamic"}
-        products = "int8-dynamic" if self.products == "int8" else f"{self.products} products"
-        return named.get((self.products, self.tables), f"{products}, {self.tables} tables")
+        products = "int8-dynamic" if self.linear_dtype == "int8" else f"{self.linear_dtype} products"
+        return named.get((self.linear_dtype, self.embedding_dtype), f"{products}, {self.embedding_dtype} tables")
 
 
 def served_languages(language: str) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def whole_recipe(recipe: Recipe) -> Recipe:
     """The recipe of the whole model in 32 bits, to compare with."""
     kept = ("task", "model", "language", "opset", "summary_tokens", "adapter", "prompt")
     named = {name: value for name, value in asdict(recipe).items() if name in kept}
-    return Recipe(**named, products="float32", tables="float32")
+    return Recipe(**named, linear_dtype="float32", embedding_dtype="float32")
 
 
 def read_recipe(path: Path) -> Recipe:

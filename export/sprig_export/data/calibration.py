@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprig_export.config.recipe import served_languages
+from sprig_export.config.request import Example
 from sprig_export.data.queries import keywords, question
-from sprig_export.data.samples import Example
 from sprig_export.models.prompts import fill_prompt
 from sprig_server.code.text import search_input, summary_input
 from sprig_server.errors import InvalidInput

@@ -8,23 +8,14 @@ import random
 import re
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from sprig_export.config.request import Example
 from sprig_server.code.functions import parse_functions
 from sprig_server.code.lines import decode
 from sprig_server.errors import InvalidInput
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\s*\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A function without its documentation, and the sentence that describes it."""
-
-    language: str
-    code: str
-    text: str
 
 
 def read_examples(path: Path, language: str) -> list[Example]:

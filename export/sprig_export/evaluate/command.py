@@ -31,7 +31,7 @@ from sprig_export.evaluate.results import (
     render_json,
     tables,
 )
-from sprig_export.evaluate.suite import Plan, run_standard
+from sprig_export.evaluate.suite import Evaluation, run_standard
 from sprig_export.report.charts import Dot, dot_chart, line_chart
 from sprig_export.report.frame import html_table, legend, wrap_page
 from sprig_export.report.progress import shown_progress
@@ -41,7 +41,7 @@ from sprig_server.types import MIN_CONFIDENCE
 _PIPE_WIDTH = 260  # characters; nothing is wrapped where nobody looks at a screen
 
 
-def evaluate(plan: Plan, output: Path, samples: Path | None, messages: Console) -> None:
+def evaluate(plan: Evaluation, output: Path, samples: Path | None, messages: Console) -> None:
     """Run the standard suite; write `report.json` and `report.html` into `output`, drawn summaries to `samples`.
 
     Raises:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Example
 from sprig_export.data.queries import keywords
-from sprig_export.data.samples import Example
 from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
 from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch

@@ -19,7 +19,7 @@ from sprig_server.types import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Evaluation:
     """What to evaluate: the folders of data, base checkpoints and held-out packages, the baseline, and the seed.
 
     `limit` is the most examples of each set and of each pool, None for all; `task` the only one to measure, None for
@@ -36,7 +36,7 @@ class Plan:
     bundles: tuple[Path, ...] = ()
 
 
-def run_standard(plan: Plan, announce: Announce = lambda stage, done, total: None) -> Report:
+def run_standard(plan: Evaluation, announce: Announce = lambda stage, done, total: None) -> Report:
     """Measure everything that the plan's folders allow.
 
     Raises:
@@ -105,7 +105,7 @@ def _took_part(models: Contestants) -> Iterator[Model]:
             yield Model(task, BUNDLE, language, bundle.name, bundle.sha256)
 
 
-def _without_task(plan: Plan, data: Standard, neighbours: Mapping[str, Neighbours]) -> Iterator[str]:
+def _without_task(plan: Evaluation, data: Standard, neighbours: Mapping[str, Neighbours]) -> Iterator[str]:
     if plan.task is not None:
         yield f"everything but {plan.task}: --task {plan.task}"
     if plan.task != "search":

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle

@@ -30,7 +30,7 @@ ALIKE = 0.99
 extremes are -x and x may be scaled to either one."""
 
 
-def quantize(source: Path, target: Path, products: Precision = "int8", tables: Precision = "int8") -> None:
+def quantize(source: Path, target: Path, linear_dtype: Precision = "int8", embedding_dtype: Precision = "int8") -> None:
     """Write `target`: `source` with the weights of its matrix products and large look-ups in fewer bits.
 
     int8 weights of products are symmetric per output channel in 7 bits: with 8, processors without VNNI saturate when
@@ -39,14 +39,14 @@ def quantize(source: Path, target: Path, products: Precision = "int8", tables: P
     costs rare tokens most of their precision), 4-bit ones a factor for each block of a row. With float32, either stays
     as it is.
     """
-    if products == "float32":
+    if linear_dtype == "float32":
         shutil.copy(source, target)
     else:
         with _quiet():
-            (_quantize_int8 if products == "int8" else _quantize_int4)(source, target)
-    if tables != "float32":
+            (_quantize_int8 if linear_dtype == "int8" else _quantize_int4)(source, target)
+    if embedding_dtype != "float32":
         model = onnx.load(target)
-        quantize_lookups(model.graph, tables)
+        quantize_lookups(model.graph, embedding_dtype)
         onnx.save(model, target)
 
 
@@ -84,7 +84,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def quantize_lookups(graph: GraphProto, tables: Precision = "int8") -> None:
+def quantize_lookups(graph: GraphProto, embedding_dtype: Precision = "int8") -> None:
     """Quantize the large look-up tables of a graph in place.
 
     Where a model ties its embedding to its output projection, the look-up reads the columns of the quantized
@@ -98,7 +98,7 @@ def quantize_lookups(graph: GraphProto, tables: Precision = "int8") -> None:
             continue
         if np.prod(table.dims) < _SMALL_TABLE:
             continue
-        if tables == "int4" and np.prod(table.dims) >= _LARGE_TABLE:
+        if embedding_dtype == "int4" and np.prod(table.dims) >= _LARGE_TABLE:
             values, scales = _tied_blocks(graph, weights, table) or _add_blocks(graph, table)
             nodes = _look_up_blocks(graph, gather, values, scales, int(table.dims[1]))
         else:

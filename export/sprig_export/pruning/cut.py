@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from sprig_export.models.projection import (
 )
 from sprig_export.pruning.recover import Schedule, recover, vectors_of
 from sprig_export.pruning.structure import Choice, Shape, cut
-from sprig_export.pruning.vocabulary import count_tokens, slice_vocabulary, trim_vocabulary
-from sprig_export.training.batches import Feed, make_feeds
+from sprig_export.pruning.vocabulary import count_tokens, prune_tokenizer, slice_vocabulary
+from sprig_export.training.batches import Batch, make_batches
 from sprig_export.training.loop import autocast
 from sprig_export.trimming.student import Trimming
 from sprig_server.errors import InvalidInput
@@ -40,7 +41,7 @@ _TRAINED = "eager"  # on CPUs, fused attention is slower backwards
 _PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
 
 
-def trim_checkpoint(
+def prune_vocabulary(
     checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration, output: Path, facts: dict[str, Any]
 ) -> Checkpoint:
     """The checkpoint with the vocabulary of the language alone, as a model folder at `output`.
@@ -54,12 +55,12 @@ def trim_checkpoint(
     tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
     counts = count_calibration(tokenizer.to_str(), calibration)
     needed = read_generation(checkpoint.folder).needed if recipe.task == "summarize" else ()
-    trimmed = trim_vocabulary(tokenizer, counts, recipe.vocabulary, needed)
-    facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(trimmed.kept)
-    facts["tokens_kept"] = round(sum(counts[int(index)] for index in trimmed.kept) / max(1, counts.total()), 5)
+    pruned = prune_tokenizer(tokenizer, counts, recipe.vocabulary, needed)
+    facts["entries_before"], facts["entries"] = tokenizer.get_vocab_size(), len(pruned.kept)
+    facts["tokens_kept"] = round(sum(counts[int(index)] for index in pruned.kept) / max(1, counts.total()), 5)
     model = load_model(checkpoint, recipe.task)
-    slice_vocabulary(model, trimmed.kept)
-    return write_checkpoint(model, checkpoint, output, lambda path: trimmed.tokenizer.save(str(path), pretty=False))
+    slice_vocabulary(model, pruned.kept)
+    return write_checkpoint(model, checkpoint, output, lambda path: pruned.tokenizer.save(str(path), pretty=False))
 
 
 @lru_cache(maxsize=2)
@@ -72,33 +73,38 @@ def count_calibration(tokenizer: str, calibration: Calibration) -> Counter[int]:
     return count_tokens(Tokenizer.from_str(tokenizer), calibration.texts())
 
 
-def cut_checkpoint(
-    checkpoint: Checkpoint,
-    recipe: Recipe,
-    calibration: Calibration,
-    output: Path,
-    state: Path,
-    facts: dict[str, Any],
-    choice: Choice | None = None,
-    start: Checkpoint | None = None,
-    trimming: Trimming | None = None,
-) -> Checkpoint:
-    """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder at
-    `output`.
+@dataclass(frozen=True, slots=True)
+class CutRequest:
+    """What is taken out of a model, and how it learns to do without.
 
-    Args:
-        checkpoint: the model, its vocabulary trimmed already.
+    Attributes:
         recipe: the shape, and how long and how fast it recovers.
         calibration: what decides what goes, and what is learnt from.
-        state: holds the recovery's checkpoints.
-        facts: takes up the parameters before and after.
+        folder: takes up the model in `cut`, and the recovery's state in `state`.
         choice: by what units and heads are chosen, where it is not as the recipe says.
         start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
         trimming: lets the student read half of the functions trimmed.
+    """
+
+    recipe: Recipe
+    calibration: Calibration
+    folder: Path
+    choice: Choice | None = None
+    start: Checkpoint | None = None
+    trimming: Trimming | None = None
+
+
+def cut_checkpoint(checkpoint: Checkpoint, request: CutRequest, facts: dict[str, Any]) -> Checkpoint:
+    """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder.
+
+    Args:
+        checkpoint: the model, its vocabulary pruned already.
+        facts: takes up the parameters before and after.
 
     Raises:
         InvalidInput: a family that cannot be pruned, or a start that does not go with the model.
     """
+    recipe, start, output = request.recipe, request.start, request.folder / "cut"
     if output.is_dir():
         facts["taken_over"] = True
         return reopen_checkpoint(output, checkpoint)
@@ -107,21 +113,23 @@ def cut_checkpoint(
     student = copy.deepcopy(teacher) if start is None else load_model(start, recipe.task, _TRAINED)
     if start is not None:
         _check_alike(start, student, teacher, tokenizer, checkpoint.pooling)
-    feeds = make_feeds(recipe.task, student, tokenizer, calibration.pairs[: pairs_for(recipe)], recipe.seed)
+    batches = make_batches(recipe.task, student, tokenizer, request.calibration.pairs[: pairs_for(recipe)], recipe.seed)
     layers = _or_none(recipe.layers), _or_none(recipe.decoder_layers)
     shape = Shape(*layers, recipe.units, recipe.heads, recipe.which_layers)
     with autocast(student):
-        removed = cut(student, shape, feeds[:_OBSERVED], choice or recipe.scores)
+        removed = cut(student, shape, batches[:_OBSERVED], request.choice or recipe.scores)
     if removed:
         note_removed_heads(student, removed)
     if recipe.dimensions:
-        _reduce_dimensions(student, teacher, feeds[:_OBSERVED], recipe.dimensions, checkpoint.pooling)
+        _reduce_dimensions(student, teacher, batches[:_OBSERVED], recipe.dimensions, checkpoint.pooling)
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
         lasting = recipe.recovery_steps, recipe.recovery_rate
-        rounding = recipe.recovery_products or recipe.products
-        schedule = Schedule(*lasting, recipe.seed, rounding, recipe.learn_tables)
-        recover(student, teacher, feeds, schedule, state, checkpoint.pooling, trimming=trimming)
+        rounding = recipe.recovery_linear_dtype or recipe.linear_dtype
+        schedule = Schedule(*lasting, recipe.seed, rounding, recipe.train_embeddings)
+        recover(
+            student, teacher, batches, schedule, request.folder / "state", checkpoint.pooling, trimming=request.trimming
+        )
     return write_checkpoint(student, checkpoint, output, lambda path: write_tokenizer(checkpoint, path))
 
 
@@ -155,7 +163,7 @@ def pairs_for(recipe: Recipe) -> int:
 
 
 def _reduce_dimensions(
-    student: PreTrainedModel, teacher: PreTrainedModel, feeds: Sequence[Feed], kept: int, pooling: str
+    student: PreTrainedModel, teacher: PreTrainedModel, batches: Sequence[Batch], kept: int, pooling: str
 ) -> None:
     """Both give vectors along the directions in which the teacher's are longest; the student may turn its own.
 
@@ -167,7 +175,7 @@ def _reduce_dimensions(
             f"dimensions = {kept}: a model with layers behind its pooling, or with the pooling {pooling}, keeps all of "
             "its dimensions: take the setting out"
         )
-    directions = principal_directions(vectors_of(teacher, feeds, pooling), kept)
+    directions = principal_directions(vectors_of(teacher, batches, pooling), kept)
     for model in (teacher, student):
         own = projection_of(model)  # of a model that had a map already, both are one
         weight = directions if own is None else directions @ own.weight.detach()

@@ -25,7 +25,7 @@ from sprig_export.pruning.scores import (
     spread_sparsity,
 )
 from sprig_export.pruning.statistics import Inputs, observe
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 Masks = Mapping[str, Tensor]
@@ -173,7 +173,7 @@ def check_method(method: Method, sparsity: Sparsity) -> None:
 
 def prune_weights(
     model: PreTrainedModel,
-    feeds: Sequence[Feed],
+    batches: Sequence[Batch],
     method: Method,
     sparsity: Sparsity,
 ) -> dict[str, Tensor]:
@@ -183,17 +183,17 @@ def prune_weights(
     they are.
 
     Args:
-        feeds: calibration text, for magnitude too, which does not look at it.
+        batches: calibration text, for magnitude too, which does not look at it.
 
     Raises:
         InvalidInput: a family that cannot be pruned, a method that knows no patterns, or widths that do not fit one.
     """
     check_method(method, sparsity)
     blocks = read_blocks(model)
-    shares = _shares(model, blocks, feeds, sparsity)
+    shares = _shares(model, blocks, batches, sparsity)
     masks: dict[str, Tensor] = {}
     for block, share in zip(blocks, shares, strict=True):
-        inputs = observe(model, block, feeds, second_moments=method == "sparsegpt")
+        inputs = observe(model, block, batches, second_moments=method == "sparsegpt")
         for name, linear in block.linears().items():
             masks[f"{block.name}/{name}"] = _prune(linear, inputs[name], method, share, sparsity.groups)
     return masks
@@ -207,12 +207,12 @@ def apply_masks(model: PreTrainedModel, masks: dict[str, Tensor]) -> None:
                 linear.weight.mul_(masks[f"{block.name}/{name}"])
 
 
-def _shares(model: PreTrainedModel, blocks: list[Block], feeds: Sequence[Feed], sparsity: Sparsity) -> list[float]:
+def _shares(model: PreTrainedModel, blocks: list[Block], batches: Sequence[Batch], sparsity: Sparsity) -> list[float]:
     if not sparsity.by_layer:
         return [sparsity.share] * len(blocks)
     outliers = []
     for block in blocks:
-        inputs = observe(model, block, feeds)
+        inputs = observe(model, block, batches)
         scores = {name: score_by_wanda(m.weight, inputs[name].squares) for name, m in block.linears().items()}
         outliers.append(share_of_outliers(scores))
     return spread_sparsity(outliers, sparsity.share)
@@ -220,9 +220,9 @@ def _shares(model: PreTrainedModel, blocks: list[Block], feeds: Sequence[Feed], 
 
 def _prune(linear: nn.Linear, inputs: Inputs, method: Method, share: float, groups: tuple[int, int] | None) -> Tensor:
     if method == "sparsegpt":
-        if inputs.products is None:
+        if inputs.outer_products is None:
             raise ValueError("SparseGPT needs second moments of the inputs")
-        changed, mask = prune_by_sparsegpt(linear.weight, inputs.products, inputs.tokens, share)
+        changed, mask = prune_by_sparsegpt(linear.weight, inputs.outer_products, inputs.tokens, share)
         linear.weight = nn.Parameter(changed)
         return mask
     weight = linear.weight

@@ -22,10 +22,10 @@ from transformers import PreTrainedModel
 
 from sprig_export.config.recipe import Precision
 from sprig_export.models.projection import projection_of
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_export.training.encoding import pool
 from sprig_export.training.fake_quantization import rounded_activations, rounded_parameters, used_parameters
-from sprig_export.training.loop import Pace, Run, autocast
+from sprig_export.training.loop import Pace, TrainingRun, autocast
 from sprig_export.trimming.student import Trimming, choose_ratio, read_trimmed
 from sprig_server.types import Vectors
 
@@ -48,14 +48,14 @@ class Schedule:
     steps: int
     rate: float
     seed: int = 0
-    products: Precision = "float32"
-    learn_tables: bool = True
+    linear_dtype: Precision = "float32"
+    train_embeddings: bool = True
 
 
 def recover(
     student: PreTrainedModel,
     teacher: PreTrainedModel,
-    feeds: Sequence[Feed],
+    batches: Sequence[Batch],
     schedule: Schedule,
     state: Path,
     pooling: str = "mean",
@@ -67,7 +67,7 @@ def recover(
     Args:
         student: the pruned model.
         teacher: the model that it was cut from, of the same vocabulary.
-        feeds: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
+        batches: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
             again.
         schedule: how long and how fast.
         state: a folder of checkpoints: an interrupted recovery goes on from there.
@@ -78,7 +78,7 @@ def recover(
     Raises:
         InvalidInput: `state` holds something else.
     """
-    _Recovery(student, teacher.eval(), feeds, schedule, state, pooling, trimming).finish(stop_after)
+    _Recovery(student, teacher.eval(), batches, schedule, state, pooling, trimming).finish(stop_after)
     student.eval()
 
 
@@ -103,24 +103,24 @@ class _Pupil(nn.Module):
 class _Lesson:
     """A batch, and the share of its tokens that the student does without."""
 
-    feed: Feed
+    batch: Batch
     ratio: float
 
 
-class _Recovery(Run[_Lesson]):
+class _Recovery(TrainingRun[_Lesson]):
     def __init__(
         self,
         student: PreTrainedModel,
         teacher: PreTrainedModel,
-        feeds: Sequence[Feed],
+        batches: Sequence[Batch],
         schedule: Schedule,
         state: Path,
         pooling: str,
         trimming: Trimming | None,
     ) -> None:
         self.pooling, self.trimming = pooling, trimming
-        self.student, self.teacher, self.feeds, self.schedule = student, teacher, feeds, schedule
-        student.get_input_embeddings().requires_grad_(schedule.learn_tables)
+        self.student, self.teacher, self.texts, self.schedule = student, teacher, batches, schedule
+        student.get_input_embeddings().requires_grad_(schedule.train_embeddings)
         learning = [parameter for parameter in student.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
@@ -135,22 +135,22 @@ class _Recovery(Run[_Lesson]):
     def batches(self) -> Iterator[_Lesson]:
         generator = np.random.default_rng(self.schedule.seed)
         while True:
-            order: NDArray[np.int64] = generator.permutation(len(self.feeds))
+            order: NDArray[np.int64] = generator.permutation(len(self.texts))
             for index in order:
-                feed = self.feeds[index]
-                trimmed = self.trimming is not None and feed.trimmable
-                yield _Lesson(feed, choose_ratio(generator) if trimmed else 0.0)
+                batch = self.texts[index]
+                trimmed = self.trimming is not None and batch.trimmable
+                yield _Lesson(batch, choose_ratio(generator) if trimmed else 0.0)
 
     def loss(self, batch: _Lesson) -> Tensor:
-        whole = batch.feed
+        whole = batch.batch
         with torch.no_grad():
             wanted = whole.run(self.teacher)
         read = read_trimmed(whole, self.trimming, batch.ratio) if self.trimming is not None and batch.ratio else None
-        given = self._answer(whole if read is None else read.feed)
+        given = self._answer(whole if read is None else read.batch)
         if not hasattr(given, "logits"):
             own, others = given.last_hidden_state, wanted.last_hidden_state  # type: ignore[attr-defined]
             vectors = pool(others, whole.mask, self.pooling).float()
-            mask, there = (whole.mask, others) if read is None else (read.feed.mask, read.states_of(others))
+            mask, there = (whole.mask, others) if read is None else (read.batch.mask, read.states_of(others))
             loss = vector_loss(pool(own, mask, self.pooling).float(), vectors, self.pupil.seen)
             self.pupil.note(vectors)
             return loss + state_loss(own, there, mask)
@@ -158,13 +158,13 @@ class _Recovery(Run[_Lesson]):
         kept = (torch.ones_like(given.logits[..., 0]) if own is None else own).bool()
         return token_loss(given.logits[kept], wanted.logits[kept])  # type: ignore[attr-defined]
 
-    def _answer(self, batch: Feed) -> object:
-        products = self.schedule.products
-        if products == "float32" or self.step < self.schedule.steps * _ROUNDED:
+    def _answer(self, batch: Batch) -> object:
+        dtype = self.schedule.linear_dtype
+        if dtype == "float32" or self.step < self.schedule.steps * _ROUNDED:
             return batch.run(self.student)
-        weights = rounded_parameters(self.student, products)
+        weights = rounded_parameters(self.student, dtype)
         # 4-bit products round activations too, but finely: a factor for each block.
-        rounding = rounded_activations(self.student) if products == "int8" else nullcontext()
+        rounding = rounded_activations(self.student) if dtype == "int8" else nullcontext()
         with rounding, used_parameters(self.student, weights):
             return batch.run(self.student)
 
@@ -176,10 +176,10 @@ class _Recovery(Run[_Lesson]):
 
 
 @torch.no_grad()
-def vectors_of(model: PreTrainedModel, feeds: Sequence[Feed], pooling: str) -> Vectors:
+def vectors_of(model: PreTrainedModel, batches: Sequence[Batch], pooling: str) -> Vectors:
     """The unit vectors that an encoder gives for batches of text, float32 [n, d]."""
     with autocast(model):
-        found = [pool(feed.run(model).last_hidden_state, feed.mask, pooling).float() for feed in feeds]  # type: ignore[attr-defined]
+        found = [pool(batch.run(model).last_hidden_state, batch.mask, pooling).float() for batch in batches]  # type: ignore[attr-defined]
     return torch.cat(found).numpy()
 
 

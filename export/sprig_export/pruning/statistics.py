@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sprig_export.models.blocks import Block
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 
 
 @dataclass(slots=True)
@@ -28,13 +28,13 @@ class Inputs:
     tokens: int = 0
     total: Tensor = field(init=False)
     squares: Tensor = field(init=False)
-    products: Tensor | None = field(init=False, default=None)
+    outer_products: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.total = torch.zeros(self.width, dtype=torch.float64)
         self.squares = torch.zeros(self.width, dtype=torch.float64)
         if self.second_moments:
-            self.products = torch.zeros(self.width, self.width, dtype=torch.float64)
+            self.outer_products = torch.zeros(self.width, self.width, dtype=torch.float64)
 
     def add(self, inputs: Tensor) -> None:
         """Take in the inputs of more tokens, [n, d]."""
@@ -42,8 +42,8 @@ class Inputs:
         self.tokens += len(wide)
         self.total += wide.sum(dim=0)
         self.squares += wide.square().sum(dim=0)
-        if self.products is not None:
-            self.products += (inputs.T @ inputs).double()
+        if self.outer_products is not None:
+            self.outer_products += (inputs.T @ inputs).double()
 
     @property
     def mean(self) -> Tensor:
@@ -57,7 +57,7 @@ class Inputs:
 
 
 def observe(
-    model: PreTrainedModel, block: Block, feeds: Sequence[Feed], second_moments: bool = False
+    model: PreTrainedModel, block: Block, batches: Sequence[Batch], second_moments: bool = False
 ) -> dict[str, Inputs]:
     """Run the calibration text through a model and sum up the inputs of every matrix of one block.
 
@@ -65,13 +65,13 @@ def observe(
     """
     linears = block.linears()
     found = {name: Inputs(linear.in_features, second_moments) for name, linear in linears.items()}
-    current: list[Feed] = []
+    current: list[Batch] = []
 
     def take(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            feed = current[0]
-            own = feed.mask if block.part == "encoder" or name in block.reads_source else feed.target_mask
-            mask = feed.mask if own is None else own  # a decoder-only model has one half
+            batch = current[0]
+            own = batch.mask if block.part == "encoder" or name in block.reads_source else batch.target_mask
+            mask = batch.mask if own is None else own  # a decoder-only model has one half
             found[name].add(arguments[0][mask.bool()])
 
         return hook
@@ -79,10 +79,10 @@ def observe(
     handles = [linear.register_forward_pre_hook(take(name)) for name, linear in linears.items()]
     try:
         with torch.no_grad(), _stopping_after(block.module) as stopped:
-            for feed in feeds:
-                current[:] = [feed]
+            for batch in batches:
+                current[:] = [batch]
                 try:
-                    feed.run(model)
+                    batch.run(model)
                 except stopped:
                     continue
     finally:

@@ -15,7 +15,7 @@ from sprig_export.models.blocks import Block, read_blocks, read_stacks, set_widt
 from sprig_export.models.families import Attention, FeedForward, Part
 from sprig_export.pruning.scores import score_inputs_by_fluctuation, score_inputs_by_wanda
 from sprig_export.pruning.statistics import Inputs, observe
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 _HEADS = ("num_attention_heads", "num_heads", "n_heads")
@@ -166,12 +166,12 @@ class Shape:
 
 
 def cut(
-    model: PreTrainedModel, shape: Shape, feeds: Sequence[Feed], choice: Choice = "fluctuation"
+    model: PreTrainedModel, shape: Shape, batches: Sequence[Batch], choice: Choice = "fluctuation"
 ) -> dict[int, list[int]]:
     """Cut a model to a shape, in place; returns the heads that each layer lost (of an encoder, or the one half).
 
     Args:
-        feeds: calibration text, as the model will be served it.
+        batches: calibration text, as the model will be served it.
         choice: what is removed: the units and heads of the lowest "fluctuation" (FLAP, their mean left behind where
             the architecture has biases), of the lowest "wanda" or "magnitude" score, or "random" ones.
 
@@ -188,12 +188,12 @@ def cut(
     _check_halves(model)
     generator = torch.Generator().manual_seed(0)
     if choice in ("magnitude", "random"):
-        feeds = ()  # nothing is to be seen
+        batches = ()  # nothing is to be seen
     removed: dict[int, list[int]] = {}
     if shape.heads < 1.0:
-        removed = _cut_heads(model, shape.heads, feeds, choice, generator)
+        removed = _cut_heads(model, shape.heads, batches, choice, generator)
     if shape.units < 1.0:
-        _cut_units(model, shape.units, feeds, choice, generator)
+        _cut_units(model, shape.units, batches, choice, generator)
     return removed
 
 
@@ -223,13 +223,13 @@ def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
 
 
 def _cut_heads(
-    model: PreTrainedModel, share: float, feeds: Sequence[Feed], choice: Choice, generator: torch.Generator
+    model: PreTrainedModel, share: float, batches: Sequence[Batch], choice: Choice, generator: torch.Generator
 ) -> dict[int, list[int]]:
     """All blocks are looked at before the first head goes, as FLAP does; T5's layers share a bias for each head and
     could not run while they have different numbers of them. Returns the heads that each layer lost."""
     blocks = read_blocks(model)
     removed: dict[int, list[int]] = {}
-    seen = [_inputs_of_outputs(model, block, feeds) for block in blocks]
+    seen = [_inputs_of_outputs(model, block, batches) for block in blocks]
     for block, inputs in zip(blocks, seen, strict=True):
         for attention in block.attentions:
             count = max(1, round(attention.groups * share))
@@ -242,19 +242,19 @@ def _cut_heads(
 
 
 def _cut_units(
-    model: PreTrainedModel, share: float, feeds: Sequence[Feed], choice: Choice, generator: torch.Generator
+    model: PreTrainedModel, share: float, batches: Sequence[Batch], choice: Choice, generator: torch.Generator
 ) -> None:
     for block in read_blocks(model):
         feed_forward = block.feed_forward
-        own = _inputs_of_outputs(model, block, feeds)[id(feed_forward.output)]
+        own = _inputs_of_outputs(model, block, batches)[id(feed_forward.output)]
         scores = _scores(feed_forward.output.weight, own, choice, generator)
         keep_units(feed_forward, _best(scores, units_of(feed_forward.width, share)), _mean(own, choice))
     set_width(model, read_blocks(model)[0].feed_forward.width)
 
 
-def _inputs_of_outputs(model: PreTrainedModel, block: Block, feeds: Sequence[Feed]) -> dict[int, Inputs]:
+def _inputs_of_outputs(model: PreTrainedModel, block: Block, batches: Sequence[Batch]) -> dict[int, Inputs]:
     """The statistics of a block's matrices, by the identity of the matrix."""
-    inputs = observe(model, block, feeds)
+    inputs = observe(model, block, batches)
     return {id(linear): inputs[name] for name, linear in block.linears().items()}
 
 

@@ -1,4 +1,4 @@
-"""Trimming a vocabulary to a language, without changing how the language's text is cut into tokens.
+"""Pruning a vocabulary to a language, without changing how the language's text is cut into tokens.
 
 WordPiece takes the longest entry that fits, so leaving out entries that never were the longest changes nothing; the
 single characters stay, so that other text is spelt out instead of becoming unknown. BPE applies its merges in order, so
@@ -24,8 +24,8 @@ from transformers import PreTrainedModel
 
 from sprig_server.errors import InvalidInput
 
-TRIMMED = ("WordPiece", "BPE")
-"""The kinds of vocabularies that can be trimmed."""
+PRUNABLE = ("WordPiece", "BPE")
+"""The kinds of vocabularies that can be pruned."""
 
 _TOKENS = (
     "pad_token_id",
@@ -46,7 +46,7 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what spells characters without an entr
 
 
 @dataclass(frozen=True, slots=True)
-class Trimmed:
+class PrunedTokenizer:
     """A smaller tokenizer, and for each of its ids the id that it had: int64 [kept]."""
 
     tokenizer: Tokenizer
@@ -68,7 +68,9 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
     return counts
 
 
-def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int, needed: Collection[int] = ()) -> Trimmed:
+def prune_tokenizer(
+    tokenizer: Tokenizer, counts: Counter[int], size: int, needed: Collection[int] = ()
+) -> PrunedTokenizer:
     """A tokenizer of at most `size` entries (more only where the ones that must stay are more): the most frequent.
 
     Args:
@@ -82,8 +84,8 @@ def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int, neede
     """
     description: dict[str, Any] = json.loads(tokenizer.to_str())
     model = description["model"]
-    if model["type"] not in TRIMMED:
-        raise InvalidInput(f"A vocabulary of the kind {model['type']} cannot be trimmed: only WordPiece and BPE can.")
+    if model["type"] not in PRUNABLE:
+        raise InvalidInput(f"A vocabulary of the kind {model['type']} cannot be pruned: only WordPiece and BPE can.")
     vocabulary: dict[str, int] = model["vocab"]
     special = {token["content"] for token in description["added_tokens"]}
     closures = _Closures(model, vocabulary) if model["type"] == "BPE" else None
@@ -99,7 +101,9 @@ def trim_vocabulary(tokenizer: Tokenizer, counts: Counter[int], size: int, neede
         if len(kept) + len(added) <= size:
             kept |= added
     order = sorted(kept, key=lambda token: tokenizer.token_to_id(token))
-    return Trimmed(_rebuild(description, order), np.array([tokenizer.token_to_id(t) for t in order], dtype=np.int64))
+    return PrunedTokenizer(
+        _rebuild(description, order), np.array([tokenizer.token_to_id(t) for t in order], dtype=np.int64)
+    )
 
 
 def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
@@ -128,7 +132,7 @@ def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
             if isinstance(old, int) and old not in places:
                 raise InvalidInput(
                     f"the model's settings name the token {old} ({name}), which its tokenizer does not have: such a "
-                    "vocabulary cannot be trimmed, so set vocabulary = 0"
+                    "vocabulary cannot be pruned, so set vocabulary = 0"
                 )
             if old is not None:
                 setattr(settings, name, _renumbered(old, places))

@@ -60,7 +60,7 @@ def _variants(variants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "<h2>Bits</h2><p>The pruned model in every precision, on the machine of the export.</p>"
     rows = [
         (
-            f"{v['products']} products, {v['tables']} tables",
+            f"{v['linear_dtype']} products, {v['embedding_dtype']} tables",
             *(describe_value(v[what]) for what in ("megabytes", "rate", "score")),
         )
         for v in variants

@@ -16,7 +16,7 @@ def say_nothing(text: str) -> None:
 
 
 @dataclass(slots=True)
-class Run:
+class StageLog:
     """The stages so far: each with its name, its seconds, and what it found.
 
     `announce` is called with the name of every stage as it begins, `say` with what it found, and with every decision.

@@ -16,7 +16,7 @@ from sprig_server.types import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class Batch:
     """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
     int64 [b, s]. `trimmable` says whether these are functions, of which a bundle may leave tokens out."""
 
@@ -58,9 +58,9 @@ Pair = tuple[str, str]
 """Code as the model reads it, and the prose that goes with it."""
 
 
-def make_feeds(
+def make_batches(
     task: Task, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int
-) -> list[Feed]:
+) -> list[Batch]:
     """Batches of about 4,096 tokens, in an order drawn with `seed`.
 
     For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
@@ -73,8 +73,8 @@ def make_feeds(
             _tokenize(tokenizer, [pair[side] for pair in pairs], most)
             for side, most in ((0, most_code), (1, most_prose))
         )
-        feeds = [
-            Feed(*_pad(side, rows), trimmable=side is code)
+        batches = [
+            Batch(*_pad(side, rows), trimmable=side is code)
             for side in (code, prose)
             for rows in _batches(side, generator)
         ]
@@ -83,15 +83,15 @@ def make_feeds(
         prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], min(most_code, positions - most_prose))
         answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
         both = [prompt + answer[:most_prose] for prompt, answer in zip(prompts, answers, strict=True)]
-        feeds = [Feed(*_pad(both, rows)) for rows in _batches(both, generator)]
+        batches = [Batch(*_pad(both, rows)) for rows in _batches(both, generator)]
     else:
         start = model.config.decoder_start_token_id
         sources = _tokenize(tokenizer, [code for code, _ in pairs], most_code)
         targets = [[start, *row[:-1]] for row in _tokenize(tokenizer, [prose for _, prose in pairs], most_prose)]
-        feeds = [
-            Feed(*_pad(sources, rows), *_pad(targets, rows), trimmable=True) for rows in _batches(sources, generator)
+        batches = [
+            Batch(*_pad(sources, rows), *_pad(targets, rows), trimmable=True) for rows in _batches(sources, generator)
         ]
-    return [feeds[index] for index in generator.permutation(len(feeds))]
+    return [batches[index] for index in generator.permutation(len(batches))]
 
 
 def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str], most: int) -> list[list[int]]:

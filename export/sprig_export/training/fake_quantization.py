@@ -21,7 +21,7 @@ _HIGHEST = 7  # symmetric: -8 goes unused but for the one number that sets the f
 _LEVELS = 64  # of int8 weights on either side of zero: products have 7 bits, see onnx/quantize.py
 
 
-def rounded_parameters(model: nn.Module, products: Precision = "int4") -> dict[str, Tensor]:
+def rounded_parameters(model: nn.Module, linear_dtype: Precision = "int4") -> dict[str, Tensor]:
     """The matrices of `model` by name as weights of fewer bits see them, each connected to its parameter for gradients.
 
     Embeddings of positions, absolute or relative, stay as they are; so does what is no matrix.
@@ -30,7 +30,7 @@ def rounded_parameters(model: nn.Module, products: Precision = "int4") -> dict[s
     for name, parameter in model.named_parameters():
         if parameter.ndim == 2 and "position" not in name and "relative" not in name:
             weights = parameter.detach()
-            rounded = round_rows(weights) if products == "int8" else round_weights(weights)
+            rounded = round_rows(weights) if linear_dtype == "int8" else round_weights(weights)
             found[name] = parameter + (rounded - weights)
     return found
 

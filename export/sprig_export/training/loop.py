@@ -41,7 +41,7 @@ class Pace:
     seed: int
 
 
-class Run(ABC, Generic[_Batch]):
+class TrainingRun(ABC, Generic[_Batch]):
     """One training run: a model, its optimizer, and the folder that it writes to.
 
     The folder holds `state.pt` (what a later call continues from), `log.jsonl` (one JSON object a line), `log.svg` (its

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.evaluate.export_quality import score_bundle
 from sprig_export.trimming.measure import RATIOS
 from sprig_server.bundle.manifest import Manifest, Trim
@@ -17,6 +17,8 @@ from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
+SCORED_TRIMMED = {"search": 1000, "summarize": 300}
+"""Functions that a share to leave out is scored on: with 200, chance is larger than what trimming costs."""
 _LOSS: dict[Task, float] = {"search": 0.005, "summarize": 0.01}
 """The share of the score that trimming may cost; the scores of summaries say less exactly."""
 

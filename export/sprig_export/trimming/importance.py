@@ -18,8 +18,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from sprig_export.config.recipe import Recipe
+from sprig_export.config.request import Example
 from sprig_export.data.calibration import Calibration
-from sprig_export.data.samples import Example
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_export.training.loop import autocast

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sprig_export.data.samples import Example
+from sprig_export.config.request import Example
 from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import bootstrap_interval, reciprocal_ranks
 from sprig_server.bundle.manifest import Trim

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sprig_export.training.batches import Feed
+from sprig_export.training.batches import Batch
 from sprig_server.trim.importance import Weights
 from sprig_server.trim.novelty import keep_novel
 from sprig_server.trim.tokens import kept_count
@@ -33,7 +33,7 @@ class Trimming:
 class Read:
     """What a student reads of a batch, and at which places of it that stands, int64 [b, k]; padded with 0."""
 
-    feed: Feed
+    batch: Batch
     places: Tensor
 
     def states_of(self, whole: Tensor) -> Tensor:
@@ -41,10 +41,10 @@ class Read:
         return whole.gather(1, self.places[:, :, None].expand(-1, -1, whole.shape[-1]))
 
 
-def read_trimmed(feed: Feed, trimming: Trimming, ratio: float) -> Read:
+def read_trimmed(batch: Batch, trimming: Trimming, ratio: float) -> Read:
     """What stays of a batch of functions once the share `ratio` of their tokens is left out."""
     rows = [
-        _kept(ids[mask == 1], trimming, ratio) for ids, mask in zip(feed.ids.numpy(), feed.mask.numpy(), strict=True)
+        _kept(ids[mask == 1], trimming, ratio) for ids, mask in zip(batch.ids.numpy(), batch.mask.numpy(), strict=True)
     ]
     longest = max(map(len, rows))
     places = torch.zeros((len(rows), longest), dtype=torch.int64)
@@ -52,7 +52,7 @@ def read_trimmed(feed: Feed, trimming: Trimming, ratio: float) -> Read:
     for number, row in enumerate(rows):
         places[number, : len(row)] = torch.from_numpy(row)
         mask[number, : len(row)] = 1
-    return Read(replace(feed, ids=feed.ids.gather(1, places) * mask, mask=mask), places)
+    return Read(replace(batch, ids=batch.ids.gather(1, places) * mask, mask=mask), places)
 
 
 def _kept(ids: NDArray[np.int64], trimming: Trimming, ratio: float) -> NDArray[np.int64]:
