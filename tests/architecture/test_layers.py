@@ -1,4 +1,4 @@
-"""The layers of the exporter: a module imports only what lies below it, and nobody imports a leaf but the command line."""
+"""The layers of the exporter: a module imports only what lies below it, and only the command line imports a leaf."""
 
 from __future__ import annotations
 
