@@ -23,7 +23,6 @@ from sprig_server.errors import InvalidInput
 
 # How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
 _SAMPLES = {"search": 400, "summarize": 100}
-
 _SPEED = 64
 
 

@@ -149,6 +149,22 @@ def test_recipe_refuses_what_it_does_not_know(tmp_path: Path, change: str, messa
         read_summary_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('products = "int4"', "products of the recipe is called linear_dtype now"),
+        ('tables = "int4"', "tables of the recipe is called embedding_dtype now"),
+        ('recovery_products = "int8"', "called recovery_linear_dtype now"),
+        ("learn_tables = false", "called train_embeddings now"),
+    ],
+)
+def test_an_old_key_is_refused_with_the_new_name(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(f'task = "search"\nmodel = "m"\nlanguage = "python"\n{old}\n')
+    with pytest.raises(InvalidInput, match=new):
+        read_recipe(path)
+
+
 def test_recipe_needs_stages(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('name = "x"\nstart = "y"\n')

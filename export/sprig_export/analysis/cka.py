@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BATCHES = 5
-
 _MOST_ROWS = 1000  # of a batch
 
 

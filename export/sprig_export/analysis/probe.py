@@ -16,18 +16,13 @@ from torch.nn import functional
 
 Features = NDArray[np.float32]
 """Standardised activations, float32 [n, features]."""
-
 Labels = NDArray[np.int64]
 """The class of each row, int64 [n], 0 to classes - 1."""
 
 _RATE = 1e-3
-
 _BATCH = 128
-
 _MOST_EPOCHS = 100
-
 _PATIENCE = 2  # epochs
-
 _LEAST_STEPS = 200  # before patience counts: in a few steps of Adam all weights grow alike, and none says anything
 
 

@@ -13,10 +13,8 @@ from sprig_export.config.proposal import LayerChoice, LayerRedundancy, Proposal
 
 DISTANCE = 0.3
 """Where trees are cut: neurons of one cluster have |r| of 0.7 or more, on average (the default of the paper)."""
-
 DELTAS = (0.01, 0.02, 0.03)
 """The shares of the accuracy that layer selection may lose."""
-
 _VARIANCE = 0.95
 
 

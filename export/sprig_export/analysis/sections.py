@@ -11,7 +11,6 @@ from sprig_export.report.charts import curves, heat_map
 from sprig_export.report.frame import html_table, legend
 
 _CLASSES = {PROBE: "d", PROBELESS: "b", RANDOM: "a"}
-
 _LAYER_CLASSES = {"alone": "b", "with all below": "d"}
 
 

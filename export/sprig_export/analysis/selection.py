@@ -19,9 +19,7 @@ from sprig_export.analysis.ranking import global_order
 from sprig_export.config.proposal import Score
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # ascending
-
 _SHARES = (0.001, 0.002, 0.003, 0.004, 0.005, *(n / 100 for n in range(1, 11)), 0.15, 0.25, 0.5)
-
 DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Where trees are cut, ascending."""
 

@@ -20,12 +20,9 @@ from sprig_server.errors import InvalidInput
 Split = Literal["train", "dev", "test"]
 
 _SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-
 # One of five neighbours in frequency is for testing, one for choosing; the first ones count where fewer are left.
 _PATTERN: tuple[Split, ...] = ("train", "test", "dev", "train", "train")
-
 _LEAST_TYPES = 3  # of a class in training: with fewer, the class is a list of words
-
 _LEAST_SHARE = 0.25  # of the words that were asked for; a class with fewer is left out
 
 

@@ -42,15 +42,10 @@ from sprig_export.report.progress import Announce, stage
 from sprig_server.code.languages import find_language
 
 _T = TypeVar("_T")
-
 _TOLERANCE = 0.01  # the share of the accuracy that the minimal sets may lose
-
 _UNIT_FUNCTIONS = 64  # whose sub-tokens tell which feed-forward units correlate
-
 _ABLATED_FUNCTIONS = 64  # to test on without a concept's neurons: they are read anew for every concept
-
 _ABLATED_SHARE = 0.01  # of the neurons below the last layer
-
 _LEAST_SEEN = 20  # words of each class; fewer give no figure
 
 

@@ -15,9 +15,7 @@ CLASSES = ("KEYWORD", "IDENTIFIER", "NUMBER", "STRING", "TYPE", "MODIFIER", "OPE
 
 # Brackets, separators and quotes; "." and "::" separate too (Java Language Specification 3.11).
 _SEPARATORS = frozenset("()[]{},;:.@\"'`") | {"...", "::", '"""', "${", "</", "/>"}
-
 _SYMBOLS = re.compile(r"[^\w\s#\"']+")  # what is left of the quotes and of the preprocessor is no operator
-
 _PROSE = re.compile(r"[^\W\d]\w*")  # a string or a comment is as many words as it has
 
 
@@ -66,7 +64,6 @@ _PYTHON = _Grammar(
     no_operators=frozenset({"list_splat", "list_splat_pattern", "dictionary_splat", "dictionary_splat_pattern"}),
     member=None,
 )
-
 _JAVA = _Grammar(
     leaves=_leaves(
         identifier="identifier",
@@ -83,7 +80,6 @@ _JAVA = _Grammar(
     no_operators=frozenset({"type_arguments", "type_parameters", "wildcard", "annotated_type"}),
     member=("class _ { ", "\n}"),
 )
-
 _SCRIPT = _Grammar(
     leaves=_leaves(
         identifier="identifier property_identifier shorthand_property_identifier private_property_identifier "
@@ -113,7 +109,6 @@ _SCRIPT = _Grammar(
     ),
     member=("class _ { ", "\n}"),
 )
-
 _CPP = _Grammar(
     leaves=_leaves(
         identifier="identifier field_identifier namespace_identifier statement_identifier",
@@ -149,7 +144,6 @@ _CPP = _Grammar(
     ),
     member=None,  # the grammar accepts members at the top of a file
 )
-
 _GRAMMARS = {"python": _PYTHON, "java": _JAVA, "javascript": _SCRIPT, "typescript": _SCRIPT, "cpp": _CPP}
 
 

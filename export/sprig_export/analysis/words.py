@@ -23,9 +23,7 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _WINDOW = 128  # sub-tokens of a function that are read: time grows with them, and the classes are all in the first ones
-
 _FUNCTIONS = 4  # are cut into words for each training word of a class; those without a chosen word are not read
-
 _LEAST_TOKENS = 10  # words of a class to train on
 
 

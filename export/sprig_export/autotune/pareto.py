@@ -26,6 +26,12 @@ from sprig_export.report.frame import html_table, legend, lone_chart, wrap_page
 from sprig_export.report.stages import StageLog
 
 _SPEED_SAMPLE = 64
+_CLASSES = {"fluctuation": "b", "magnitude": "c", "random": "a"}
+_MEANINGS = {
+    "fluctuation": "units and heads that vary most stay (FLAP); or whole layers go",
+    "magnitude": "those of the largest weights stay",
+    "random": "drawn",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +139,6 @@ def best_points(points: Sequence[Point], cost: Callable[[Point], float]) -> list
         if not best or point.score > best[-1].score:
             best.append(point)
     return best
-
-
-_CLASSES = {"fluctuation": "b", "magnitude": "c", "random": "a"}
-
-_MEANINGS = {
-    "fluctuation": "units and heads that vary most stay (FLAP); or whole layers go",
-    "magnitude": "those of the largest weights stay",
-    "random": "drawn",
-}
 
 
 def render_front(front: Front) -> str:

@@ -23,13 +23,10 @@ _VARIANTS: tuple[tuple[Precision, Precision], ...] = (
     ("int8", "int4"),
     ("int4", "int4"),
 )
-
 _LOSS = 0.01
 """The share of the score that fewer bits may cost beside 32."""
-
 _LEAST_COSINE, _LEAST_AGREEMENT = 0.9, 0.8
 """Of fewer bits with 32: below, something else is wrong."""
-
 _ALIKE = 0.95
 """Variants of at least this share of the best speed count as equally fast: the smallest of them is taken."""
 

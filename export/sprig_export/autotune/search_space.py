@@ -30,12 +30,17 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Vectors
 
 _DEPTHS = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 6, 0.0)
-
 _WIDTHS = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5))
 """Shares of units and of heads."""
-
 _NARROWED = 0.5
 """Models of a smaller share of the layers are not narrowed as well: little would be left."""
+_DIMENSIONS = (1 / 3, 1 / 2, 2 / 3)
+_DIMENSION_STEP = 32
+_DIMENSION_LOSS = 0.002
+"""The share of the MRR that fewer dimensions may cost."""
+_COVERED_TOKENS = 0.98
+"""The share of the calibration's tokens that keep an entry of their own; the others are spelt out."""
+_ENTRY_STEP = 512
 
 
 def list_plans(recipe: Recipe, model: PreTrainedModel) -> list[Recipe]:
@@ -107,14 +112,6 @@ def _depths(layers: int, least: int) -> list[int]:
     return sorted({max(least, round(layers * share)) for share in _DEPTHS}, reverse=True)
 
 
-_SHARES = (1 / 3, 1 / 2, 2 / 3)
-
-_MULTIPLE = 32
-
-_LOSS = 0.002
-"""The share of the MRR that fewer dimensions may cost."""
-
-
 def choose_dimensions(base: Checkpoint, texts: Sequence[str], sample: Sequence[Example]) -> int:
     """The fewest dimensions that keep the base's MRR on a sample, but for a fifth of a per cent; 0 for all of them.
 
@@ -127,13 +124,16 @@ def choose_dimensions(base: Checkpoint, texts: Sequence[str], sample: Sequence[E
     asked = [vectors_of_texts(base, queries, asked=True) for queries in questions_of(sample).values()]
     width, own = int(code.shape[1]), range(len(sample))
     whole = np.mean([reciprocal_ranks(queries, code, own) for queries in asked])
-    for share in _SHARES:
-        kept = round(width * share / _MULTIPLE) * _MULTIPLE
+    for share in _DIMENSIONS:
+        kept = round(width * share / _DIMENSION_STEP) * _DIMENSION_STEP
         if not 0 < kept < width:
             continue
         turn = principal_directions(known, kept).numpy().T
         turned = _unit(code @ turn)
-        if np.mean([reciprocal_ranks(_unit(queries @ turn), turned, own) for queries in asked]) >= (1 - _LOSS) * whole:
+        if (
+            np.mean([reciprocal_ranks(_unit(queries @ turn), turned, own) for queries in asked])
+            >= (1 - _DIMENSION_LOSS) * whole
+        ):
             return kept
     return 0
 
@@ -143,20 +143,14 @@ def _unit(rows: Vectors) -> Vectors:
     return scaled
 
 
-_COVERED = 0.98
-"""The share of the calibration's tokens that keep an entry of their own; the others are spelt out."""
-
-_STEP = 512
-
-
 def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
     """The number of entries, in steps of 512, that the calibration's text needs; 0 where the vocabulary stays whole."""
     tokenizer = load_tokenizer(base).backend_tokenizer
     if json.loads(tokenizer.to_str())["model"]["type"] not in PRUNABLE:
         return 0
     counts = count_calibration(tokenizer.to_str(), calibration)
-    sizes = range(_STEP, tokenizer.get_vocab_size(), _STEP)
-    covering = bisect_left(sizes, _COVERED, key=lambda size: _covered(tokenizer, counts, size))
+    sizes = range(_ENTRY_STEP, tokenizer.get_vocab_size(), _ENTRY_STEP)
+    covering = bisect_left(sizes, _COVERED_TOKENS, key=lambda size: _covered(tokenizer, counts, size))
     return sizes[covering] if covering < len(sizes) else 0
 
 

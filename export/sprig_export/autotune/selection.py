@@ -24,21 +24,13 @@ from sprig_server.errors import InvalidInput
 
 TRIAL_STEPS = 60
 """Of the short recovery that a plan is tried with."""
-
 _MOST_TRIED = 4
-
 _ROOM = 0.8  # the share of what the gate allows that a plan may lose when it is tried
-
 _DIRECTED = 300  # pairs that the principal directions of vectors are found on, and functions they are chosen by
-
 _PROPOSED = ", as the analysis proposes"
-
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
 """Functions that speed is measured on, and those that plans and precisions are scored on."""
-
-
 Try = Callable[[Candidate], Candidate]
-
 Found = tuple[Sequence[Candidate], Candidate, str]
 
 

@@ -25,7 +25,6 @@ from sprig_server.trim.novelty import keep_novel
 from sprig_server.trim.tokens import kept_count
 
 _LOG = logging.getLogger(__name__)
-
 _MORE = 1.6  # so many times the pairs that are wanted are searched for
 
 

@@ -25,9 +25,7 @@ from sprig_server.code.text import search_input
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _LANGUAGES = ("python", "java", "javascript", "typescript", "cpp")
-
 _MASK = "f"  # what a function is called where its name is hidden
 
 Pair = tuple[str, str, str]

@@ -19,11 +19,8 @@ from sprig_export.models.folder import replace_folder
 from sprig_export.training.tokenizer import END, END_ID, PAD, PAD_ID, TAGS, UNKNOWN
 
 _OFFSET = 2  # BART's learned positions begin at row 2
-
 _MARK = 0.3  # how far the marks below move a token, as a share of its length
-
 _NOISE = 0.05  # the same for what tells apart tokens of the same pieces
-
 _NAMES = {
     "attention.self.query": "self_attn.q_proj",
     "attention.self.key": "self_attn.k_proj",

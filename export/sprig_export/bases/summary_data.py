@@ -24,11 +24,8 @@ from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _TOKENIZER_TEXTS = 60_000  # pairs that the tokenizer is trained on; more change nothing
-
 _SETS = ("mined.train", "mined.valid", "target.train", "target.valid")
-
 _POOL = 50  # batches that are sorted by length together
 
 Text = tuple[str, str]

@@ -40,11 +40,8 @@ from sprig_server.errors import InvalidInput
 
 # How many functions the numeric comparisons use; evaluation uses the whole sample.
 _VALIDATED = 16
-
 _AGREEMENT = 48
-
 _COMPARED = 32  # tokens of a summary
-
 _CONTINUED = 16  # tokens behind a prompt
 
 

@@ -27,11 +27,8 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
-
 ENGLISH = "english text"
-
 _CALIBRATED = 512  # functions or sentences that decide what goes
-
 _SUMMARY_TOKENS = 40
 
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from sprig_server.errors import InvalidInput, SprigError
 
 _LOG = logging.getLogger(__name__)
-
 _NO_ROOM = ("no space left on device", "disk quota exceeded")
-
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",

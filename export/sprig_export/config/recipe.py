@@ -11,11 +11,8 @@ from sprig_export.config.toml import fill, read_toml
 from sprig_server.types import Task, TrimMethod
 
 Precision = Literal["float32", "int8", "int4"]
-
 Rounding = Literal["", "float32", "int8", "int4"]
-
 Which = Literal["spread", "first"]
-
 Scores = Literal["fluctuation", "wanda"]
 
 BLOCK = 128

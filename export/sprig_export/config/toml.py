@@ -14,6 +14,12 @@ else:
     import tomli as tomllib
 
 _T = TypeVar("_T")
+_RENAMED = {
+    "products": "linear_dtype",
+    "recovery_products": "recovery_linear_dtype",
+    "tables": "embedding_dtype",
+    "learn_tables": "train_embeddings",
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -42,6 +48,9 @@ def fill(kind: type[_T], content: dict[str, Any], path: Path, what: str) -> _T:
         InvalidInput: a key is unknown, missing or of the wrong type.
     """
     known = get_type_hints(kind)
+    for old, new in _RENAMED.items():
+        if old in content and new in known:
+            raise InvalidInput(f"{path}: {old} of {what} is called {new} now: rename it.")
     unknown = sorted(content.keys() - known.keys())
     if unknown:
         raise InvalidInput(f"{path}: {what} does not know {', '.join(unknown)}; known are {', '.join(known)}.")

@@ -26,19 +26,12 @@ from sprig_export.corpus.packages import SUFFIXES
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _PROCESSES = 2
-
 _MOST_PAIRS = 6_000  # of one package: no project's habits may dominate
-
 _MOST_MINED = 2 * _MOST_PAIRS  # what is read of it: many are duplicates
-
 _MOST_REPEATS = 5  # of one sentence in one package: beyond, it is a convention and no description
-
 _HELD_OUT = {"python": 40, "javascript": 40, "java": 16, "cpp": 16}  # one package in so many is for validation
-
 _COLUMNS = ("package", "path", "language", "name", "code", "documentation", "summary", "split")
-
 _SCHEMA = pyarrow.schema([(name, pyarrow.string()) for name in _COLUMNS])
 
 

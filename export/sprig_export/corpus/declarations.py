@@ -15,9 +15,7 @@ from sprig_server.code.syntax import SyntaxTree
 from sprig_server.types import Definition
 
 _DECLARATIONS = frozenset({"declaration", "field_declaration"})
-
 _ARGUMENTS = re.compile(r"<[^<>]*>")
-
 _KEPT_NAMES = 2
 
 Key = tuple[str, ...]

@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 from sprig_export.config.toml import read_toml
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-
 _BANDS, _ROWS = 8, 8  # half of the pairs at a Jaccard similarity of .78 collide, one in 30 at .5
-
 _SHINGLE = 4  # tokens
-
 _GENERATOR = np.random.default_rng(20240229)
-
 _FACTORS = _GENERATOR.integers(1, 2**63, _BANDS * _ROWS, dtype=np.uint64) | np.uint64(1)
-
 _BAND_BYTES = 9
-
 _OFFSETS = _GENERATOR.integers(0, 2**63, _BANDS * _ROWS, dtype=np.uint64)
-
 _POWERS = np.array([31**k for k in range(_SHINGLE)], dtype=np.uint64)
 
 

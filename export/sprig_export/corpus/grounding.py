@@ -17,11 +17,8 @@ from sprig_server.code.words import split_identifier, stem
 _SHORTEST_PREFIX = 3  # "dir" in the code stands for "directory" in the sentence
 
 _PIECE = re.compile(r"[A-Za-z][A-Za-z0-9_.]*[A-Za-z0-9_]|[A-Za-z]|\d+(?:\.\d+)?")
-
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*|\d+")
-
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`")
-
 _SMALL = ("0", "1", "2")  # numbers that need not stand in the code
 
 

@@ -9,21 +9,15 @@ import html
 import re
 
 _INLINE = re.compile(r"\{@(?:code|literal|value|index)\s+([^{}]*)\}")
-
 _LINKED = re.compile(r"\{@(?:link|linkplain|see|tutorial)\s+([^\s{}|]+)(?:[\s|]+([^{}]*))?\}")
-
 _OTHER_INLINE = re.compile(r"\{@\w+[^{}]*\}")
-
 _QT_LINK = re.compile(r"\\l\s*(?:\{([^{}]*)\}\s*(?:\{([^{}]*)\})?|(\S+))")
-
 _WORD_COMMAND = re.compile(
     r"[\\@](?:[abcep]|em|ref|tt|uicontrol|underline|bold|i|copybrief|link|endlink)\b\s*\{?([^\s{}]*)\}?"
 )
-
 _LEADING = re.compile(
     r"^[ \t]*[\\@](?:brief|short|summary|description|desc|details?|internal|api)\b[ \t:]*", re.M | re.I
 )
-
 _NAMING = re.compile(
     r"^[ \t]*[\\@](?:fn|overload|reimp|ingroup|class|relates|relatesalso|since|addtogroup|weakgroup|function|func|"
     r"name|memberof|method|methodof|alias|static|private|protected|public|package|async|instance|inner|global|ignore|"
@@ -32,19 +26,12 @@ _NAMING = re.compile(
     r"beta|alpha|experimental|inheritdoc)\b[^\n]*(?:\n|$)",
     re.M | re.I,
 )
-
 _COMMAND_SECTION = re.compile(r"^([ \t]*)\\(\w+)", re.M)
-
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s+[^<>]*)?/?>")
-
 _PARAGRAPH = re.compile(r"<\s*/?\s*(?:p|br|ul|ol|li|pre|table|dl|h\d)(?:\s[^<>]*)?/?>", re.I)
-
 _GROUP = re.compile(r"^[ \t]*(?:[\\@][{}]|//+.*|[-=*#~_/]{3,})[ \t]*$", re.M)
-
 _RETURNED = re.compile(r"^[ \t]*@returns?\b[ \t:]*(?:\{[^{}\n]*\}[ \t]*)?(?:-[ \t]+)?([^@]+)", re.M | re.I)
-
 _ARTICLE = re.compile(r"^(?:the|a|an|true|false|null|whether|all|this|new|list|number|if)\b", re.I)
-
 _RETURNS = re.compile(r"^returns?\b\s*", re.I)
 
 

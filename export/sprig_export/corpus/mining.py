@@ -25,23 +25,15 @@ from sprig_server.code.lines import decode
 from sprig_server.types import Definition
 
 _LOG = logging.getLogger(__name__)
-
 _VERSION = 1  # of what is mined: raise it with every change of the rules, or an old build's packages are taken over
-
 _LARGEST_FILE = 1_000_000  # bytes
-
 _LONGEST_LINE = 400  # characters on average: such a file is minified or data
-
 _TEST_FOLDERS = frozenset(
     {"test", "tests", "testing", "_tests", "unittests", "functional_tests", "test_data", "__tests__", "jtreg", "gtest"}
 )
-
 _COPIES = frozenset({"node_modules", "third_party", "thirdparty", "3rdparty", "vendor", "_vendor"})
-
 _INSTALLED = frozenset({"site-packages", "dist-packages", "venv", "build", "dist"})
-
 _TEXTS = ("path", "language", "name", "code", "documentation", "summary")
-
 _SCHEMA = pyarrow.schema(
     [pyarrow.field(name, pyarrow.string()) for name in _TEXTS]
     + [pyarrow.field(name, pyarrow.binary()) for name in ("exact", "bands")]

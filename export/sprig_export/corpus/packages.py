@@ -21,21 +21,15 @@ from sprig_server.code.languages import LANGUAGES
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _PARALLEL = 6
-
 _LARGEST_FILE = 1_000_000  # bytes; larger sources are generated or data
-
 _SERVED = {"python": ("python",), "java": ("java",), "javascript": ("javascript", "typescript"), "cpp": ("cpp",)}
-
 _STUBS = (".pyi", ".pyw")
-
 SUFFIXES = {
     corpus: tuple(e for lang in LANGUAGES if lang.name in served for e in lang.extensions if e not in _STUBS)
     for corpus, served in _SERVED.items()
 }
 """Per corpus, how the names of its source files end; that of JavaScript holds TypeScript too."""
-
 _PINNED = re.compile(r"(@?[A-Za-z0-9][A-Za-z0-9._+/-]*)==([A-Za-z0-9.:!+~_-]+)")
 
 

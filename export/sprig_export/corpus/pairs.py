@@ -14,37 +14,27 @@ _SECTION = re.compile(
     r"(?:args?|arguments|param(?:eter)?s?|raises|example|usage)\s*:)",
     re.IGNORECASE,
 )
-
 _ROLE = re.compile(r":[\w:+-]+:`~?\.?([^`<]+?)(?:\s*<[^`]*>)?`")
-
 _LINK = re.compile(r"\[([^\]]+)\]\([^)\s]*\)|`([^`<]+?)\s*<[^`>]*>`_*")
-
 _MARKS = re.compile(
     r"`+|\*\*|<[/]?(?:[a-z]+|[a-z]+\s[^<>]*)/?>|\|(?=\w)|(?<=\w)\|(?=\W|$)|(?<![\w*])\*(?=\w)|(?<=\w)\*(?![\w*])"
 )
-
 _SPACES = re.compile(r"\s+")
-
 _STOP = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[\"'(\[]?[A-Z0-9])|(?<=[a-z)])[:;]\s*$|\.\s*$")
-
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.?g|i\.?e|etc|vs|cf|al|resp|approx|incl|no|fig|eq|sec|dr|mr|st|inc)|\b[A-Z])\.$", re.I
 )
-
 _OPENING = re.compile(
     r"^(?:this|the)\s+(?:(?:helper|utility|class|static|abstract|internal|private|convenience)\s+)?"
     r"(?:function|method|routine|procedure|helper|utility|decorator|fixture|property|classmethod|command|view|callback)"
     r"(?:\s+(?:will|is\s+used\s+to|can\s+be\s+used\s+to|is\s+responsible\s+for|is\s+going\s+to|should|simply|just))?\s+",
     re.IGNORECASE,
 )
-
 _LABEL = re.compile(
     r"^(?:summary|description|brief|purpose|synopsis|function|method|internal|private)\s*[:-]\s+",
     re.IGNORECASE,
 )
-
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'-]*")
-
 _BOILERPLATE = re.compile(
     r"^(?:todo|fixme|xxx|hack|see\b|deprecated|copyright|licen[sc]e|auto-?generated|generated (?:by|from)|"
     r"inherit|overrid|refer to|same as|alias|not implemented|placeholder|docstring|tests?\b|no description|"
@@ -54,20 +44,14 @@ _BOILERPLATE = re.compile(
     r"::|\{\{|\}\}|->|=>|==|\\x|\bTODO\b",
     re.IGNORECASE,
 )
-
 _TRIVIAL = re.compile(
     r"^(?:[{}();]*|pass|\.\.\.|raise NotImplementedError\b.*|return NotImplemented|return None|return;?|return null;|"
     r"return false;|super\(.*)$"
 )
-
 _WORD_FIRST = re.compile(r"[a-z]+ ")
-
 _FEWEST_WORDS, _MOST_WORDS = 3, 30
-
 _SHORTEST_CODE, _LONGEST_CODE = 40, 4_000  # characters
-
 _MOST_STRANGE = 0.1  # share of characters that are neither letters nor spaces nor common punctuation
-
 _PLAIN = re.compile(r"[A-Za-z\s.,'\"()\-]")
 
 

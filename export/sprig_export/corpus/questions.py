@@ -17,11 +17,8 @@ from sprig_export.corpus.deduplicate import Seen, code_keys
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _COLUMNS = (4, 5)  # of CODE-NN: answer, question, title, code, mostly a label
-
 _LEAST_QUESTION, _LEAST_CODE = 12, 20  # characters
-
 _TEXTS = ("query", "docstring")
 
 

@@ -15,11 +15,8 @@ from pathlib import Path
 from sprig_server.errors import InvalidInput
 
 _TIMEOUT = 900  # seconds for one release
-
 _APT_FOLDERS = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
-
 _TOOLS = {"npm": "npm", "debian": "apt-get"}
-
 _APT_OPTION = re.compile(r"^(?:Types:\s*deb|deb)(?=\s)", re.MULTILINE)
 
 Download = Callable[[str, str, Path], Sequence[Path]]

@@ -17,24 +17,15 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _MOST_COUNTED = 60_000  # pairs; more change no count that decides
-
 _MOST_TRIALS = 1000
-
 _MOST_PUT_ASIDE = 300
-
 _MOST_FUNCTIONS = 500
-
 _WEIGHT_OF_PROSE = 3
-
 _HELD_OUT = 5  # one file of a folder in so many is for measuring
-
 _LEAST = 20  # functions: below, nothing can be said of a language
-
 ENOUGH = 50
 """Functions, below which little can be said by choosing or measuring on them."""
-
 _CHOSEN_BY = 8  # one held-out function in so many is for choosing, and no figure is made with it
-
 _DOCUMENTATION = 0.5  # the share of search texts that are documentation as it stands
 
 

@@ -16,7 +16,6 @@ _NAMES = {
     "typescript": ("typescript", "javascript", "ts"),
     "cpp": ("c++", "c++", "cpp"),
 }
-
 _QUESTIONS = (
     "how to {}",
     "how to {}",
@@ -27,11 +26,8 @@ _QUESTIONS = (
     "code to {}",
     "{}",
 )
-
 _WORD = re.compile(r"[A-Za-z0-9_+#.'-]*[A-Za-z0-9_+#]")
-
 _CLAUSE = re.compile(r"[.,;:(]\s|\b(?:if|when|which|that|where|unless|so that|because|based on|using|according to)\b")
-
 _EMPTY = frozenset(
     re.findall(
         r"\w+",
@@ -39,7 +35,6 @@ _EMPTY = frozenset(
         passed current supplied and or all any some into using will can may should which where has have been""",
     )
 )
-
 _THIRD_PERSON = (
     ("sses", 2),
     ("shes", 2),
@@ -51,7 +46,6 @@ _THIRD_PERSON = (
     ("us", 0),
     ("is", 0),
 )
-
 _LONGEST = 9  # words
 
 

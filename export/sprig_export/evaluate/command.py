@@ -39,6 +39,9 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import MIN_CONFIDENCE
 
 _PIPE_WIDTH = 260  # characters; nothing is wrapped where nobody looks at a screen
+_CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
+_SHOWN = {"shown": "d", "hidden": "b"}
+_MARKS = re.compile(r"([\\`*_<>\[\]|#~])")
 
 
 def evaluate(plan: Evaluation, output: Path, samples: Path | None, messages: Console) -> None:
@@ -78,11 +81,6 @@ def print_report(report: Report, console: Console) -> None:
     for reason in report.left_out:
         console.print(f"left out: {reason}", markup=False)
     console.print(describe(report), markup=False)
-
-
-_CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
-
-_SHOWN = {"shown": "d", "hidden": "b"}
 
 
 def render_page(report: Report) -> str:
@@ -170,9 +168,6 @@ def _table(table: Table) -> str:
 def _left_out(reasons: Sequence[str]) -> Iterator[str]:
     if reasons:
         yield "<h2>Left out</h2><ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in reasons) + "</ul>"
-
-
-_MARKS = re.compile(r"([\\`*_<>\[\]|#~])")
 
 
 def render_samples(report: Report) -> str:

@@ -17,13 +17,9 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.errors import InvalidInput
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
-
 HELD_OUT_SEARCHED = 500  # pairs of held-out packages, each query against the code of all of them
-
 HELD_OUT_SUMMARIZED = 200
-
 NEIGHBOURS = 4_000  # training pairs among which a nearest neighbour is looked for
-
 _COLUMNS = ("package", "language", "name", "code", "summary")
 
 _T = TypeVar("_T")

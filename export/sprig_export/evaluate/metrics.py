@@ -15,8 +15,11 @@ from sprig_server.code.words import STOP_WORDS, split_identifier, split_words
 from sprig_server.types import Vectors
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-
 _MAX_ORDER = 4
+GOOD_ROUGE_L = 30.0
+"""A summary with at least this ROUGE-L (0 to 100) counts as good."""
+_K1 = 1.2
+_B = 0.75
 
 
 def tokenize(sentence: str) -> list[str]:
@@ -62,10 +65,6 @@ def rouge_l(hypothesis: str, reference: str) -> float:
 
 def _ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
     return Counter(tuple(words[i : i + order]) for i in range(len(words) - order + 1))
-
-
-GOOD_ROUGE_L = 30.0
-"""A summary with at least this ROUGE-L (0 to 100) counts as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,6 @@ def _share(values: NDArray[np.bool_]) -> float | None:
 
 
 # The constants of SQLite's full text, which the server's lexical search uses.
-_K1 = 1.2
-
-_B = 0.75
 
 
 def bm25(queries: Sequence[str], documents: Sequence[str]) -> NDArray[np.float64]:

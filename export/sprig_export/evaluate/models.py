@@ -27,9 +27,7 @@ from sprig_server.inference.summarizer import Summarizer
 from sprig_server.types import Summary, Vectors
 
 _AT_A_TIME = 64  # as many as the server's index encodes at once
-
 _BASES = ("search", "summary")
-
 _Text = TypeVar("_Text", str, Passage)
 
 

@@ -11,16 +11,13 @@ from sprig_export.evaluate.metrics import Point
 from sprig_server.types import MIN_CONFIDENCE
 
 BM25, BASELINE, BASE, BUNDLE = "BM25", "baseline", "base", "bundle"
-
 NAME, NEIGHBOUR, BUNDLE_AGAIN = "name", "neighbour", "bundle, base's examples"
-
 SEARCH_COLUMNS = {
     BM25: "full text over identifiers and their parts",
     BASELINE: "the unpruned sentence encoder, fp32",
     BASE: "this project's encoder, fp32",
     BUNDLE: "the installed bundle, quantized, as it is served",
 }
-
 SUMMARY_COLUMNS = {
     NAME: "the words of the function's own name",
     NEIGHBOUR: "the sentence of the most similar training function",
@@ -28,6 +25,7 @@ SUMMARY_COLUMNS = {
     BUNDLE_AGAIN: "the bundle on the examples that the base ran on",
     BUNDLE: "the installed bundle, quantized, as it is served",
 }
+_NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +181,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     return [_rounded(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-_NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)

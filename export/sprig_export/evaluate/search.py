@@ -17,7 +17,6 @@ from sprig_server.inference.encoder import normalize, pool, pooled_mask
 from sprig_server.types import Vectors
 
 _BATCH = 16
-
 _RESAMPLES = 2_000
 
 

@@ -30,9 +30,7 @@ Work = Callable[[Sequence[tuple[str, str]]], int]
 """(functions as code and language) -> how much was done."""
 
 _ROUNDS = 3  # the best one counts: a busy machine makes figures worse, never better
-
 _SOURCE_TOKENS = 256
-
 _WRITTEN = 16
 """Tokens of every summary, whether its model would end it or not: how much is written must not depend on what."""
 

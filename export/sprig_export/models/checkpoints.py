@@ -16,9 +16,7 @@ from sprig_server.errors import InvalidInput
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 """What a tokenizer is read from; where it is not the first, transformers converts it."""
-
 _WINDOW = 512  # tokens; longer ones cost more than they tell
-
 _POSITIONS_BEHIND_PADDING = (
     "camembert",
     "data2vec-text",
@@ -32,7 +30,6 @@ _POSITIONS_BEHIND_PADDING = (
     "xmod",
 )
 """The families whose table of positions has its first token behind the row of padding."""
-
 _CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
 
 

@@ -28,7 +28,6 @@ _READ_BY_TRANSFORMERS = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-
 _BLOCK = 1 << 20
 
 

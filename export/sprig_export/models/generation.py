@@ -19,7 +19,6 @@ from sprig_server.bundle.manifest import Rules
 from sprig_server.errors import InvalidInput
 
 _FILE = "generation_config.json"
-
 _SEARCH = (
     "diversity_penalty",
     "do_sample",
@@ -38,7 +37,6 @@ _SEARCH = (
     "top_p",
 )
 """Settings that the recipe has its own for; an export says which values of them it leaves aside."""
-
 _REFUSED = (
     "constraints",
     "dola_layers",

@@ -16,14 +16,10 @@ from sprig_export.models.folder import digest_weights, find_weights, keep_made
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _SUFFIX = ".gguf"
-
 _ARCHITECTURES = ("llama", "qwen2", "gpt2")
 """Those of GGUF that both transformers restores and Sprig exports, by the names that GGUF gives them."""
-
 _UNKNOWN_TYPE = re.compile(r"(\d+)\)? is not a valid GGMLQuantizationType")
-
 _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """Vocabularies (`tokenizer.ggml.pre`) that read every digit as a token of its own."""
 

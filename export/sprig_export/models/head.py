@@ -33,10 +33,8 @@ _FUNCTIONS = {
         nn.Softsign,
     )
 }
-
 _COMMUTING = ("cls", "mean", "weightedmean", "lasttoken")
 """Poolings whose weights sum to 1: a linear map may come before them as well as behind."""
-
 _DENSE_KEYS = {"in_features", "out_features", "bias", "activation_function", "module_input_name", "module_output_name"}
 
 

@@ -37,6 +37,7 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _UNUSED = ("pooler.",)  # what a model of sentences does without
+_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedModel:
@@ -91,9 +92,6 @@ def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrai
                 f'the weights {name} of the model "{folder}" hold values that are no finite numbers: fetch it again'
             )
     return cast("PreTrainedModel", model.eval())
-
-
-_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None) -> PreTrainedModel:

@@ -20,9 +20,7 @@ from transformers import PreTrainedModel
 from sprig_server.errors import InvalidInput
 
 FOLDER = "2_Dense"
-
 _WEIGHTS = "model.safetensors"
-
 _LINEAR = "torch.nn.modules.linear.Identity"
 
 

@@ -26,17 +26,11 @@ _FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 """The older names, in the order in which sentence-transformers concatenates what they make."""
-
 _POOLING_KEYS = {*_FLAGS, "pooling_mode", "include_prompt", "embedding_dimension", "word_embedding_dimension"}
-
 _TRANSFORMER_NAMES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-
 _TRANSFORMER_KEYS = {"max_seq_length", "do_lower_case", "unpad_inputs", "modality_config"}
-
 _HARMLESS = {"torch_dtype", "dtype", "attn_implementation", "add_pooling_layer", "trust_remote_code"}
-
 _BEHIND = ("Dense", "LayerNorm", "Normalize", "Dropout")
-
 _ALIKE_IF_NORMALIZED = ("dot", "dot_product", "euclidean")  # they rank unit vectors as the cosine does
 
 

@@ -18,13 +18,10 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 from sprig_export.config.recipe import BLOCK, Precision
 
 _COMPUTE_INT8 = 4  # the accuracy level of ONNX Runtime that multiplies 4-bit weights with 8-bit activations
-
 # Tables below this many numbers stay as they are: there is nothing to gain.
 _SMALL_TABLE = 50_000
-
 # Below this many, 8 bits a number: a table of positions is small, and every token's vector hangs on it.
 _LARGE_TABLE = 500_000
-
 ALIKE = 0.99
 """Share of equal bytes of two 4-bit tables that are one: numbers on an edge are rounded either way, and a block whose
 extremes are -x and x may be scaled to either one."""

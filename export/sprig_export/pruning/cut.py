@@ -35,9 +35,7 @@ from sprig_export.trimming.student import Trimming
 from sprig_server.errors import InvalidInput
 
 _OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
-
 _TRAINED = "eager"  # on CPUs, fused attention is slower backwards
-
 _PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
 
 

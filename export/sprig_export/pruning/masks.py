@@ -30,6 +30,8 @@ from sprig_server.errors import InvalidInput
 
 Masks = Mapping[str, Tensor]
 """Masks by the name of their matrix, as in "encoder.3/attention.self.query"."""
+Method = Literal["wanda", "magnitude", "sparsegpt"]
+_PATTERN = re.compile(r"(\d+):(\d+)")
 
 
 def keep_best(scores: Tensor, sparsity: float) -> Tensor:
@@ -105,11 +107,6 @@ def read_masks(path: Path) -> dict[str, Tensor]:
 
 def _unpack(bits: NDArray[np.uint8], shape: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.unpackbits(bits, count=int(shape.prod())).astype(bool).reshape(shape))
-
-
-Method = Literal["wanda", "magnitude", "sparsegpt"]
-
-_PATTERN = re.compile(r"(\d+):(\d+)")
 
 
 @dataclass(frozen=True, slots=True)

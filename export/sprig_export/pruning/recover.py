@@ -30,13 +30,9 @@ from sprig_export.trimming.student import Trimming, choose_ratio, read_trimmed
 from sprig_server.types import Vectors
 
 _TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
-
 _WARM_UP = 20  # steps
-
 _SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
-
 _ROUNDED = 0.5  # the share of the steps from which weights and activations are rounded
-
 _SAME = 0.999  # the cosine from which two vectors are of the same text
 
 

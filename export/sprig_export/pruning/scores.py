@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+_BLOCK = 128  # columns whose mask is chosen at once
+_DAMPING = 0.01  # of the mean diagonal, so that the Hessian can be inverted
+_OUTLIER = 5.0  # times the mean score
+_SPREAD = 0.08
+
 
 def score_by_wanda(weight: Tensor, squares: Tensor) -> Tensor:
     """|W_ij| * ||x_j||, float32 [outputs, inputs].
@@ -36,11 +41,6 @@ def score_inputs_by_fluctuation(weight: Tensor, variance: Tensor) -> Tensor:
         variance: of x_j over the calibration tokens, [inputs].
     """
     return variance.float() * weight.detach().float().square().sum(dim=0)
-
-
-_BLOCK = 128  # columns whose mask is chosen at once
-
-_DAMPING = 0.01  # of the mean diagonal, so that the Hessian can be inverted
 
 
 def prune_by_sparsegpt(weight: Tensor, products: Tensor, tokens: int, sparsity: float) -> tuple[Tensor, Tensor]:
@@ -87,11 +87,6 @@ def _choose(scores: Tensor, sparsity: float) -> Tensor:
     stays = torch.ones(scores.numel(), dtype=torch.bool)
     stays[scores.flatten().sort(stable=True).indices[:pruned]] = False
     return stays.reshape(scores.shape)
-
-
-_OUTLIER = 5.0  # times the mean score
-
-_SPREAD = 0.08
 
 
 def share_of_outliers(scores: Mapping[str, Tensor]) -> float:

@@ -19,13 +19,13 @@ from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 _HEADS = ("num_attention_heads", "num_heads", "n_heads")
-
 _HEAD_WIDTHS = ("all_head_size", "inner_dim", "split_size")
-
 _LAYER_COUNTS: dict[Part, tuple[str, ...]] = {
     "encoder": ("encoder_layers", "num_layers", "num_hidden_layers"),
     "decoder": ("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer"),
 }
+Choice = Literal["fluctuation", "wanda", "magnitude", "random"]
+_MULTIPLE = 32  # of units: what the int8 kernels like
 
 
 def keep_units(feed_forward: FeedForward, kept: Tensor, mean: Tensor | None = None) -> None:
@@ -143,11 +143,6 @@ def _slice_rows(linear: nn.Linear, rows: Tensor) -> None:
 def _slice_columns(linear: nn.Linear, columns: Tensor) -> None:
     linear.weight = nn.Parameter(linear.weight.detach()[:, columns].contiguous())
     linear.in_features = len(columns)
-
-
-Choice = Literal["fluctuation", "wanda", "magnitude", "random"]
-
-_MULTIPLE = 32  # of units: what the int8 kernels like
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,7 @@ _TOKENS = (
     "bad_words_ids",
 )
 """The settings of a model that name tokens."""
-
 _BATCH = 1_000  # texts
-
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what spells characters without an entry, in the families of Llama and Gemma
 
 

@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the labels of its rows, room for the last value
-
 _LANE, _GAP, _AXIS = 13, 12, 22  # pixels: one dot's height, the space between rows, the axis below them
-
 _CELL_WIDTH, _CELL_HEIGHT = 64, 30  # pixels: one cell of a heat map
-
 _FIELD_LEFT, _FIELD_TOP = 120, 26  # pixels for the labels of its rows and columns
-
 _CURVES_WIDTH, _CURVES_HEIGHT, _CURVES_MARGIN = 860, 300, 46
-
 _SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 270, 190, 34
 
 

@@ -14,6 +14,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sprig_export.models.checkpoints import positions_of
 from sprig_server.types import Task
 
+_TOKENS = 4096  # of a batch, padding included
+_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut: their beginnings are like the rest
+_POOL = 32  # batches that are sorted by length together
+Pair = tuple[str, str]
+"""Code as the model reads it, and the prose that goes with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -46,16 +52,6 @@ def fill_batches(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens:
         if end == len(ordered) or (end + 1 - start) * lengths[ordered[end]] > tokens:
             yield ordered[start:end]
             start = end
-
-
-_TOKENS = 4096  # of a batch, padding included
-
-_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut: their beginnings are like the rest
-
-_POOL = 32  # batches that are sorted by length together
-
-Pair = tuple[str, str]
-"""Code as the model reads it, and the prose that goes with it."""
 
 
 def make_batches(

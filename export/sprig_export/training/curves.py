@@ -8,9 +8,7 @@ from html import escape
 from pathlib import Path
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 48
-
 _LEFT_OUT = frozenset({"step", "rate", "seconds_per_step", "minutes_left", "tokens_per_second"})
-
 _STYLE = (
     "text{font:11px sans-serif;fill:#666}path{fill:none;stroke:#2a7de1;stroke-width:1.5}rect{fill:none;stroke:#bbb}"
 )

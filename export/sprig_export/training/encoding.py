@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 from sprig_export.training.loop import autocast
 from sprig_server.types import Vectors
 
-_BATCH = 2_000
+_TOKENIZED_AT_ONCE = 2_000
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,11 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> Tokens:
     tokenizer.enable_truncation(most)
     tokenizer.no_padding()
     rows: list[NDArray[np.uint16]] = []
-    for start in range(0, len(texts), _BATCH):
-        part = [text[: 12 * most] for text in texts[start : start + _BATCH]]
+    for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
+        part = [text[: 12 * most] for text in texts[start : start + _TOKENIZED_AT_ONCE]]
         rows.extend(np.array(encoding.ids, dtype=np.uint16) for encoding in tokenizer.encode_batch(part))
     offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
     return Tokens(np.concatenate([np.empty(0, np.uint16), *rows]), offsets)
-
-
-_BATCH = 64
 
 
 def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:

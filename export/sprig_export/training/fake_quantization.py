@@ -17,7 +17,6 @@ from torch.nn import functional
 from sprig_export.config.recipe import BLOCK, Precision
 
 _HIGHEST = 7  # symmetric: -8 goes unused but for the one number that sets the factor
-
 _LEVELS = 64  # of int8 weights on either side of zero: products have 7 bits, see onnx/quantize.py
 
 

@@ -22,11 +22,8 @@ from sprig_export.training.state import State, read_state, save_state
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-
 _LOG_STEPS = 20
-
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-
 _Batch = TypeVar("_Batch")
 
 

@@ -7,13 +7,9 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
-
 PAD_ID, END_ID, UNKNOWN_ID = 0, 1, 2
-
 TAGS = ("<python>", "<java>", "<javascript>", "<typescript>", "<cpp>")
-
 _SPECIAL = (PAD, END, UNKNOWN, *TAGS)
-
 _WORDS = r" ?[A-Z]+(?![a-z])| ?[A-Z]?[a-z]+| ?[0-9]{1,2}|_+| ?[^\sA-Za-z0-9_]+|\s+"
 
 

@@ -33,7 +33,6 @@ from sprig_server.trim.tokens import place_tokens
 from sprig_server.types import Task
 
 _SENTENCE_TOKENS = 40
-
 _LEARNT_FROM = 300  # functions; a recovery needs no more than an idea of what counts
 
 

@@ -22,10 +22,9 @@ from sprig_server.inference.summarizer import Summarizer
 from sprig_server.types import TrimMethod
 
 METHODS: tuple[TrimMethod, ...] = ("novelty", "lean", "slim", "diet", "tail", "random")
-
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
 _WARM_UP = 4  # functions before the time counts
+Score = Callable[[], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,6 @@ class Asked:
     relevant: Sequence[int]
     code: Sequence[str]
     language: str
-
-
-Score = Callable[[], NDArray[np.float64]]
 
 
 def every_method(methods: Sequence[TrimMethod] = METHODS, least: int = 1) -> list[Trim]:
