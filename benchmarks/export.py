@@ -160,7 +160,7 @@ def what_is_left(recipe: dict[str, Any]) -> str:
         parts = [f"as {recipe['start']}"]
     parts += [f"{recipe['vocabulary']:,} entries"] if recipe.get("vocabulary") else []
     parts += [f"{recipe['dimensions']} dimensions"] if recipe.get("dimensions") else []
-    return ", ".join([*parts, "4 bits"] if recipe.get("products") == "int4" else parts)
+    return ", ".join([*parts, "4 bits"] if recipe.get("linear_dtype") == "int4" else parts)
 
 
 def front_table(front: dict[str, Any]) -> str:

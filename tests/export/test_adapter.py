@@ -206,7 +206,8 @@ def test_a_taught_model_becomes_a_bundle(taught: Path, model: Path, tmp_path: Pa
     export = tmp_path / "export.toml"
     export.write_text(
         f'task = "summarize"\nmodel = "{model}"\nlanguage = "python"\nprompt = {json.dumps(PROMPT)}\n'
-        'max_new_tokens = 8\nno_repeat = 0\nproducts = "float32"\ntables = "float32"\nsample = 8\nmax_loss = 100.0\n'
+        'max_new_tokens = 8\nno_repeat = 0\nlinear_dtype = "float32"\nembedding_dtype = "float32"\n'
+        "sample = 8\nmax_loss = 100.0\n"
     )
     words = ["export", "--recipe", str(export), "--adapter", str(taught / "adapter"), "--data", str(given)]
     assert run([*words, "--output", str(tmp_path / "bundle")]) == 0
