@@ -9,8 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from sprig_export.calibration import read_rows
-from sprig_export.recipe import served_languages
+from sprig_export.config.recipe import served_languages
+from sprig_export.data.calibration import read_rows
 
 BODY = "names.sort()\n    found = names\n    return found"
 
