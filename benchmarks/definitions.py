@@ -1,7 +1,7 @@
-"""How many of the functions that a compiler's front end finds in real code Sprig finds too.
+"""The share of the functions found by compilers' front ends in real code that Sprig finds too.
 
-Python's `ast`, TypeScript's compiler, `javac` and libclang read the same files as Sprig. A function counts where it has
-a body and a name that a person would look for; callbacks without a name belong to what they are passed to.
+Python's `ast`, TypeScript's compiler, `javac` and libclang read the same files as Sprig. A function counts if it has a
+body and a name that a person would look for. Anonymous callbacks belong to the call they are passed to.
 
     python benchmarks/definitions.py --output docs/results/definitions.md
 """
@@ -36,12 +36,12 @@ LARGEST = 300_000  # bytes of a file
 JAVA_PACKAGES = ("java.base/java/util/", "java.base/java/lang/", "java.base/java/time/", "java.desktop/javax/swing/")
 
 Found = tuple[str, int]
-"""A bare name and the 1-based line it stands on."""
+"""A bare name and its 1-based line."""
 
 
 @dataclass
 class Row:
-    """What was compared in one language."""
+    """The comparison in one language."""
 
     files: int = 0
     functions: int = 0
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def compare(name: str, options: argparse.Namespace) -> Row:
-    """Both views of the files of a language, drawn by the seed until there are enough functions."""
+    """Compare both views of the files of a language, drawn with the seed until there are enough functions."""
     sources, front_end = LANGUAGES[name]
     files = sorted(path for path in sources(options.work) if 0 < path.stat().st_size <= LARGEST)
     random.Random(options.seed).shuffle(files)
@@ -154,7 +154,7 @@ def python_functions(paths: Sequence[Path], _: Path) -> Iterator[list[Found] | N
 
 
 def fetched(language: str, work: Path) -> Iterator[Path]:
-    """The sources of the packages that are named for a language."""
+    """The sources of the packages that are listed for a language."""
     folder = work / language
     fetch(FRONT_ENDS / f"{language}.toml", folder)
     return (
@@ -186,7 +186,7 @@ def script_functions(paths: Sequence[Path], work: Path) -> Iterator[list[Found]]
 
 
 def java_sources(work: Path) -> Iterator[Path]:
-    """Packages of the newest JDK here that has its sources with it."""
+    """Packages of the newest installed JDK that includes its sources."""
     archives = sorted(Path("/usr/lib/jvm").glob("*/lib/src.zip"), key=lambda p: p.exists() and p.stat().st_mtime)
     folder = work / "java"
     if not folder.is_dir() and archives:
@@ -204,14 +204,14 @@ def java_functions(paths: Sequence[Path], _: Path) -> Iterator[list[Found]]:
 
 
 def answers(command: list[str], paths: Sequence[Path]) -> Iterator[list[Found]]:
-    """What another program says of files that it is given on stdin."""
+    """The output of another program for files that it gets on stdin."""
     given = "".join(f"{path}\n" for path in paths)
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     return ([(bare(str(name)), int(line)) for name, line in json.loads(text)] for text in done.stdout.splitlines())
 
 
 def cpp_functions(paths: Sequence[Path], work: Path) -> Iterator[list[Found]]:
-    """By libclang, of one branch of each `#if`; what only a macro's expansion defines has no name in the text."""
+    """By libclang, in one branch of each `#if`. Functions that a macro expands to have no name in the text."""
     from clang import cindex  # pip install libclang
 
     kinds = {getattr(cindex.CursorKind, kind) for kind in ("FUNCTION_DECL", "CXX_METHOD", "CONSTRUCTOR", "DESTRUCTOR")}
@@ -251,7 +251,7 @@ LANGUAGES: dict[str, tuple[Sources, FrontEnd]] = {
 
 
 def render(rows: dict[str, Row], seed: int) -> str:
-    """The page with the table and what is missed."""
+    """The page with the table and the missed functions."""
     lines = [
         "# Results: functions found, beside the front ends of compilers",
         "",

@@ -1,6 +1,6 @@
 """`make demo`: three questions and three hover summaries about a real package, with the models of the language packs.
 
-The package is one that Sprig depends on, so it is there, and nobody tuned anything on it.
+The package is a dependency of Sprig, so it is installed. Nothing was tuned on it.
 """
 
 from __future__ import annotations

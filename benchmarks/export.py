@@ -3,9 +3,9 @@
     python benchmarks/export.py --corpora DIR --output DIR [--document docs/results/pruning.md]
 
 CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are plans beside magnitude and
-random pruning, for both tasks; sub-models calibrated on one language and read on another; what the base models know.
-Each measurement leaves a report.json and a report.html in OUTPUT and is not repeated where they are there already. The
-table of the installed bundles is made of the reports inside them.
+random pruning, for both tasks; sub-models calibrated on one language and measured on another; and what the base models
+know. Each measurement leaves a report.json and a report.html in OUTPUT, and is not repeated if they exist. The table of
+the installed bundles is made from the reports inside them.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def measurements(corpora: Path, console: Console) -> dict[str, Callable[[Path], 
 
 
 def tables(output: Path) -> Iterator[tuple[str, str]]:
-    """The tables of what was measured, with the names that the document knows them by."""
+    """The tables of the measurements, with their names in the document."""
     yield "bundles", bundle_table()
     for task in MODELS:
         if (found := read(output / f"plans-{task}")) is not None:
@@ -152,7 +152,7 @@ def bundle_table() -> str:
 
 
 def what_is_left(recipe: dict[str, Any]) -> str:
-    """The plan of a recipe in few words."""
+    """The plan of a recipe in a few words."""
     layers = [f"{recipe[name]}" for name in ("layers", "decoder_layers") if recipe.get(name, -1) >= 0]
     parts = [f"{' + '.join(layers)} layers"] if layers else ["all layers"]
     parts += [f"{recipe[name]:.0%} of {name}" for name in ("units", "heads") if recipe.get(name, 1.0) < 1.0]
@@ -183,10 +183,11 @@ def front_table(front: dict[str, Any]) -> str:
 
 
 def comparison_table(level: dict[str, Any], comparison: dict[str, Any]) -> str:
-    """What is kept of each language by the calibration of each, and how far the masks are apart: those of one language,
-    when other functions of it are drawn."""
+    """What each calibration keeps of each language, and the distances between masks. The distance of a language to
+    itself is that between two draws of its functions.
+    """
     advantage, languages = level["advantage"], list(comparison["whole"])
-    # From itself: to the masks of other functions of the language, where there were enough to draw them.
+    # To itself: the distance to the masks of other functions of the language, if there were enough to draw.
     distances = {name: {**row, name: level["redrawn"].get(name)} for name, row in level["distances"].items()}
     rows = [
         [name, *(str(Kept(**kept[language])) for language in languages)]
@@ -204,7 +205,7 @@ def comparison_table(level: dict[str, Any], comparison: dict[str, Any]) -> str:
 
 
 def analysis_table(analyses: Sequence[dict[str, Any]], front: dict[str, Any] | None) -> str:
-    """What the bases know, and what following the proposals costs where plans of as many layers were measured."""
+    """What the bases know, and what the proposals cost if plans with as many layers were measured."""
     head = ["model", "language", "accuracy", "control", "random weights", "features enough", "layers enough (1 %)"]
     head += ["MRR kept with these", "directions for 95 %", "concepts confirmed"]
     kept = {point["name"]: point["score"] / front["whole"] for point in front["points"]} if front else {}
@@ -235,7 +236,7 @@ def analysis_table(analyses: Sequence[dict[str, Any]], front: dict[str, Any] | N
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The report in a folder; None where there is none."""
+    """The report in a folder; None if there is none."""
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if (folder / "report.html").is_file() else None
 

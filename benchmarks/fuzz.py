@@ -1,9 +1,9 @@
-"""Hostile input and faults of the machine: every figure of docs/results/reliability.md but those of the soak test.
+"""Hostile input and faults of the machine: the figures of docs/results/reliability.md, except those of the soak test.
 
     python benchmarks/fuzz.py [--only messages files ...] [--messages 100000] [--files 10000] [--seed 0] ...
 
-Each part is repeatable by its seed, runs real processes, and leaves the inputs of its failures below OUTPUT. The exit
-code is 1 where anything failed.
+Each part can be repeated with its seed, uses real processes, and leaves the inputs of its failures in OUTPUT. The exit
+code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PARTS = ("messages", "files", "kills", "damage", "environment", "memory")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One row of the table, and how far its bar goes."""
+    """One row of the table, and the length of its progress bar."""
 
     name: str
     total: int
@@ -57,7 +57,7 @@ class Part:
 
 
 def parts(arguments: argparse.Namespace) -> Iterator[Part]:
-    """What was asked for, in order; each part works in a folder of its own."""
+    """The selected parts, in order. Each works in its own folder."""
     seed, jobs = arguments.seed, arguments.jobs
     sources = own_sources() + arguments.sources
 
@@ -90,7 +90,7 @@ def parts(arguments: argparse.Namespace) -> Iterator[Part]:
 
 
 def main() -> int:
-    """Run the parts, write what they found, and say how many failures there were."""
+    """Run the parts, write their results, and print the number of failures."""
     arguments = _parser().parse_args()
     console = Console(stderr=True, highlight=False)
     stamped = stamp(arguments.seed)

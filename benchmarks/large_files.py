@@ -1,7 +1,7 @@
-"""How long a hover takes in large and deep files, and how long one in another document has to wait meanwhile.
+"""How long hovers take in large and deep files, and how long they delay hovers in another document.
 
-Each case starts a server of its own and asks it over pipes, as an editor does. `make bench-large` writes the table of
-docs/results/large-files.md; the texts are made here, so that the figures can be had again.
+Each case starts its own server and talks to it over pipes, as an editor does. `make bench-large` writes the table of
+docs/results/large-files.md. The texts are generated here, so the figures can be reproduced.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLASS = "\n\nclass Basket{0}:\n    prices = []\n"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A text, and where the names stand that are hovered: lines and characters."""
+    """A text, and the positions of the names that are hovered: lines and characters."""
 
     name: str
     language: str
@@ -46,7 +46,7 @@ class Case:
 
 
 def python_file(size: int) -> tuple[str, list[tuple[int, int]]]:
-    """Classes of eight methods, and where the methods' names stand."""
+    """Classes with eight methods each, and the positions of the methods' names."""
     parts: list[str] = []
     places: list[tuple[int, int]] = []
     length = lines = number = 0
@@ -59,7 +59,7 @@ def python_file(size: int) -> tuple[str, list[tuple[int, int]]]:
 
 
 def one_line(size: int) -> tuple[str, list[tuple[int, int]]]:
-    """JavaScript as a minifier leaves it."""
+    """JavaScript as a minifier writes it."""
     parts: list[str] = []
     places: list[tuple[int, int]] = []
     length = 0
@@ -84,7 +84,7 @@ def cases() -> list[Case]:
 
 @dataclass(slots=True)
 class Client:
-    """A client over pipes; replies are matched on a thread of their own."""
+    """A client over pipes. A thread matches the replies."""
 
     process: subprocess.Popen[bytes]
     _waiting: dict[int, tuple[threading.Event, list[Any]]] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Client:
         )
 
     def hover(self, uri: str, place: tuple[int, int]) -> tuple[float, bool]:
-        """The milliseconds that a hover takes, and whether something was shown."""
+        """The milliseconds that a hover takes, and whether it shows something."""
         began = time.perf_counter()
         at = {"line": place[0], "character": place[1]}
         result = self.request("textDocument/hover", {"textDocument": {"uri": uri}, "position": at})
@@ -153,8 +153,9 @@ class Client:
 
 
 def measure(case: Case, hovers: int, seconds: float) -> str:
-    """One row: the first hover after opening; hovers in the file as it stands, and each after a letter was typed; and
-    how long a hover in another document takes at most, while the file is opened and typed in."""
+    """One row: the first hover after opening; hovers in the unchanged file, and right after typed letters; and the
+    longest hover in another document meanwhile.
+    """
     client = Client.start()
     chosen = random.Random(SEED)
     try:

@@ -2,10 +2,10 @@
 
     python benchmarks/repo_search.py --questions DIR --sources DIR
 
-QUESTIONS holds one JSON file for each repository, a list of {"query", "category", "relevant", "secondary"} with file
-paths; SOURCES holds the repositories' folders under the same names. As the public benchmark counts: binary gain, a file
-counts at its first place in the list of definitions, the ideal has min(10, labelled files) hits. A question is left out
-where one of its files is not in the sources.
+QUESTIONS contains one JSON file for each repository, a list of {"query", "category", "relevant", "secondary"} with file
+paths. SOURCES contains the repositories' folders under the same names. NDCG is computed as in the public benchmark: the
+gain is binary, a file counts at its first place in the list of definitions, and the ideal list has min(10, labelled
+files) hits. A question is left out if one of its files is not in the sources.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _TOP = 10
 
 
 def ndcg(ranked: list[str], relevant: set[str]) -> float:
-    """NDCG@10 of a ranked list of paths, in which a path may stand more than once."""
+    """NDCG@10 of a ranked list of paths, which may contain a path more than once."""
     first = {path: place for place, path in reversed(list(enumerate(ranked[:_TOP])))}
     gain = sum(1 / math.log2(first[path] + 2) for path in relevant if path in first)
     return gain / sum(1 / math.log2(place + 2) for place in range(min(_TOP, len(relevant))))
 
 
 def load_questions(path: Path, root: Path) -> list[dict[str, Any]]:
-    """The questions of one repository that its sources can answer; `relevant` becomes a set of paths."""
+    """The questions of a repository that its sources can answer; `relevant` becomes a set of paths."""
     questions = []
     for question in json.loads(path.read_text()):
         labelled = question["relevant"] + question.get("secondary", [])

@@ -1,8 +1,9 @@
-"""Scripted editing while indexing, for twenty minutes: latencies by kind of request, and what becomes of memory.
+"""Twenty minutes of scripted editing, at first during indexing: latencies by kind of request, and memory.
 
     python benchmarks/soak.py [--minutes 20] [--seed 0] [--output DIR] [--document docs/results/reliability.md]
 
-The exit code is 1 where anything failed: a request that took five seconds, an answer of an older text, lost memory.
+The exit code is 1 if anything failed: a request took more than five seconds, an answer came from an older text, or
+memory grew.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from tables import markdown
 from sprig_export.report.charts import curves
 from sprig_export.report.frame import lone_chart
 
-_DRIFT = 0.10  # how much more memory the last tenth of the time may take than the second fifth
+_DRIFT = 0.10  # how much more memory the last tenth of the time may use than the second fifth
 _CHARTED = {"hover": "a", "hover while typing": "b", "hover in 1 MB": "c", "search": "d", "symbols": "e"}
 _SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
 Times = Mapping[str, Sequence[float]]
-"""Seconds of every answer by kind of request."""
+"""The seconds of every answer, by kind of request."""
 
 
 def soak(minutes: float, seed: int, folder: Path, console: Console) -> tuple[Outcome, Times, Memory]:
@@ -105,7 +106,7 @@ def latency_chart(times: Times) -> str:
 
 
 def main() -> int:
-    """Work, write what was found, and say whether anything failed."""
+    """Run the test, write its results, and report whether anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)

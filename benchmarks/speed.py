@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py --search-base DIR --summary-base DIR
 
-Everything but the baseline is measured through a real server process over stdio. The package is `rich`, which Sprig
-depends on. Absolute times are of the machine at hand; the ratios carry over.
+Everything except the baseline is measured with a real server process over stdio. The package is `rich`, a dependency of
+Sprig. Absolute times depend on the machine; compare the ratios.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ QUESTIONS = [
 
 
 class Client:
-    """Just enough of an LSP client to time a server."""
+    """A minimal LSP client for timing a server."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -80,7 +80,7 @@ class Client:
 
 
 Figure = str | float | tuple[float, float]
-"""Of a pair, the first is the median and the second the 95th percentile, in milliseconds."""
+"""In a pair, the first value is the median and the second the 95th percentile, in milliseconds."""
 
 
 def percentiles(seconds: list[float]) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def timed(work: Any) -> tuple[float, Any]:
 
 
 def undocumented(count: int) -> list[tuple[Path, Definition]]:
-    """Functions without documentation of the package, of at least four lines, in path order."""
+    """Functions of the package without documentation, of at least four lines, in path order."""
     found = (
         (path, function)
         for path in sorted(PACKAGE.rglob("*.py"))
@@ -123,8 +123,9 @@ def hover_all(client: Client, functions: list[tuple[Path, Definition]]) -> list[
 
 
 def measure_server(functions: list[tuple[Path, Definition]], bundles: Sequence[Path] = ()) -> dict[str, Figure]:
-    """Start a server on the package with an empty cache and time what a user waits for; with these bundles before the
-    built-in ones."""
+    """Start a server on the package with an empty cache and time what a user waits for. `bundles` come before the
+    installed ones.
+    """
     figures: dict[str, Figure] = {}
     settings = {"threads": THREADS, "hover": {"minConfidence": -100}, "bundles": list(map(str, bundles))}
     with tempfile.TemporaryDirectory() as cache:
@@ -161,7 +162,7 @@ def measure_server(functions: list[tuple[Path, Definition]], bundles: Sequence[P
 def measure_torch(
     search_base: Path, summary_base: Path | None, functions: list[tuple[Path, Definition]]
 ) -> dict[str, Figure]:
-    """The same work with the unpruned fp32 models through PyTorch."""
+    """The same work with the unpruned fp32 models in PyTorch."""
     torch.set_num_threads(THREADS)
     checkpoint = open_checkpoint(str(search_base))
     model, tokenizer = AutoModel.from_pretrained(search_base).eval(), AutoTokenizer.from_pretrained(search_base)

@@ -1,4 +1,4 @@
-"""Tables of a document that a benchmark measures: each stands between marks of its name and is written anew."""
+"""Tables of a document that benchmarks write. Each is between two marks with its name, and is replaced as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def replace_table(text: str, name: str, table: str) -> str:
-    """The text with what stands between the marks of a name replaced.
+    """The text with everything between the marks of a name replaced.
 
     Raises:
         SystemExit: the text has no such marks.

@@ -2,9 +2,9 @@
 
     python benchmarks/trimming.py --corpora DIR --output DIR [--only search-base-java ...]
 
-CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are the bases, whole and in 32
-bits, and the built-in bundles, on held-out functions of each language; what trimming costs; and the server with and
-without it. Each measurement leaves a file in OUTPUT and is not repeated where it is there already.
+CORPORA holds python.parquet and so on, as `sprig corpus build` writes them. Measured are the bases in 32 bits and the
+installed bundles on held-out functions of each language; what trimming costs; and the server with and without trimming.
+Each measurement leaves a file in OUTPUT and is not repeated if that exists.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ BASES: dict[Task, str] = {"search": "models/search", "summarize": "models/summar
 NAMES: dict[Task, str] = {"search": "search", "summarize": "summary"}
 MEASURED: dict[Task, int] = {"search": 300, "summarize": 60}  # functions of each language, for bases
 SERVED_ON: dict[Task, int] = {"search": 300, "summarize": 200}  # and for the bundles, which are faster
-LONG: dict[Task, int] = {"search": 150, "summarize": 60}  # functions of each language that the window does not hold
+LONG: dict[Task, int] = {"search": 150, "summarize": 60}  # functions of each language that are longer than the window
 LONG_TRIMS = (
     *(Trim(method, ratio) for method in ("novelty", "tail") for ratio in (0.3, 0.5)),  # type: ignore[arg-type]
     Trim("novelty", 0.0, whole=True),
 )
-LEARNT = 60  # steps of a recovery on whole functions and of one on trimmed ones
+LEARNT = 60  # steps of each recovery, on whole and on trimmed functions
 COSTED, ROUNDS = 200, 15  # functions, and how often each is read
-SERVED = 5  # servers of either kind, in turn
+SERVED = 5  # servers of each kind, in turn
 SEED = 0
 
 
@@ -116,7 +116,7 @@ def measurements(corpora: Path, work: Path) -> Iterator[tuple[str, Callable[[], 
 
 
 def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[str, Any]:
-    """A base in 32 bits, with the importances that it has for a language."""
+    """A base in 32 bits, with its importance table for a language."""
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
     with fresh_folder(work / f"base-{NAMES[task]}-{language}") as folder:
         bundle, found = build_whole(open_checkpoint(BASES[task]), task, calibration, language, folder / "bundle")
@@ -126,7 +126,7 @@ def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[st
 
 
 def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
-    """A base with half of its units, taught for a while on whole functions or with half of them trimmed."""
+    """A base with half of its units after a short recovery, on whole functions or with half of them trimmed."""
     base, language = open_checkpoint(BASES[task]), "python"
     calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
     found: dict[str, Any] = {}
@@ -144,7 +144,7 @@ def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
 def build_whole(
     checkpoint: Checkpoint, task: Task, calibration: Calibration, language: str, folder: Path
 ) -> tuple[Bundle, Importance]:
-    """A model in 32 bits as a bundle, with the importances that it has for a language."""
+    """A model in 32 bits as a bundle, with its importance table for a language."""
     bundle = open_bundle(build_unchecked(whole_recipe(Recipe(task, BASES[task], language)), checkpoint, folder))
     found = collect_importance(checkpoint, task, calibration.functions, bundle.manifest.max_tokens)
     (folder / FILE_NAME).write_bytes(render_importance(found))
@@ -154,7 +154,7 @@ def build_whole(
 
 @contextmanager
 def fresh_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder that is gone afterwards."""
+    """A temporary empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -164,7 +164,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
-    """A built-in bundle; None where it has no importances."""
+    """An installed bundle; None if it has no importance table."""
     bundle = _installed(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
@@ -175,7 +175,7 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
 
 
 def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
-    """A built-in bundle on functions that its window does not hold; None where it has no importances."""
+    """An installed bundle on functions longer than its window; None if it has no importance table."""
     bundle = _installed(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
@@ -193,7 +193,7 @@ def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | No
 
 
 def measure(bundle: Bundle, task: Task, sample: Sequence[Example], trims: Sequence[Trim]) -> list[dict[str, Any]]:
-    """Every way to trim; functions are asked for by documentation and by search words alike."""
+    """Every method at every share. Queries are documentation and search words."""
     if task == "summarize":
         return [asdict(cell) for cell in measure_summaries(bundle, sample, trims, SEED)]
     asked = questions_of(sample).values()
@@ -205,7 +205,7 @@ def measure(bundle: Bundle, task: Task, sample: Sequence[Example], trims: Sequen
 
 
 def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
-    """What trimming costs a built-in search bundle, on held-out functions and on one of 1,000 tokens."""
+    """What trimming costs an installed search bundle, on held-out functions and on a text of 1,000 tokens."""
     bundle = _installed(f"search-{language}")
     if bundle.manifest.trim.method == "none":
         return None
@@ -224,16 +224,16 @@ def _installed(name: str) -> Bundle:
 
 
 def _thousand(bundle: Bundle, passages: Sequence[Passage]) -> Passage:
-    """A text of 1,000 tokens, the functions one after another."""
+    """A text of 1,000 tokens, made of functions one after another."""
     tokenizer, text = Reader(bundle, Trim()).tokenizer, "\n".join(passage.code for passage in passages)
     end = tokenizer.encode(text, add_special_tokens=False).offsets[999][1]
     return search_passage(text[:end], 0, passages[0].language)
 
 
 def measure_served() -> dict[str, Any]:
-    """The server on a package, with the built-in bundles and with the same ones that trim nothing, in turn."""
+    """The server on a package, in turn with the installed bundles and with the same bundles without trimming."""
     functions = undocumented(40)
-    found: dict[str, list[dict[str, Any]]] = {"as built in": [], "whole functions": []}
+    found: dict[str, list[dict[str, Any]]] = {"as installed": [], "whole functions": []}
     with tempfile.TemporaryDirectory() as temporary:
         copies = []
         for name in ("search-python", "summary-python"):
@@ -242,7 +242,7 @@ def measure_served() -> dict[str, Any]:
             (copy / MANIFEST).write_text(render_manifest(replace(bundle.manifest, trim=Trim())), encoding="utf-8")
             copies.append(copy)
         for _ in range(SERVED):
-            found["as built in"].append(measure_server(functions))
+            found["as installed"].append(measure_server(functions))
             found["whole functions"].append(measure_server(functions, copies))
     shown = ("definitions a second", "hover p50 / p95, uncached", "query p50 / p95")
     medians = {

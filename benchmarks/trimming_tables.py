@@ -1,4 +1,4 @@
-"""What benchmarks/trimming.py measured, as the tables and charts of docs/results/trimming.md."""
+"""The tables and charts of docs/results/trimming.md, from the measurements of benchmarks/trimming.py."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ PAPER: dict[str, dict[str, float]] = {
         "case": 0.022, "continue": 0.020, "finally": 0.016, "annotation": 0.014,
     },
 }  # fmt: skip
-"""The class means of the paper's released tables for Java and CodeBERT; those of search by what the first token
-attends to."""
+"""The class means of the paper's released tables for Java and CodeBERT. Those for search are by the attention of the
+first token.
+"""
 SERIES = {"the paper, Java": "a", "python": "b", "java": "c", "javascript": "d", "cpp": "e"}
 KINDS = ("search", "summary")
 
 
 def tables(output: Path) -> Iterator[tuple[str, str]]:
-    """The tables of what was measured, with the names that the document knows them by."""
+    """The tables of the measurements, with their names in the document."""
     for task in KINDS:
         for kind, table in (("base", kept_table), ("bundle", kept_table), ("long", long_table)):
             if found := _read(output, f"{task}-{kind}"):
@@ -51,14 +52,14 @@ def tables(output: Path) -> Iterator[tuple[str, str]]:
 
 
 def charts(output: Path) -> Iterator[tuple[str, str]]:
-    """The mean importance of statement classes, as pictures by name."""
+    """The charts of the mean importance of statement classes, by name."""
     for task in KINDS:
         if found := _read(output, f"{task}-base"):
             yield f"{task}-classes", class_chart(task, {language: one["classes"] for language, one in found.items()})
 
 
 def kept_table(language: str, found: Mapping[str, Any]) -> str:
-    """What each method keeps of the score at each share, with intervals, and the time of a function."""
+    """What each method keeps of the score at each share, with intervals, and the time for a function."""
     whole, *rest = (Trimmed(**cell) for cell in found["cells"])
     own_way = rest.pop() if found.get("served") else None
     ratios = sorted({cell.ratio for cell in rest})
@@ -73,7 +74,7 @@ def kept_table(language: str, found: Mapping[str, Any]) -> str:
 
 
 def long_table(language: str, found: Mapping[str, Any]) -> str:
-    """What is kept of functions that the window does not hold, beside those cut at the window."""
+    """What is kept of functions longer than the window, compared with cutting them at the window."""
     whole, *rest = (Trimmed(**cell) for cell in found["cells"])
     rows = []
     for cell in rest:

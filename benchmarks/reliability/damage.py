@@ -1,4 +1,6 @@
-"""Damaged pages: whatever bytes the index holds, a search answers rightly, or says in a line that it starts anew."""
+"""Damaged pages: whatever bytes the index contains, a search answers correctly, or says in one line that it rebuilds
+the index.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ def damage_pages(count: int, seed: int, folder: Path, jobs: int, watch: Watch) -
 
 
 def _copy_with_log(whole: Path, logged: Path) -> None:
-    """Copy an index while it is open, so that its last change lies in its log alone."""
+    """Copy an index while it is open, so that its last change is in its log alone."""
     store = Store(index_of(whole))
     path, state = sorted(store.file_states().items())[0]
     store.touch_files([(path, FileState(state.digest, state.size, state.mtime + 1))])
@@ -65,7 +67,7 @@ def _copy_with_log(whole: Path, logged: Path) -> None:
 
 
 def _damage(random: Random, index: Path) -> str:
-    """Damage the index or its log, in one of the ways that discs and crashes do; what was done, in words."""
+    """Damage the index or its log in one of the ways that disks and crashes do. Returns a description."""
     log = index.with_name(index.name + "-wal")
     path = random.choice((index, index, index, log))
     data = bytearray(path.read_bytes())
@@ -82,7 +84,7 @@ def _damage(random: Random, index: Path) -> str:
         data[page : page + _PAGE] = bytes(len(data[page : page + _PAGE]))
     elif way == "cut":
         del data[place:]
-    else:  # a page that was written to the place of another
+    else:  # a page written to the place of another
         other = random.randrange(len(data)) // _PAGE * _PAGE
         data[page : page + _PAGE], data[other : other + _PAGE] = data[other : other + _PAGE], data[page : page + _PAGE]
     path.write_bytes(data)

@@ -1,6 +1,6 @@
-"""Somebody at work, as a script: typing, saving, hovering, asking, switching branches, opening a file that is too long.
+"""A scripted user: typing, saving, hovering, searching, switching branches, opening a very long file.
 
-Every function that is typed has a sentence of its own, so that a hover or a search that answers from an old text shows.
+Every typed function has a unique sentence, so answers from an old text are noticed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A machine that is not as it should be: full disk, read-only or vanishing cache, wrong clock, two at once."""
+"""Faults of the machine: full disk, read-only or vanishing cache, wrong clock, two processes at once."""
 
 from __future__ import annotations
 

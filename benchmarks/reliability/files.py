@@ -1,7 +1,8 @@
-"""Fuzzed source files through everything that reads code: no error, no file that takes five seconds, honest places.
+"""Fuzzed source files through everything that reads code: no errors, no file that takes five seconds, correct
+positions.
 
-Files are read in worker processes. Where a reading takes too much processor time, a signal ends the worker and
-faulthandler says where it was, even while the parser holds the interpreter's lock.
+Files are read in worker processes. If reading takes too much processor time, a signal ends the worker, and faulthandler
+prints where it was, even while the parser holds the interpreter's lock.
 
     python -m reliability.files SOURCES SEED FIRST LAST STEP
 """

@@ -1,4 +1,4 @@
-"""kill -9 while indexing: the index opens, holds all that it held before, and the next run makes it whole."""
+"""kill -9 while indexing: the index opens, contains all that it did before, and the next run completes it."""
 
 from __future__ import annotations
 

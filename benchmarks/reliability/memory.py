@@ -1,4 +1,4 @@
-"""Memory over ten thousand requests: what a server takes after a thousand, it takes after all of them."""
+"""Memory over many requests: after all of them a server uses no more than after the first tenth."""
 
 from __future__ import annotations
 

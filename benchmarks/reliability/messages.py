@@ -1,4 +1,4 @@
-"""Messages that no client should send: valid ones with something wrong, at random but repeatable. Pure."""
+"""Messages that no client should send: valid ones with random but repeatable mistakes. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source files as nobody would write them: real ones, broken at random but repeatable. Pure."""
+"""Broken source files: real ones with random but repeatable mutations. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small real project, its index as nobody disturbed it, and the `sprig` command beside it."""
+"""A small real project, its undisturbed index, and running the `sprig` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a part of a run found, and how it is kept: one JSON file stamped with the commit, and tables in a document."""
+"""The results of a run: a JSON file stamped with the commit, and tables in a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzzed messages to real servers: whatever comes, they answer the next honest hover within five seconds."""
+"""Fuzzed messages to real servers: whatever arrives, they answer the next valid hover within five seconds."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def test_a_table_shows_every_method_at_every_share() -> None:
 
 
 def test_what_is_served_is_told_as_a_ratio() -> None:
-    kinds = {"as built in": (120.0, 20.0, 5.0), "whole functions": (80.0, 40.0, 5.0)}
+    kinds = {"as installed": (120.0, 20.0, 5.0), "whole functions": (80.0, 40.0, 5.0)}
     names = ("definitions a second", "hover p50 / p95, uncached", "query p50 / p95")
     medians = {kind: dict(zip(names, figures, strict=True)) for kind, figures in kinds.items()}
     said, _, _, _, *rows = trimming_tables.served_table(

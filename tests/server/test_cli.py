@@ -1,4 +1,4 @@
-"""The command line with the built-in bundles: formats that scripts rely on, and one clear sentence for bad input."""
+"""The command line with the language packs: formats that scripts rely on, and one clear sentence for bad input."""
 
 from __future__ import annotations
 
