@@ -1,1 +1,1 @@
-"""What a user asks of an export: recipes, requests, and how failures are told."""
+"""The input of an export: recipes, requests, and the messages of failures."""

@@ -1,4 +1,4 @@
-"""What can go wrong outside of Sprig during an export, as one clear sentence each."""
+"""Failures outside Sprig during an export, as one clear sentence each."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NO_MEMORY = (
 
 @contextmanager
 def explained(output: Path) -> Iterator[None]:
-    """Say what a full disk, too little memory or Ctrl-C means for the export to `output`.
+    """Turn a full disk, too little memory or Ctrl-C into a sentence about the export to `output`.
 
     Raises:
-        SprigError: the disk is full, or the memory does not suffice; nothing was written to `output`.
-        KeyboardInterrupt: as it came.
+        SprigError: the disk is full, or there is too little memory; nothing was written to `output`.
+        KeyboardInterrupt: unchanged.
     """
     try:
         yield
     except KeyboardInterrupt:
         _LOG.warning("nothing was written; the same command with --resume goes on with what is done")
         raise
-    except Exception as error:  # safetensors, tokenizers and PyTorch have types of their own
+    except Exception as error:  # safetensors, tokenizers and PyTorch raise their own types
         if _lacks_room(error):
             raise SprigError(
                 f'the disk of "{output.resolve().parent}" is full: free some space, or give another --output; --resume '
@@ -50,7 +50,7 @@ def explained(output: Path) -> Iterator[None]:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Say that a model's weights are damaged, or do not fit its configuration.
+    """Turn errors of loading into a sentence: a model's weights are damaged, or do not fit its configuration.
 
     Raises:
         InvalidInput: loading failed for one of these reasons.
@@ -67,7 +67,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 def _lacks_room(error: BaseException) -> bool:
-    """Whether the disk was full; PyTorch says so in the context of its error, Rust's libraries in words only."""
+    """Whether the disk was full. PyTorch says so in the context of its error, Rust libraries in the text only."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     if any(reason in str(error).lower() for reason in _NO_ROOM):
@@ -76,5 +76,5 @@ def _lacks_room(error: BaseException) -> bool:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Whether memory did not suffice; PyTorch and ONNX Runtime say so in words only."""
+    """Whether there was too little memory. PyTorch and ONNX Runtime say so in the text only."""
     return isinstance(error, MemoryError) or any(reason in str(error).lower() for reason in _NO_MEMORY)

@@ -1,4 +1,4 @@
-"""What an analysis proposes to leave out, as `sprig analyze` writes it and `sprig export --analysis` reads it."""
+"""The proposal of an analysis: what to remove. `sprig analyze` writes it, `sprig export --analysis` reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sprig_server.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The accuracy of a probe, 0 to 1, on both splits that it was not trained on."""
+    """The accuracy of a probe, 0 to 1, on the two splits that it was not trained on."""
 
     dev: float
     test: float
@@ -19,8 +19,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """How many transformer layers a probe needs to lose at most the share `delta` of its accuracy (on the development
-    split), and its score with them. None is needed where the embedding layer is enough."""
+    """The number of transformer layers with which a probe loses at most the share `delta` of its accuracy (on the
+    development split), and its score with them. It is 0 if the embedding layer is enough.
+    """
 
     delta: float
     layers: int
@@ -29,8 +30,9 @@ class LayerChoice:
 
 @dataclass(frozen=True, slots=True)
 class LayerRedundancy:
-    """The share of a layer's neurons, and of the units of its feed-forward network, that are in a cluster with another
-    one and would be dropped, 0 to 1; layer 0 is the embedding layer, which has no such units."""
+    """The share of a layer's neurons, and of its feed-forward units, that are redundant because they are in a cluster
+    with another one, 0 to 1. Layer 0 is the embedding layer, which has no such units.
+    """
 
     layer: int
     neurons: float
@@ -39,19 +41,19 @@ class LayerRedundancy:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What an export may leave out of a model, as far as the analysis can tell.
+    """What an export may remove from a model, according to an analysis.
 
-    These are proposals from what a linear probe for word classes needs. What an export loses by following them has to
-    be measured with search or summaries.
+    The proposals come from what a linear probe for word classes needs. What an export loses by following them must be
+    measured with search or summaries.
 
     Attributes:
-        of_layers: transformer layers of the model.
-        layers: how many of them to keep, by how much accuracy may be lost.
-        redundancy: what correlates in each layer.
-        distance: two neurons are in a cluster if 1 - |r| is at most this on average.
-        output_dimensions: one dimension of each cluster of the pooled output, by number, ascending.
-        of_dimensions: how many the output has.
-        principal_dimensions: directions that hold 95 % of the variance of the pooled output.
+        of_layers: the number of the model's transformer layers.
+        layers: how many of them to keep, for each share of accuracy that may be lost.
+        redundancy: what is redundant in each layer.
+        distance: two neurons are in one cluster if 1 - |r| is at most this on average.
+        output_dimensions: one dimension of each cluster of the pooled output, as numbers, ascending.
+        of_dimensions: the number of output dimensions.
+        principal_dimensions: the number of directions that contain 95 % of the variance of the pooled output.
     """
 
     of_layers: int
@@ -67,7 +69,7 @@ def read_proposal(path: Path) -> Proposal:
     """The proposal in a `report.json`.
 
     Raises:
-        InvalidInput: the file cannot be read, or is no such report.
+        InvalidInput: the file cannot be read, or is not such a report.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["proposal"]

@@ -1,4 +1,4 @@
-"""What a user asks of `sprig export`: a recipe, where the bundle goes, what it is made from, how small it has to be."""
+"""A request to `sprig export`: the recipe, the output folder, the calibration, and the target."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from sprig_export.config.recipe import Recipe
 from sprig_server.errors import InvalidInput
 
-_GRAPHS = 0.98  # of a bundle's size; importances and the model card are the rest
+_GRAPHS = 0.98  # of a bundle's size; the importance table and the model card take the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most so many megabytes, or at least so many times the speed of the whole model in ONNX Runtime with 32 bits;
-    without either, the fastest bundle that loses no more than the gate allows."""
+    """The target of a search for a plan: at most this many megabytes, or at least this many times the speed of the
+    whole model in ONNX Runtime with 32 bits. With neither, the fastest bundle that passes the gate.
+    """
 
     megabytes: float | None = None
     speed: float | None = None
@@ -27,12 +28,12 @@ class Target:
 
     @property
     def room(self) -> float:
-        """The megabytes that graphs and tokenizer may take: what lies beside them needs a little too."""
+        """The megabytes that graphs and tokenizer may take. The other files need a little room too."""
         return math.inf if self.megabytes is None else _GRAPHS * self.megabytes
 
     @property
     def named(self) -> bool:
-        """Whether a size or a speed is asked for."""
+        """Whether there is a target for size or speed."""
         return self.megabytes is not None or self.speed is not None
 
     def __str__(self) -> str:
@@ -55,16 +56,16 @@ class ExportRequest:
     """One bundle to make.
 
     Attributes:
-        recipe: what is taken out, and in how many bits the rest is written.
+        recipe: what is removed, and in which precision the rest is stored.
         output: the folder of the bundle.
-        calibration: a corpus of the language, or a folder of code: what the model has to know. Its tokens are counted,
-            its functions show which parts matter, and its held-out ones are the examples where none are given. Needed
-            where the recipe takes anything out.
-        examples: documented functions to validate and evaluate on; where neither these nor a calibration are given, the
-            standard library of the running Python.
-        resume: go on with what an export of the same recipe left behind when it was interrupted.
-        target: how small or fast the bundle has to be, where no recipe says what is taken out.
-        analysis: a report.json of `sprig analyze`, whose proposal is tried as well, without a recipe.
+        calibration: a corpus of the language, or a folder of code. Its tokens are counted, its functions show which
+            parts of the model matter, and its held-out functions are the examples if none are given. Needed if the
+            recipe removes anything.
+        examples: documented functions to validate and evaluate on. Without these and without a calibration, the
+            standard library of the running Python is used.
+        resume: continue an interrupted export of the same recipe.
+        target: how small or fast the bundle must be, if no recipe says what to remove.
+        analysis: a report.json of `sprig analyze`. Without a recipe, its proposal is tried as well.
     """
 
     recipe: Recipe

@@ -40,7 +40,7 @@ def fill(kind: type[_T], content: dict[str, Any], path: Path, what: str) -> _T:
     """A frozen dataclass from the keys of a TOML table.
 
     Args:
-        kind: the dataclass; its annotations say what a key may hold.
+        kind: the dataclass. Its annotations say which values a key accepts.
         content: the table.
         path: the file, and `what` the table's name, both for errors.
 

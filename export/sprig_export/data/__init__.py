@@ -1,1 +1,1 @@
-"""The code and the sentences that models are calibrated and measured on."""
+"""The code and sentences that models are calibrated and measured on."""

@@ -1,4 +1,6 @@
-"""What an export reads of a language's corpus: text to count tokens in, and held-out functions to measure on."""
+"""The calibration data of an export: text to count tokens in and to learn from, and held-out functions to measure
+on.
+"""
 
 from __future__ import annotations
 
@@ -16,35 +18,38 @@ from sprig_server.code.text import search_input, summary_input
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
-_MOST_COUNTED = 60_000  # pairs; more change no count that decides
+_MOST_COUNTED = 60_000  # pairs; more would not change any decision
 _MOST_TRIALS = 1000
 _MOST_PUT_ASIDE = 300
 _MOST_FUNCTIONS = 500
 _WEIGHT_OF_PROSE = 3
-_HELD_OUT = 5  # one file of a folder in so many is for measuring
-_LEAST = 20  # functions: below, nothing can be said of a language
+_HELD_OUT = 5  # one of this many files of a folder is for measuring
+_LEAST = 20  # the fewest functions that describe a language
 ENOUGH = 50
-"""Functions, below which little can be said by choosing or measuring on them."""
-_CHOSEN_BY = 8  # one held-out function in so many is for choosing, and no figure is made with it
-_DOCUMENTATION = 0.5  # the share of search texts that are documentation as it stands
+"""With fewer functions, choices and figures are unreliable."""
+_CHOSEN_BY = 8  # one of this many held-out functions is for choosing; no figure is made with it
+_DOCUMENTATION = 0.5  # the share of search texts that are unchanged documentation
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Texts of a language as the model will be fed them, and documented functions of packages it was not trained on."""
+    """Texts of a language as the model will read them, and documented functions that it was not trained on."""
 
     name: str
     pairs: tuple[tuple[str, str], ...]
-    """Code as the model reads it, and the prose that goes with it (a query's text, or the summary)."""
+    """Code as the model reads it, and its prose (a query, or the summary)."""
     examples: tuple[Example, ...]
     trials: tuple[Example, ...] = ()
-    """To choose by: neither learnt from nor measured on. Of held-out packages where these have enough, since a model
-    that was distilled before has seen the others."""
+    """Functions for making choices: neither learned from nor measured on. They come from held-out packages if there are
+    enough, because a model that was distilled before has seen the others.
+    """
     functions: tuple[Example, ...] = ()
-    """Some of `pairs` as they stand in their files: to see which of their tokens a model attends to."""
+    """Some of `pairs` as they are in their files, for collecting token importance."""
 
     def texts(self) -> Iterator[str]:
-        """Everything to count tokens in; prose three times, since queries and summaries are made of its words."""
+        """Everything to count tokens in. Prose counts three times, because queries and summaries consist of its
+        words.
+        """
         for code, prose in self.pairs:
             yield code
             yield from [prose] * _WEIGHT_OF_PROSE
@@ -58,14 +63,14 @@ def read_calibration(
     Args:
         path: the corpus; or the folder, of which every fifth file is held out; or the folder of corpora named
             `python.parquet` and so on.
-        task: decides how code is presented, and which prose goes with it (queries or summaries).
-        language: what the code is written in; several with commas between have equal parts.
+        task: decides how code is presented, and whether the prose is queries or summaries.
+        language: the programming language. Several, separated by commas, get equal parts.
         count: examples to draw, with `seed`.
-        prompt: what a decoder-only model reads, instead of the input of an encoder-decoder.
+        prompt: the prompt of a decoder-only model, instead of the input of an encoder-decoder.
 
     Raises:
-        InvalidInput: neither a corpus nor a folder, a corpus of another language, or too few functions with
-            documentation.
+        InvalidInput: it is neither a corpus nor a folder, or is in another language, or has too few documented
+            functions.
     """
     rows = read_rows(path, language)
     found = {row["language"] for row in rows}
@@ -78,7 +83,7 @@ def read_calibration(
             f"{path} holds {len(train)} documented functions to calibrate on and {len(held_out)} to measure on, and "
             f"{_LEAST} and 2 are needed: give more code, or a corpus of several packages"
         )
-    # Each draw has a generator of its own: what is learnt hangs neither on `count` nor on what is asked.
+    # Each draw has its own generator, so the training data does not depend on `count` or on the queries.
     reserved = 0 if choosing else min(_MOST_PUT_ASIDE, len(train) // 10)
     drawn = random.Random(seed).sample(train, min(_MOST_COUNTED + reserved, len(train)))
     put_aside, counted = drawn[:reserved], drawn[reserved:]
@@ -95,8 +100,9 @@ def read_calibration(
 
 
 def split_held_out(rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The held-out functions of a corpus to measure on, and those to choose by: by their code alone, so that every
-    command agrees. Where the latter would be too few, all are to measure on."""
+    """Split the held-out functions of a corpus into those to measure on and those for choices. The split depends on
+    their code alone, so that all commands agree. If too few were left for choices, all are for measuring.
+    """
     measured, choosing = list[dict[str, str]](), list[dict[str, str]]()
     for row in rows:
         if row["split"] == "valid":
@@ -108,11 +114,11 @@ def split_held_out(rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]]
 
 
 def read_rows(path: Path, language: str) -> list[dict[str, str]]:
-    """The documented functions of a corpus, of a folder of corpora or, mined here, of a folder of source code; of
-    several languages, with commas between, equally many.
+    """The documented functions of a corpus, of a folder of corpora, or of a folder of source code, which is mined here.
+    Of several languages, separated by commas, equally many.
 
     Raises:
-        InvalidInput: a file that is no corpus.
+        InvalidInput: a file is not a corpus.
     """
     if not path.is_dir():
         return _read_corpus(path)
@@ -124,7 +130,7 @@ def read_rows(path: Path, language: str) -> list[dict[str, str]]:
 
 
 def _equal_parts(languages: Sequence[list[dict[str, str]]]) -> list[dict[str, str]]:
-    """As many functions of each language as there are of the rarest, of either split."""
+    """As many functions of each language as the rarest one has, in each split."""
     if len(languages) == 1:
         return languages[0]
     chosen = []
@@ -165,7 +171,7 @@ def _pair(row: dict[str, str], task: Task, prompt: str | None, draw: random.Rand
 
 
 def _asked(row: dict[str, str], draw: random.Random) -> str:
-    """Documentation half of the time, else what somebody might type who looks for the function."""
+    """Documentation half of the time, otherwise a query that a person might type to find the function."""
     if draw.random() < _DOCUMENTATION:
         return row["documentation"][:2000]
     return draw.choice((question, keywords))(row["summary"], row["language"], draw)

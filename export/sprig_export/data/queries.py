@@ -1,4 +1,4 @@
-"""What people type into a search box, made from what documentation says: questions and keywords.
+"""Queries as people type them, made from documentation: questions and keywords.
 
 Documentation is prose in the third person ("Returns the number of open files."); web queries are not ("python count
 open files", "how to count open files in python"). Everything is drawn from the generator that is passed in.
@@ -56,7 +56,7 @@ def question(sentence: str, language: str, draw: random.Random) -> str:
 
 
 def keywords(sentence: str, language: str, draw: random.Random) -> str:
-    """A sentence of documentation as search words: "python count open files"."""
+    """A sentence of documentation as keywords: "python count open files"."""
     words = [word for word in _words(_clause(sentence, draw)) if word not in _EMPTY]
     kept = [word for word in words if draw.random() > 0.1]
     chosen = (kept if len(kept) >= 2 else words)[:_LONGEST]
@@ -64,7 +64,7 @@ def keywords(sentence: str, language: str, draw: random.Random) -> str:
 
 
 def base_form(verb: str) -> str:
-    """ "count" for "counts": the verb that opens a sentence of documentation, as one would type it."""
+    """ "count" for "counts": the base form of the verb that begins a sentence of documentation."""
     if verb.endswith("ies") and len(verb) > 4:
         return verb[:-3] + "y"
     for ending, cut in _THIRD_PERSON:
@@ -74,7 +74,7 @@ def base_form(verb: str) -> str:
 
 
 def _clause(sentence: str, draw: random.Random) -> str:
-    """The sentence, mostly cut before its first side clause."""
+    """The sentence, usually cut before its first subordinate clause."""
     stop = _CLAUSE.search(sentence, 20)
     return sentence[: stop.start()] if stop is not None and draw.random() < 0.7 else sentence
 

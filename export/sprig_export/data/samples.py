@@ -1,4 +1,4 @@
-"""Functions with documentation to validate and evaluate an export on, where the caller names no data."""
+"""Documented functions to validate and evaluate an export on, if the caller gives no data."""
 
 from __future__ import annotations
 

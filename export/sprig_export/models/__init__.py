@@ -1,1 +1,1 @@
-"""Code models on disk and in memory: folders, hubs, GGUF files, families of architectures."""
+"""Models on disk and in memory: folders, hubs, GGUF files, families of architectures."""

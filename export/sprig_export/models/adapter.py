@@ -1,4 +1,4 @@
-"""Adapters: low-rank factors that change a model, as `peft` keeps them, and the model with them merged into it."""
+"""Adapters: low-rank factors in the format of `peft`, and merging them into their model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ CONFIGURATION, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def merge_adapter(base: Path, name: str, sha256: str, adapter: Path) -> tuple[Path, str]:
-    """The folder of a decoder-only model with an adapter merged into it, kept in the user's cache, and its digest.
+    """The folder, in the user's cache, of a decoder-only model with an adapter merged into it, and its digest.
 
     Args:
         base: the model's folder.
-        name: what the model is known by, which the adapter names too.
+        name: the name of the model, which the adapter must name too.
         sha256: the digest of the model's weights.
         adapter: a folder that `sprig train summarize` wrote.
 
     Raises:
-        InvalidInput: no adapter, a damaged one, or one of another model.
+        InvalidInput: there is no adapter, it is damaged, or it is for another model.
     """
     settings = read_settings(adapter / CONFIGURATION)
     if not settings or not (adapter / WEIGHTS).is_file():
@@ -42,7 +42,7 @@ def _merge(base: Path, adapter: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(base, torch_dtype=torch.float32)
     try:
         merged = PeftModel.from_pretrained(model, str(adapter)).float().merge_and_unload()
-    except Exception as error:  # whatever peft meets in somebody else's files
+    except Exception as error:  # peft raises many types for damaged files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidInput(f'the adapter "{adapter}" does not fit the model ({reason}): train it again') from None
     merged.save_pretrained(folder)

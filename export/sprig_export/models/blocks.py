@@ -33,7 +33,7 @@ class Block:
 
     @property
     def reads_source(self) -> frozenset[str]:
-        """The matrices whose inputs are the encoder's outputs, not this half's own positions."""
+        """The matrices whose inputs are the encoder's outputs instead of this half's own positions."""
         crossing = {id(linear) for found in self.attentions if found.crossing for linear in found.inputs[1:]}
         return frozenset(name for name, linear in self.linears().items() if id(linear) in crossing)
 
@@ -43,7 +43,7 @@ class Block:
 
 
 def is_known(model: PreTrainedModel) -> bool:
-    """Whether a model is of a family that can be looked at block by block."""
+    """Whether a model's family can be read block by block."""
     return model.config.model_type in FAMILIES
 
 
@@ -63,7 +63,7 @@ def read_blocks(model: PreTrainedModel) -> list[Block]:
 
 
 def read_stacks(model: PreTrainedModel) -> dict[Part, nn.ModuleList]:
-    """The layers of a model's encoder and decoder, as the model itself holds them.
+    """The lists of a model's encoder and decoder layers.
 
     Raises:
         InvalidInput: the model is of no family that can be pruned.
@@ -72,7 +72,9 @@ def read_stacks(model: PreTrainedModel) -> dict[Part, nn.ModuleList]:
 
 
 def set_width(model: PreTrainedModel, units: int) -> None:
-    """Note in a model's configuration how many feed-forward units each layer has, so that it can be loaded again."""
+    """Write the number of feed-forward units of each layer into a model's configuration, so that it can be loaded
+    again.
+    """
     for name in FAMILIES[model.config.model_type].widths:
         setattr(model.config, name, units)
 
@@ -87,13 +89,13 @@ def can_lose_heads(model: PreTrainedModel) -> bool:
 
 
 def note_removed_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
-    """Note in a model's configuration which heads each layer lost now, so that it can be loaded again.
+    """Write the heads that each layer lost into a model's configuration, so that it can be loaded again.
 
     Args:
-        removed: by layer, numbers among the heads that it had until now.
+        removed: by layer, numbers of the removed heads among those that it had before.
 
     Raises:
-        InvalidInput: a family whose configuration has no room for it.
+        InvalidInput: the family's configuration cannot express this.
     """
     if not can_lose_heads(model):
         able = (name for name, family in FAMILIES.items() if family.prunes_heads)
@@ -116,7 +118,7 @@ def _replace_conv1d(model: nn.Module) -> None:
 
 
 def restore_conv1d(model: PreTrainedModel) -> None:
-    """Give a GPT-2 its own kind of layers back, in place, so that it can be saved and loaded as one."""
+    """Turn the layers of a GPT-2 back into `Conv1D`, in place, so that it can be saved and loaded."""
     if model.config.model_type != "gpt2":
         return
     for block in read_blocks(model):

@@ -1,4 +1,4 @@
-"""Where models come from: a local folder, or a model hub where there is one."""
+"""Finding models: a local folder, or a model hub."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sprig_export.models.sentences import Sentences, read_sentences, transformer
 from sprig_server.errors import InvalidInput
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
-"""What a tokenizer is read from; where it is not the first, transformers converts it."""
-_WINDOW = 512  # tokens; longer ones cost more than they tell
+"""The files that a tokenizer can be read from. transformers converts all but the first."""
+_WINDOW = 512  # tokens; longer inputs cost more than they bring
 _POSITIONS_BEHIND_PADDING = (
     "camembert",
     "data2vec-text",
@@ -29,13 +29,13 @@ _POSITIONS_BEHIND_PADDING = (
     "xlm-roberta-xl",
     "xmod",
 )
-"""The families whose table of positions has its first token behind the row of padding."""
+"""Families whose table of positions starts after the row of padding."""
 _CONFIGURATION = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*", "README.md")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk: its folder, the name it is known by, the digest of its weights, and its licence."""
+    """A model on disk: its folder, its name, the digest of its weights, and its licence."""
 
     folder: Path
     name: str
@@ -43,15 +43,15 @@ class Checkpoint:
     licence: str
     config: dict[str, Any]
     home: Path | None = None
-    """The folder that says how texts become vectors, where it is not the folder of the weights."""
+    """The folder with the settings of sentence-transformers, if it is not the folder of the weights."""
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the checkpoint; empty where there is none."""
+        """A JSON file of the checkpoint; empty if there is none."""
         return read_settings(self.folder / name)
 
     @property
     def decoder_only(self) -> bool:
-        """Whether the model writes by going on with a prompt."""
+        """Whether the model writes by continuing a prompt."""
         return self.config.get("model_type") in DECODER_ONLY
 
     @property
@@ -66,14 +66,15 @@ class Checkpoint:
 
     @property
     def max_tokens(self) -> int:
-        """The window of a sentence encoder in sub-tokens: its own, otherwise the tokenizer's and at most 512, but never
-        more than it has positions."""
+        """The window of a sentence encoder in tokens: its own, otherwise the tokenizer's but at most 512, and never
+        more than it has positions.
+        """
         own = self.sentences.max_tokens or min(self._tokenizer_window, _WINDOW)
         return min(own, self.positions or own)
 
     @property
     def positions(self) -> int | None:
-        """How many tokens the model has positions for; None where it needs none."""
+        """The number of tokens that the model has positions for; None if it needs none."""
         from transformers import AutoConfig
 
         with readable(self.folder):
@@ -89,7 +90,9 @@ class Checkpoint:
 
 
 def positions_of(config: Any) -> int | None:
-    """How many tokens a model of a configuration (of transformers) has positions for; None where it needs none."""
+    """The number of tokens that a model with this configuration (of transformers) has positions for; None if it needs
+    none.
+    """
     count = getattr(config, "max_position_embeddings", None)
     if not isinstance(count, int) or count < 1:
         return None
@@ -98,15 +101,15 @@ def positions_of(config: Any) -> int | None:
 
 
 def open_checkpoint(model: str, adapter: str = "") -> Checkpoint:
-    """The checkpoint in a folder, in a GGUF file, or of a hub id, which is downloaded if it is not in the local cache.
+    """The checkpoint in a folder or a GGUF file, or of a hub id, which is downloaded unless it is in the local cache.
 
     Args:
         model: the folder, the file or the id.
         adapter: the folder of an adapter (`sprig train summarize`) that is merged into the model; "" for none.
 
     Raises:
-        InvalidInput: neither a file or folder with a model nor a hub id that can be reached; no adapter, or another
-            model's.
+        InvalidInput: there is no such file, folder or reachable hub id with a model; the adapter is missing, or for
+            another model.
     """
     base = _open(model)
     if not adapter:

@@ -1,4 +1,4 @@
-"""A model as a whole, before anything is made of it: whether its parts go together, and how it will be used."""
+"""Checking a model before an export: whether its parts fit together, and how it will be used."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 _LEAST_ROOM = 16
-"""Tokens of a function that a summary can be written of, special ones and a prompt included."""
+"""The fewest tokens of a function that are enough for a summary, special tokens and the prompt included."""
 
 
 def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
-    """What an export says of a model as it begins.
+    """The facts about a model that an export reports at its beginning.
 
     Raises:
-        InvalidInput: its tokenizer, its tables and its settings do not go together, or it is read in a way that the
-            server cannot read it.
+        InvalidInput: its tokenizer, embeddings and settings do not fit together, or the server cannot feed it as it
+            expects.
     """
     if task == "search" and checkpoint.config.get("is_encoder_decoder"):
         raise InvalidInput(
@@ -45,13 +45,13 @@ def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
 
 
 def fit_lengths(recipe: Recipe, checkpoint: Checkpoint, say: Say = say_nothing) -> Recipe:
-    """The recipe of a summary bundle with texts no longer than what the model has positions for.
+    """The recipe of a summary bundle with texts no longer than the model has positions for.
 
     Args:
-        say: is told of what had to be shorter.
+        say: called with a sentence for each setting that had to be lowered.
 
     Raises:
-        InvalidInput: the positions do not suffice for any function.
+        InvalidInput: there are too few positions for any function.
     """
     positions = checkpoint.positions
     if recipe.task != "summarize" or positions is None:

@@ -1,4 +1,4 @@
-"""Checkpoints as models in memory and back on disk: every stage reads and writes one kind of folder."""
+"""Loading checkpoints into memory and writing them back. Every stage reads and writes the same kind of folder."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from sprig_export.models.sentences import write_sentences
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
-_UNUSED = ("pooler.",)  # what a model of sentences does without
+_UNUSED = ("pooler.",)  # parts that a sentence encoder does not need
 _FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedModel:
-    """An encoder-decoder or a decoder-only model in float32, in evaluation mode; `attention` as transformers names it.
+    """An encoder-decoder or a decoder-only model in float32 and evaluation mode. `attention` is an implementation, as
+    transformers names it.
 
-    Its `generation_config` has what its settings say of the tokens that it may write, and nothing of how to search.
+    Its `generation_config` keeps the settings about which tokens it may write, and none about how to search.
 
     Raises:
-        InvalidInput: the model is of another kind or of a family that is not known, or has a setting that cannot be
-            honoured.
+        InvalidInput: the model is of another kind or of an unknown family, or has a setting that cannot be honoured.
     """
     family = AutoConfig.from_pretrained(folder).model_type
     if family not in SUMMARIZERS:
@@ -69,15 +69,15 @@ def load_summarizer(folder: Path, attention: str | None = None) -> PreTrainedMod
 
 
 def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrainedModel:
-    """A model in float32, in evaluation mode, all of whose weights come from its folder.
+    """A model in float32 and evaluation mode, with all its weights from its folder.
 
     Args:
-        kind: the class of transformers that loads it, such as `AutoModel`.
+        kind: the class in transformers that loads it, such as `AutoModel`.
 
     Raises:
-        InvalidInput: weights are missing, which transformers would draw at random, or are no numbers.
+        InvalidInput: weights are missing (transformers would initialize them at random) or are not finite numbers.
     """
-    disable_progress_bar()  # a bar for each set of shards, each time a model is loaded
+    disable_progress_bar()  # otherwise each load of a sharded model shows a bar
     options = {"torch_dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
     model, found = kind.from_pretrained(folder, **options)
     missing = sorted(name for name in found["missing_keys"] if not name.startswith(_UNUSED))
@@ -95,10 +95,10 @@ def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrai
 
 
 def load_model(checkpoint: Checkpoint, task: Task, attention: str | None = None) -> PreTrainedModel:
-    """A checkpoint's model in float32, in evaluation mode; `attention` is how it computes it, None as it likes best.
+    """A checkpoint's model in float32 and evaluation mode. `attention` is an implementation; None for the default.
 
     Raises:
-        InvalidInput: the model is of a family that the task does not know, or its weights are damaged.
+        InvalidInput: the model's family is not known for this task, or its weights are damaged.
     """
     with readable(checkpoint.folder):
         if task == "summarize":
@@ -134,7 +134,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
 
 def write_tokenizer(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint's tokenizer as one file: as transformers reads it, since settings beside it change it."""
+    """Write a checkpoint's tokenizer as one file, as transformers reads it: the settings beside it can change it."""
     backend = load_tokenizer(checkpoint).backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
@@ -142,7 +142,7 @@ def write_tokenizer(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def halve_checkpoint(checkpoint: Checkpoint, task: Task, output: Path) -> None:
-    """Write a checkpoint in half precision into the folder `output`, with what comes with it."""
+    """Write a checkpoint in half precision, with its other files, into the folder `output`."""
     shutil.copytree(checkpoint.folder, output, dirs_exist_ok=True)
     model = load_model(checkpoint, task)
     _save(model.half(), output)
@@ -151,7 +151,9 @@ def halve_checkpoint(checkpoint: Checkpoint, task: Task, output: Path) -> None:
 def write_checkpoint(
     model: PreTrainedModel, checkpoint: Checkpoint, output: Path, write_tokenizer: Callable[[Path], object]
 ) -> Checkpoint:
-    """A model folder like the checkpoint's, with other weights and tokenizer; it appears once it is whole."""
+    """Write a model folder like the checkpoint's, with other weights and another tokenizer. It is written
+    atomically.
+    """
     target, output = output, output.with_name(f"{output.name}.part")
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
@@ -171,12 +173,12 @@ def write_checkpoint(
 
 
 def _save(model: PreTrainedModel, folder: Path) -> None:
-    """The model without what comes behind it, which has folders of its own."""
+    """Save the model without the modules behind it, which have their own folders."""
     behind = ("projection.", "sentence_head.")
     weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(behind)}
     model.save_pretrained(folder, state_dict=weights)
 
 
 def reopen_checkpoint(folder: Path, like: Checkpoint) -> Checkpoint:
-    """The checkpoint in a folder that was made of another one, with that one's name and licence."""
+    """The checkpoint in a folder that was made from another one, with that one's name and licence."""
     return replace(open_checkpoint(str(folder)), name=like.name, licence=like.licence)

@@ -1,7 +1,7 @@
-"""Fewer output dimensions: a linear map behind a sentence encoder, as the `2_Dense` folder of sentence-transformers.
+"""Fewer output dimensions: a linear map behind a sentence encoder, in the `2_Dense` folder of sentence-transformers.
 
-The map commutes with pooling, so that it is applied to every token's state: whoever pools the states that come out has
-the vector of fewer dimensions, and needs to know nothing of it.
+The map commutes with pooling, so it is applied to the state of every token. Pooling the mapped states gives the vector
+with fewer dimensions, and nothing else needs to know about the map.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LINEAR = "torch.nn.modules.linear.Identity"
 
 
 def make_projection(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
-    """A linear map of weights [kept, width] and, where given, a bias [kept]."""
+    """A linear map with weights [kept, width] and, if given, a bias [kept]."""
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     linear.weight = nn.Parameter(weight.detach().float().clone())
     if bias is not None:
@@ -34,9 +34,8 @@ def make_projection(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
 
 
 def attach_projection(model: PreTrainedModel, projection: nn.Linear) -> None:
-    """Let an encoder give projected states, in place; the map is one of its modules from then on.
-
-    Whatever map the model had is replaced.
+    """Make an encoder return projected states, in place. The map becomes one of its modules and replaces any earlier
+    map.
     """
     if projection_of(model) is None:
         model.register_forward_hook(_project)
@@ -67,9 +66,9 @@ def write_projection(model: PreTrainedModel, folder: Path) -> None:
 
 
 def principal_directions(vectors: NDArray[np.float32], kept: int) -> Tensor:
-    """The directions in which vectors, float32 [n, width], are longest: orthonormal rows, float32 [kept, width].
+    """The principal directions of vectors, float32 [n, width]: orthonormal rows, float32 [kept, width].
 
-    The mean is not subtracted: products of two vectors, which search ranks by, are then kept best.
+    The mean is not subtracted, because that preserves the products of vectors best, and search ranks by these.
 
     Raises:
         InvalidInput: more directions than the vectors have dimensions.

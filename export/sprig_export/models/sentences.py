@@ -1,7 +1,7 @@
-"""How a sentence encoder makes a vector of a text, as its folder says in the terms of sentence-transformers.
+"""The settings of a sentence encoder, as sentence-transformers keeps them in its folder.
 
-Whatever is said there is honoured or refused: a model that pools otherwise than it was trained to answers worse, and no
-figure shows it, since base and bundle would be scored alike.
+Every setting is honoured or refused. A model that pools differently from how it was trained answers worse, and no
+figure would show it, because base and bundle would be wrong in the same way.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""The older names, in the order in which sentence-transformers concatenates what they make."""
+"""The older names, in the order in which sentence-transformers concatenates their vectors."""
 _POOLING_KEYS = {*_FLAGS, "pooling_mode", "include_prompt", "embedding_dimension", "word_embedding_dimension"}
 _TRANSFORMER_NAMES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 _TRANSFORMER_KEYS = {"max_seq_length", "do_lower_case", "unpad_inputs", "modality_config"}
 _HARMLESS = {"torch_dtype", "dtype", "attn_implementation", "add_pooling_layer", "trust_remote_code"}
 _BEHIND = ("Dense", "LayerNorm", "Normalize", "Dropout")
-_ALIKE_IF_NORMALIZED = ("dot", "dot_product", "euclidean")  # they rank unit vectors as the cosine does
+_ALIKE_IF_NORMALIZED = ("dot", "dot_product", "euclidean")  # they rank unit vectors like the cosine
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What is done to a vector behind the pooling: "Dense", "LayerNorm" or "Normalize"; the folder holds its settings
-    and weights."""
+    """A layer behind the pooling: "Dense", "LayerNorm" or "Normalize". The folder contains its settings and weights."""
 
     kind: str
     folder: Path
@@ -45,9 +44,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """How texts become vectors: the pooling of tokens (several, joined by "+", are concatenated), the layers behind it,
-    and how many of the dimensions that come out stay (None: all); what stands before texts; `max_tokens`, where the
-    folder names a window; and whether texts are read in lower case."""
+    """How texts become vectors: the pooling (several, joined by "+", are concatenated), the layers behind it, the
+    number of output dimensions to keep (None: all), the prompts before texts, the window if the folder names one
+    (`max_tokens`), and whether texts are lower-cased.
+    """
 
     pooling: str = "mean"
     layers: tuple[Layer, ...] = ()
@@ -58,7 +58,7 @@ class Sentences:
 
 
 def transformer_folder(home: Path) -> Path:
-    """The folder within a model's folder that holds the transformer: its weights, configuration and tokenizer.
+    """The folder with the transformer inside a model's folder: its weights, configuration and tokenizer.
 
     Raises:
         InvalidInput: `modules.json` is broken, or names another kind of model.
@@ -68,16 +68,16 @@ def transformer_folder(home: Path) -> Path:
 
 
 def read_sentences(home: Path, transformer: Path, config: Mapping[str, Any]) -> Sentences:
-    """The settings in a model's folder; where it has no `modules.json`, the mean of all tokens, or, for a model that
-    was trained to go on with texts, the last one.
+    """The settings in a model's folder. Without `modules.json`, the pooling is the mean of all tokens, or the last
+    token for a model that was trained to continue texts.
 
     Args:
         home: the model's folder.
-        transformer: the folder in it that holds the transformer.
+        transformer: the folder of the transformer in it.
         config: the transformer's config.json.
 
     Raises:
-        InvalidInput: something that cannot be honoured, in one sentence.
+        InvalidInput: a setting cannot be honoured; the sentence names it.
     """
     modules = _read_modules(home)
     if modules:
@@ -107,11 +107,11 @@ def read_sentences(home: Path, transformer: Path, config: Mapping[str, Any]) -> 
 
 
 def write_sentences(sentences: Sentences, folder: Path, width: int, projected: bool) -> None:
-    """Write the settings into a model's folder, whose transformer is in the folder itself.
+    """Write the settings into a model's folder that contains the transformer directly.
 
     Args:
-        width: of the transformer's states.
-        projected: whether the folder has the one layer already, as `2_Dense`.
+        width: the width of the transformer's states.
+        projected: whether the folder already has the layer `2_Dense`.
     """
     kinds = ["Dense"] if projected else [layer.kind for layer in sentences.layers]
     places = [f"{number}_{kind}" for number, kind in enumerate(kinds, 2)]
@@ -144,7 +144,7 @@ def write_sentences(sentences: Sentences, folder: Path, width: int, projected: b
 
 
 def _read_modules(home: Path) -> list[tuple[str, Path]]:
-    """The modules of a model, each by its kind and folder; empty where no file names them."""
+    """The modules of a model, each with its kind and folder; empty if no file lists them."""
     place = home / "modules.json"
     if not place.is_file():
         return []
@@ -171,7 +171,7 @@ def _read_modules(home: Path) -> list[tuple[str, Path]]:
 
 
 def _read_pooling(place: Path) -> tuple[str, bool]:
-    """The pooling in a module's configuration, and whether a prompt's tokens are pooled too."""
+    """The pooling in a module's configuration, and whether the prompt's tokens are pooled too."""
     settings = read_settings(place)
     unknown = sorted(settings.keys() - _POOLING_KEYS)
     if unknown:
@@ -191,14 +191,14 @@ def _read_pooling(place: Path) -> tuple[str, bool]:
 
 
 def _pooling_of(config: Mapping[str, Any]) -> str:
-    """How a transformer is pooled that nobody has said it of, as sentence-transformers has it."""
+    """The default pooling of a transformer, as in sentence-transformers."""
     named = config.get("architectures")
     first = str(named[0]) if isinstance(named, list) and named else ""
     return "lasttoken" if first.endswith("ForCausalLM") and config.get("is_causal", True) else "mean"
 
 
 def _read_transformer(folder: Path) -> tuple[int | None, bool]:
-    """The window that a transformer's module names, and whether it reads lower case."""
+    """The window in the transformer module's settings, and whether it lower-cases texts."""
     places = (folder / f"sentence_{name}_config.json" for name in _TRANSFORMER_NAMES)
     place = next((path for path in places if path.is_file()), folder / "sentence_bert_config.json")
     settings = read_settings(place)
