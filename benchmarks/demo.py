@@ -17,6 +17,7 @@ from sprig_server.commands.search import show_hits
 from sprig_server.commands.terminal import progress
 from sprig_server.features.hover import percent
 from sprig_server.hover_content import summarize
+from sprig_server.index.build import Control
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
 from sprig_server.inference.session import default_threads
@@ -40,7 +41,7 @@ def main() -> None:
     index = FolderIndex(root, models)
     started = time.perf_counter()
     with progress() as report:
-        index.update(report=report)
+        index.update(control=Control(report))
     counted = index.statistics()
     seconds = time.perf_counter() - started
     console.print(

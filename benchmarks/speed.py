@@ -32,7 +32,7 @@ from sprig_export.evaluate.summaries import summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_summarizer
 from sprig_server.code.functions import parse_functions
-from sprig_server.index.build import parse_file
+from sprig_server.index.entries import parse_file
 from sprig_server.types import Definition
 
 PACKAGE = Path(rich.__file__).parent

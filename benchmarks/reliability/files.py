@@ -35,7 +35,7 @@ from sprig_server.code.languages import language_of_path
 from sprig_server.code.lines import Lines, decode
 from sprig_server.code.parsed_source import parse_source
 from sprig_server.code.statements import split_statements
-from sprig_server.index.build import parse_file
+from sprig_server.index.entries import parse_file
 from sprig_server.types import Definition
 
 _LARGEST = 20_000  # characters; larger sources would make the run long and say nothing new

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TypeAlias
 
 from sprig_server import __version__
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _EXPORTER = ("export", "analyze", "compare-languages", "evaluate", "corpus", "train")
 
@@ -84,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sprig {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
+    bundles = argparse.ArgumentParser(add_help=False)
+    bundles.add_argument(
         "--bundle",
         type=Path,
         action="append",
@@ -93,11 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR_OR_NAME",
         help="use this bundle before the others; see sprig models for the names",
     )
-    shared.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
-    workspace = argparse.ArgumentParser(add_help=False)
-    workspace.add_argument(
-        "--workspace", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)"
-    )
+    bundles.add_argument("--threads", type=_threads, default=_default_threads(), help="CPU threads of one inference")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON")
 
@@ -105,8 +104,18 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--stdio", action="store_true", help="talk over stdin and stdout (the default)")
     serve.add_argument("--tcp", type=int, metavar="PORT", help="listen on this port of 127.0.0.1, for debugging")
     serve.add_argument("--verbose", action="store_true", help="log more")
+    _add_folder_commands(commands, [bundles, as_json])
+    _add_function_commands(commands, bundles, as_json)
+    commands.add_parser("models", parents=[bundles, as_json], help="list the bundles")
+    commands.add_parser("doctor", parents=[bundles], help="check that everything works on this machine")
+    return parser
 
-    search = commands.add_parser("search", parents=[shared, workspace, as_json], help="search a folder by meaning")
+
+def _add_folder_commands(commands: _Commands, shared: list[argparse.ArgumentParser]) -> None:
+    folder = argparse.ArgumentParser(add_help=False)
+    folder.add_argument("--workspace", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)")
+
+    search = commands.add_parser("search", parents=[*shared, folder], help="search a folder by meaning")
     search.add_argument("query", nargs="*", metavar="QUERY", help="a question in words, or a name")
     search.add_argument("--queries", type=Path, metavar="FILE", help="a file with one query a line; - is stdin")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many hits (default: 10)")
@@ -115,12 +124,25 @@ def _parser() -> argparse.ArgumentParser:
     only.add_argument("--dense-only", action="store_true", help="vectors alone, for measuring")
     only.add_argument("--lexical-only", action="store_true", help="full text alone, for measuring")
 
-    summarize = commands.add_parser("summarize", parents=[shared, as_json], help="say in a sentence what functions do")
+    explanation = "build or refresh the index of a folder; list or remove indexes"
+    index = commands.add_parser("index", parents=[*shared, folder], help=explanation)
+    instead = index.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list the indexes of all folders")
+    instead.add_argument("--prune", action="store_true", help="remove the indexes of folders that are gone")
+    index.add_argument("--older-than", type=float, metavar="DAYS", help="with --prune: also those not used for so long")
+    index.add_argument("--max-size", metavar="SIZE", help="with --prune: also the least recently used beyond it (500M)")
+
+
+def _add_function_commands(
+    commands: _Commands, bundles: argparse.ArgumentParser, as_json: argparse.ArgumentParser
+) -> None:
+    shared = [bundles, as_json]
+    summarize = commands.add_parser("summarize", parents=shared, help="say in a sentence what functions do")
     summarize.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a source file")
     summarize.add_argument("--line", type=int, metavar="N", help="only the function that covers this line")
     summarize.add_argument("--jsonl", type=Path, metavar="FILE", help='JSON lines with "id", "language", "code"')
 
-    trim = commands.add_parser("trim", parents=[shared, as_json], help="show what a model is given of a function")
+    trim = commands.add_parser("trim", parents=shared, help="show what a model is given of a function")
     trim.add_argument("file", type=Path, metavar="FILE", help="a source file")
     trim.add_argument("--line", type=int, required=True, metavar="N", help="a line of the function")
     trim.add_argument("--task", choices=("search", "summarize"), default="search", help="for which model")
@@ -128,23 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     trim.add_argument("--method", metavar="METHOD", help="what chooses: novelty, lean, diet, slim, tail, random")
     trim.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
 
-    embed = commands.add_parser("embed", parents=[shared], help="write vectors of functions and questions")
+    embed = commands.add_parser("embed", parents=[bundles], help="write vectors of functions and questions")
     embed.add_argument("--jsonl", type=Path, required=True, metavar="FILE", help='JSON lines with "code" or "query"')
     embed.add_argument("--output", type=Path, required=True, metavar="FILE", help="the .npy file to write")
-
-    index = commands.add_parser(
-        "index",
-        parents=[shared, workspace, as_json],
-        help="build or refresh the index of a folder; list or remove indexes",
-    )
-    instead = index.add_mutually_exclusive_group()
-    instead.add_argument("--list", action="store_true", help="list the indexes of all folders")
-    instead.add_argument("--prune", action="store_true", help="remove the indexes of folders that are gone")
-    index.add_argument("--older-than", type=float, metavar="DAYS", help="with --prune: also those not used for so long")
-    index.add_argument("--max-size", metavar="SIZE", help="with --prune: also the least recently used beyond it (500M)")
-    commands.add_parser("models", parents=[shared, as_json], help="list the bundles")
-    commands.add_parser("doctor", parents=[shared], help="check that everything works on this machine")
-    return parser
 
 
 def _default_threads() -> int:

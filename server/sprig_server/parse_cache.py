@@ -20,7 +20,6 @@ from sprig_server.code.parsed_source import ParsedSource, parse_source
 from sprig_server.concurrency import Stop, Tasks, Worker
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.parser_process import ParserProcess
-from sprig_server.types import Definition
 
 LONGEST = 10_000_000
 """A longer text, in characters, is not parsed."""
@@ -75,7 +74,7 @@ class _Document:
 
 
 class ParseCache:
-    """Parsed documents, the most recently used ones. To be used on the event loop, but for `outline`."""
+    """Parsed documents, the most recently used ones. To be used on the event loop, but for `parse`."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._documents: OrderedDict[str, _Document] = OrderedDict()
@@ -133,8 +132,8 @@ class ParseCache:
         if document.parsing is not None:
             document.parsing.cancel()
 
-    def outline(self, text: str, language: str, module: str) -> tuple[Definition, ...]:
-        """What `code.outline.parse_outline` gives; not for the event loop, since it waits.
+    def parse(self, text: str, language: str, module: str) -> ParsedSource:
+        """A text that stands in a file, parsed; not for the event loop, since it waits.
 
         Raises:
             NotParsed: the text is too large.
@@ -143,16 +142,16 @@ class ParseCache:
         for document in list(self._documents.values()):
             last = document.last
             if last is not None and (last.language, last.module) == (language, module) and last.text == text:
-                return last.definitions
+                return last
         if len(text) > LONGEST:
             raise NotParsed(_too_long(text))
         if len(text) <= _SHORT:
             try:
-                return parse_source(text, language, module, _within(_SHORT_SECONDS)).definitions
+                return parse_source(text, language, module, _within(_SHORT_SECONDS))
             except Cancelled:
                 pass
         try:
-            return self._process.submit(text, language, module, urgent=False).result().definitions
+            return self._process.submit(text, language, module, urgent=False).result()
         except CancelledError:
             raise Cancelled from None
 

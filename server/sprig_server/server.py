@@ -18,7 +18,6 @@ from sprig_server.connection import SprigProtocol, make_converter
 from sprig_server.errors import SprigError
 from sprig_server.folder import Folder
 from sprig_server.hover_content import MemoryCache
-from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import Entry
 from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
@@ -71,14 +70,14 @@ class SprigServer(LanguageServer):
         """All folders that hold a document, since they may lie within each other, with the document's path in each."""
         return [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
 
-    def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[FolderIndex, Entry]]:
+    def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[Folder, Entry]]:
         """The functions of a bare name that code in a folder may call: those of the folder itself, or else those of
         the others. Not for the event loop.
         """
         others = [folder for folder in self.folders.values() if folder is not near]
         for folders in ([near] if near is not None else [], others):
             found = {  # folders may lie within each other
-                (folder.index.root / entry.path, entry.start_line): (folder.index, entry)
+                (folder.index.root / entry.path, entry.start_line): (folder, entry)
                 for folder in folders
                 for entry in folder.index.find_named(name)
                 if entry.name == name and can_call(language, entry.language) and entry.kind not in ("class", "module")

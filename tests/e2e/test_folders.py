@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from sprig_server.code.functions import parse_functions
+
 from .raw_client import RawClient
 
 READ = 'def read_settings(path):\n    """Read the settings from a file."""\n    return path\n'
@@ -107,6 +109,56 @@ def test_a_document_that_was_never_saved_is_explained_and_found(client: RawClien
     open_document(client, (tmp_path / "new" / "draft.ts").as_uri(), "typescript", "function draft() { return 1; }\n")
     until(lambda: "draft" in found(client, "draft"))
     assert "read_settings" not in found(client, "read settings"), "it has no place in the workspace"
+
+
+UNFINISHED = {
+    "reader.py": (
+        "class Reader:\n    def first(self, path):\n        with open(path) as file:\n            return list(file)\n"
+        '\n    @property\n    def lost_size(self):\n        """Says how large."""\n        return 1\n',
+        ("path):\n   ", "path):\n   x(y, "),
+    ),
+    "Reader.java": (
+        "class Reader {\n  int first(int a) { return a; }\n\n  /** Says how large. */\n"
+        "  static int lost_size() { return 1; }\n}\n",
+        ("return a", "{return a"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_a_function_that_the_parser_loses_while_another_is_typed_is_found_and_explained(
+    client: RawClient, tmp_path: Path, name: str
+):
+    text, typed = UNFINISHED[name]
+    language = {".py": "python", ".java": "java"}[Path(name).suffix]
+    assert "lost_size" not in {f.name for f in parse_functions(text.replace(*typed), language)}
+    (tmp_path / name).write_text(text)
+    open_folders(client, tmp_path.as_uri())
+    uri = (tmp_path / name).as_uri()
+    open_document(client, uri, language, "\n\n" + text)
+    caller = (tmp_path / f"Caller{Path(name).suffix}").as_uri()
+    call = (
+        "def caller(a):\n    a.lost_size()\n"
+        if language == "python"
+        else "class B { int b() {\n    a.lost_size(); } }\n"
+    )
+    open_document(client, caller, language, call)
+    change = {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [{"text": "\n\n" + text.replace(*typed)}]}
+    client.notify("textDocument/didChange", change)
+    for saved in (False, True):
+        time.sleep(1)
+        until(lambda: idle(client))
+        assert found(client, "lost size")["Reader.lost_size"] == [uri]
+        symbols = client.wait(client.request("workspace/symbol", {"query": "lost_size"}))["result"]
+        line = text[: text.index("lost_size")].count("\n") + 2
+        assert [s["location"]["range"]["start"]["line"] for s in symbols if "lost_size" in s["name"]] == [line]
+        assert "Says how large" in hover(client, caller, 1, 8)
+        if not saved:
+            (tmp_path / name).write_text("\n\n" + text.replace(*typed))
+            client.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
+    client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    time.sleep(1)
+    assert "Reader.lost_size" in found(client, "lost size")
 
 
 def test_another_version_of_a_file_does_not_stand_for_it(client: RawClient, tmp_path: Path):

@@ -13,7 +13,6 @@ import pytest
 
 from sprig_server.cli import main
 from sprig_server.errors import InvalidInput, SprigError
-from sprig_server.index.build import parse_file
 from sprig_server.index.cache import (
     choose_for_removal,
     index_path,
@@ -22,6 +21,7 @@ from sprig_server.index.cache import (
     parse_size,
     remove_index,
 )
+from sprig_server.index.entries import parse_file
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import FileState, Store, digest_of
 from sprig_server.inference.models import Models

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sprig_server.code.outline import parse_outline
+from sprig_server.code.parsed_source import ParsedSource, parse_source
 from sprig_server.errors import Cancelled, InvalidInput
+from sprig_server.index.build import Control, never
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
-from sprig_server.types import Definition
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def encoded(index: FolderIndex) -> list[int]:
         if stage == "encoding" and done == total:
             totals.append(total)
 
-    index.update(report=report)
+    index.update(control=Control(report))
     return totals
 
 
@@ -89,7 +89,7 @@ def test_names_are_found_before_there_is_a_vector(index: FolderIndex):
 
 def test_stopping_keeps_what_was_done(index: FolderIndex):
     with pytest.raises(Cancelled):
-        index.update(stop=lambda: index.store.statistics().files > 0)
+        index.update(control=Control(stop=lambda: index.store.statistics().files > 0))
     assert index.statistics().files == 2
     assert encoded(index) == [4]
 
@@ -196,12 +196,12 @@ def test_one_bad_file_never_stops_the_others(index: FolderIndex, folder: Path):
     (folder / "c_bytes.py").write_bytes(bytes(range(256)) * 20)
     (folder / "d_nul.py").write_bytes(b"def after_nul():\n    return '\0'\n")
 
-    def fails(text: str, language: str, module: str) -> tuple[Definition, ...]:
+    def fails(text: str, language: str, module: str) -> ParsedSource:
         if module == "cars":
             raise RuntimeError("a fault of the parser")
-        return parse_outline(text, language, module)
+        return parse_source(text, language, module)
 
-    index.outline = fails
+    index.parse = fails
     assert index.update().unreadable == ("cars.py",)
     assert index.find_named("feed_cat")
     assert index.find_named("after_nul")
@@ -213,7 +213,7 @@ def test_reading_pauses_after_a_commit_and_goes_on_where_it_paused(index: Folder
     left = index.find_files({}, never).paths
     lengths = []
     while left:
-        left = index.read_files(left, {}, silent, never, pause=lambda: True).left
+        left = index.read_files(left, {}, Control(pause=lambda: True)).left
         lengths.append(len(left))
     assert lengths == [88, 24, 0]
     assert index.statistics().files == 152
@@ -224,7 +224,7 @@ def test_encoding_pauses_and_begins_with_the_files_that_come_first(index: Folder
         (folder / f"many_{number:03}.py").write_text(f"def many_{number}():\n    return {number}\n")
     index.update(encode=False)
     last = index.store.in_file("many_149.py")
-    left = index.encode(["many_149.py"], pause=lambda: True)
+    left = index.encode(["many_149.py"], Control(pause=lambda: True))
     assert left == index.statistics().definitions - 64
     missing = {content for content, _ in index.store.missing_vectors(search_digest(index), "python")}
     assert not missing & {entry.content for entry in last}
@@ -238,11 +238,3 @@ def search_digest(index: FolderIndex) -> str:
     bundle = index.models.search_bundle("python")
     assert bundle is not None
     return bundle.manifest.digest
-
-
-def never() -> bool:
-    return False
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sprig_server.code.languages import language_of_path
+from sprig_server.code.languages import find_language, language_of_path
 from sprig_server.code.last_good_parse import keep_last_good
 from sprig_server.code.parsed_source import ParsedSource, name_of, parse_source
 from sprig_server.hover_content import name_at
+from sprig_server.index.entries import Item, parse_file
+from sprig_server.index.store import FileState, Store
 from sprig_server.types import Definition
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"
@@ -312,3 +314,32 @@ def test_calls_keep_their_order():
         start, end, typed = cut(whole, rng)
         now = keep_last_good(whole, parse_source(text[:start] + typed + text[end:], language, "m"))
         assert all(one[1] <= other[0] for one, other in pairwise(now.calls.tolist()))
+
+
+def known_as(items: list[Item]) -> set[tuple[object, ...]]:
+    """Everything that a search or a call finds of a file's functions and classes."""
+    return {
+        (e.qualified_name, e.kind, e.content, e.start_line, e.name_line, e.name_column)
+        + ((e.end_line,) if e.kind != "class" else ())  # nothing says where one ends that is unfinished
+        for e, _ in items
+        if e.kind != "module"
+    }
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_index_knows_of_an_unfinished_file_what_a_hover_knows(file: str, tmp_path: Path):
+    """Though all that it keeps of the last whole version is in its file on disk."""
+    language, text = FILES[file]
+    path = f"m{find_language(language).extensions[0]}"
+    whole = last = parse_source(text, language, "m")
+    rng = random.Random(file)
+    store = Store(tmp_path / "folder" / "index.sqlite3")
+    store.put_files([(path, FileState("whole", 1, 1), parse_file(path, text.encode()))])
+    for _ in range(8):
+        start, end, typed = cut(whole, rng)
+        now = text[:start] + typed + text[end:]
+        last = keep_last_good(last, parse_source(now, language, "m"))
+        items = parse_file(path, now.encode(), known=lambda: store.items_in_file(path))
+        assert known_as(items) == known_as(parse_file(path, now.encode(), lambda *_, last=last: last))
+        store.put_files([(path, FileState(now, 1, 1), items)])
+    store.close()

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from sprig_server.errors import SprigError
-from sprig_server.index.build import parse_file, update_files
+from sprig_server.index.build import Builder
 from sprig_server.index.cache import index_path
 from sprig_server.index.database import SCHEMA
+from sprig_server.index.entries import parse_file
 from sprig_server.index.lexical import match_expression, search_lexical
 from sprig_server.index.store import FileState, Statistics, Store, digest_of
 from sprig_server.index.vectors import VectorTable
@@ -28,10 +29,6 @@ def clamp(x):
     return x
 '''
 MAIL = b"def send_mail(text):\n    connect().deliver(text)\n\ndef clamp(x):\n    return x\n"
-
-
-def silent(stage, done, total):
-    pass
 
 
 def item(path, data):
@@ -507,7 +504,7 @@ def brought_up_to_date(path, workspace):
     for _ in range(3):
         store = Store(path)
         try:
-            update_files(store, workspace, {}, silent, lambda: False)
+            Builder(store, workspace).update({})
             store.vectors("bundle", ["python"])
             return content(store)
         except SprigError:

@@ -21,7 +21,7 @@ _MOST_SEARCHED = 200
 _MOST_OCCURRENCES = 50
 
 
-_Piece = tuple[int, int, int]
+Piece = tuple[int, int, int]
 """The characters [start, end) of a text, and how far they have moved."""
 
 
@@ -36,26 +36,42 @@ def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
         return now
     lines = Lines(now.text)
     read = {d.name_span.start: d for d in now.definitions if d.kind != "module"}
-    kept: dict[int, Definition] = {}
-    pieces: list[_Piece] = []
-    starts = places([mark_of(last.text, d) for d in known], now.text, now.comments)
-    for before, start in zip(known, starts, strict=True):
+    standing = find_standing([mark_of(last.text, d) for d in known], now)
+    kept = []
+    for before, start in zip(known, standing.starts, strict=True):
         if start is None:
             continue
         definition = _moved(before, start, lines)
         other = read.get(definition.name_span.start)
         if other is not None and _is_same(other, definition):
             definition = other  # the comments above, which are no part of it, may say something else by now
-        kept[definition.name_span.start] = definition
-        if before.kind != "class":
-            pieces.append((definition.span.start, definition.span.end, start - before.span.start))
-    unchanged = _outer(pieces)
-    inside = np.array([piece[:2] for piece in unchanged], dtype=np.int64).reshape(-1, 2)
-    new = [d for at, d in read.items() if at not in kept and not _is_inside(at, inside)]
+        kept.append(definition)
     modules = [d for d in now.definitions if d.kind == "module"]
-    found = sorted([*kept.values(), *new], key=lambda d: (d.kind == "class", d.span.start, -d.span.end))
-    calls = _calls(last, now, unchanged)
-    return replace(now, definitions=(*found, *modules), calls=calls, kept=tuple(kept.values()))
+    found = sorted([*kept, *standing.new], key=lambda d: (d.kind == "class", d.span.start, -d.span.end))
+    calls = _calls(last, now, standing.unchanged)
+    return replace(now, definitions=(*found, *modules), calls=calls, kept=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an unfinished text still has of known definitions: where each `starts`, None where it is gone; the `new`
+    definitions that were read beside them; and the pieces of the text that are `unchanged`."""
+
+    starts: list[int | None]
+    new: list[Definition]
+    unchanged: list[Piece]
+
+
+def find_standing(known: Sequence[Mark], now: ParsedSource) -> Standing:
+    """Which of the definitions with these marks still stand in an unfinished text."""
+    starts = places(known, now.text, now.comments)
+    found = [(mark, start) for mark, start in zip(known, starts, strict=True) if start is not None]
+    names = {start + mark.name for mark, start in found}
+    unchanged = _outer([(start, start + mark.length, start - mark.start) for mark, start in found if mark.is_whole])
+    inside = np.array([piece[:2] for piece in unchanged], dtype=np.int64).reshape(-1, 2)
+    read = {d.name_span.start: d for d in now.definitions if d.kind != "module"}
+    new = [d for at, d in read.items() if at not in names and not _is_inside(at, inside)]
+    return Standing(starts, new, unchanged)
 
 
 def _moved(definition: Definition, start: int, lines: Lines) -> Definition:
@@ -76,16 +92,16 @@ def _is_same(read: Definition, before: Definition) -> bool:
     return before.kind == "class" or (read.span == before.span and read.code == before.code)
 
 
-def _outer(pieces: list[_Piece]) -> list[_Piece]:
+def _outer(pieces: list[Piece]) -> list[Piece]:
     """Those that lie in no other one, in the order of the text."""
-    outer: list[_Piece] = []
+    outer: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: (piece[0], -piece[1])):
         if not outer or piece[0] >= outer[-1][1]:
             outer.append(piece)
     return outer
 
 
-def _calls(last: ParsedSource, now: ParsedSource, unchanged: list[_Piece]) -> NDArray[np.int64]:
+def _calls(last: ParsedSource, now: ParsedSource, unchanged: list[Piece]) -> NDArray[np.int64]:
     """The calls of the old text where it is unchanged, and of the new one elsewhere."""
     found, place = [], 0
     for start, end, shift in unchanged:
@@ -106,7 +122,7 @@ class Mark:
     It has `length` characters, of which `digest` is the digest; it begins `start` characters from the start of its file
     and `behind` from the end. The `key` stands `name` characters further on: the name and what follows.
 
-    Of a class, it is the text up to the name, since its functions may change without it.
+    Unless it `is_whole`, as of a class, it is the text up to the name, since functions may change without their class.
     """
 
     start: int
@@ -115,14 +131,16 @@ class Mark:
     name: int
     key: str
     digest: str
+    is_whole: bool
 
 
 def mark_of(text: str, definition: Definition) -> Mark:
     """The mark of a definition in its text."""
     start, name = definition.span.start, definition.name_span
-    end = name.end if definition.kind == "class" else definition.span.end
+    is_whole = definition.kind != "class"
+    end = definition.span.end if is_whole else name.end
     key = text[name.start : min(end, name.start + _LONGEST_KEY)]
-    return Mark(start, len(text) - start, end - start, name.start - start, key, _digest(text[start:end]))
+    return Mark(start, len(text) - start, end - start, name.start - start, key, _digest(text[start:end]), is_whole)
 
 
 def places(marks: Sequence[Mark], text: str, comments: NDArray[np.int64]) -> list[int | None]:

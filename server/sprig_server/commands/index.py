@@ -17,6 +17,7 @@ from sprig_server.commands.terminal import (
     write_json,
 )
 from sprig_server.errors import InvalidInput
+from sprig_server.index.build import Control
 from sprig_server.index.cache import (
     CachedIndex,
     choose_for_removal,
@@ -110,7 +111,7 @@ def _build(arguments: Namespace) -> None:
         raise index.unwritable
     started = time.perf_counter()
     with progress() as report:
-        left_out = index.update(report=report)
+        left_out = index.update(control=Control(report))
     seconds = time.perf_counter() - started
     counted = index.statistics()
     size = index.store.path.stat().st_size / 1e6

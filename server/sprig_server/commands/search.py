@@ -24,6 +24,7 @@ from sprig_server.commands.terminal import (
     write_json,
 )
 from sprig_server.errors import InvalidInput
+from sprig_server.index.build import Control
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.files import MAX_BYTES
 from sprig_server.index.folder_index import FolderIndex, Mode
@@ -46,7 +47,7 @@ def run(arguments: Namespace) -> int:
     if index.unwritable is not None:
         messages().print(f"{index.unwritable}; this time the index is kept in a temporary folder", markup=False)
     with progress() as report:
-        left_out = index.update(report=report, encode=mode != "lexical")
+        left_out = index.update(control=Control(report), encode=mode != "lexical")
     warn_of_unreadable(left_out)
     warn_of_missing_packs(index)
     for query in queries:

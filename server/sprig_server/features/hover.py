@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError
@@ -12,6 +13,7 @@ from sprig_server.code.languages import find_language, language_of_path
 from sprig_server.code.lines import decode
 from sprig_server.code.parsed_source import name_of
 from sprig_server.concurrency import Stop
+from sprig_server.documents import Document
 from sprig_server.errors import Cancelled, NotParsed, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
@@ -66,21 +68,18 @@ async def _meant(server: SprigServer, name: Name, near: Folder | None, language:
         return name.functions[0]
     wanted = find_language(language).name
     found: list[Definition] = []
-    for index, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
-        found += await _as_it_stands(server, index, entry)
+    for folder, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
+        found += await _as_it_stands(server, folder, entry)
         if len(found) > 1:  # a name that several files define says nothing certain
             return None
     return found[0] if found else None
 
 
-async def _as_it_stands(server: SprigServer, index: FolderIndex, entry: Entry) -> list[Definition]:
-    """The functions that an entry of the index is of, as they are on disk."""
-    path, known = index.root / entry.path, language_of_path(entry.path)
-    if known is None:
-        return []
+async def _as_it_stands(server: SprigServer, folder: Folder, entry: Entry) -> list[Definition]:
+    """The functions that an entry of the index is of, as they are in an open document or else on disk."""
     try:
-        data, _ = await server.questions.run(lambda stop: read_regular(path, MAX_BYTES))
-        source = await server.parse_cache.read(DocumentText(path.as_uri(), decode(data), name_of(known), path.stem))
+        text = _open_text(server, folder, entry.path) or await _text_on_disk(server, folder.index.root / entry.path)
+        source = await server.parse_cache.read(text) if text is not None else None
     except (OSError, NotParsed):
         return []
     return [
@@ -88,6 +87,21 @@ async def _as_it_stands(server: SprigServer, index: FolderIndex, entry: Entry) -
         for function in (source.functions if source is not None else ())
         if function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line
     ]
+
+
+def _open_text(server: SprigServer, folder: Folder, path: str) -> DocumentText | None:
+    for document in server.workspace.text_documents.values():
+        if isinstance(document, Document) and folder.relative(document.uri) == path:
+            return document.parsable()
+    return None
+
+
+async def _text_on_disk(server: SprigServer, path: Path) -> DocumentText | None:
+    language = language_of_path(path.name)
+    if language is None:
+        return None
+    data, _ = await server.questions.run(lambda stop: read_regular(path, MAX_BYTES))
+    return DocumentText(path.as_uri(), decode(data), name_of(language), path.stem)
 
 
 class _KeptSummaries:

@@ -17,7 +17,7 @@ from sprig_server.errors import Cancelled, DamagedIndex
 from sprig_server.features.packs import tell_about_packs
 from sprig_server.features.progress import Progress
 from sprig_server.folder import Folder
-from sprig_server.index.build import Report
+from sprig_server.index.build import Control, Report
 from sprig_server.index.cache import limit_cache
 from sprig_server.index.files import Listing
 from sprig_server.index.folder_index import FolderIndex
@@ -103,7 +103,7 @@ def open_folders(server: SprigServer) -> None:
         if key in server.folders or path is None:
             continue
         try:
-            folder = Folder(client_folder.uri, FolderIndex(Path(path), server.models, server.parse_cache.outline))
+            folder = Folder(client_folder.uri, FolderIndex(Path(path), server.models, server.parse_cache.parse))
         except Exception as error:
             server.report_failure(f"opening {path}", error)
             continue
@@ -247,7 +247,7 @@ async def _read(server: SprigServer, folder: Folder, listing: Listing, progress:
     buffers, report = server.buffers(folder), _reporter(folder, progress, len(listing.paths) - len(work.unread))
     reading = await server.builds.run(
         lambda stop: index.read_files(
-            work.unread, buffers, report, lambda: stop() or progress.cancelled(), lambda: work.is_due
+            work.unread, buffers, Control(report, lambda: stop() or progress.cancelled(), lambda: work.is_due)
         )
     )
     work.go_on(reading)
@@ -270,7 +270,9 @@ async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> No
     report = _reporter(folder, progress, done if stage == "encoding" else 0)
     left = await server.builds.run(
         lambda stop: index.encode(
-            first, report, lambda: stop() or progress.cancelled(), lambda: work.is_due or work.rescan, others
+            first,
+            Control(report, lambda: stop() or progress.cancelled(), lambda: work.is_due or work.rescan),
+            others,
         )
     )
     if left:

@@ -7,25 +7,22 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sprig_server.code.generated import is_generated
-from sprig_server.code.languages import Language, language_of_path
-from sprig_server.code.lines import Lines, decode
-from sprig_server.code.outline import parse_outline
-from sprig_server.code.parsed_source import name_of
-from sprig_server.code.text import CHUNKER_VERSION, Passage, search_input, search_passage
-from sprig_server.errors import Cancelled, NotParsed
+from sprig_server.code.languages import language_of_path
+from sprig_server.code.lines import decode
+from sprig_server.code.parsed_source import parse_source
+from sprig_server.code.text import CHUNKER_VERSION
+from sprig_server.errors import Cancelled, DamagedIndex
+from sprig_server.index.entries import Item, Parse, parse_file
 from sprig_server.index.files import MAX_BYTES, Listing, is_indexable, list_files
 from sprig_server.index.regular_file import read_regular
-from sprig_server.index.store import GENERATED, Entry, FileState, Store, digest_of
+from sprig_server.index.store import GENERATED, FileState, Store, digest_of
 from sprig_server.inference.models import Models
-from sprig_server.types import Definition, LeftOut
+from sprig_server.types import LeftOut
 
 _log = logging.getLogger(__name__)
-
-Outline = Callable[[str, str, str], tuple[Definition, ...]]
-"""What parses a text, as `code.outline.parse_outline` does; a server leaves large ones to another process."""
 
 Report = Callable[[str, int, int], None]
 """Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
@@ -33,6 +30,30 @@ Report = Callable[[str, int, int], None]
 # A commit holds this many: rarely enough to be fast, often enough that stopping loses little and pausing is soon.
 _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
+
+
+def never() -> bool:
+    """What stops or pauses nothing."""
+    return False
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A report that nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Who is told how far long work has come, and who may end it.
+
+    When `stop` returns True, it raises `Cancelled`; when `pause` does, it ends after its next commit, and can go on.
+    """
+
+    report: Report = silent
+    stop: Callable[[], bool] = never
+    pause: Callable[[], bool] = never
+
+
+UNCONTROLLED = Control()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,150 +65,112 @@ class Reading:
     unreadable: list[str]
 
 
-def never() -> bool:
-    """What stops or pauses nothing."""
-    return False
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Fills the index `store` with what the files of the folder `root` define, as `parse` reads them.
 
-
-def parse_file(path: str, data: bytes, outline: Outline = parse_outline) -> list[tuple[Entry, Passage]]:
-    """What a file defines, each with the passage that is encoded for it; empty for a file of an unknown language, and
-    for one that is too large or too deep."""
-    language = language_of_path(path)
-    if language is None:
-        return []
-    text = decode(data)
-    module = PurePosixPath(path).stem
-    try:
-        definitions = outline(text, name_of(language), module)
-    except NotParsed as error:
-        _log.warning("%s is not indexed: %s", path, error)
-        return []
-    entries, lines = [], Lines(text)
-    for d in definitions:
-        qualified_name = _known_as(d.qualified_name, language, module)
-        content = search_input(d.code, d.documentation, qualified_name)
-        digest = digest_of(content.encode("utf-8", errors="replace"))
-        start, end = d.span.start_line + 1, d.span.end_line + 1
-        documented = bool(d.documentation)
-        bare_name = qualified_name if d.name == d.qualified_name else d.name
-        entry = Entry(path, bare_name, qualified_name, d.kind, d.language, start, end, digest, documented)
-        name_line, name_column = lines.position(d.name_span.start, "utf-16")
-        entry = replace(entry, name_line=name_line + 1, name_column=name_column)
-        entries.append((entry, search_passage(content, len(content) - len(d.code), d.language)))
-    return entries
-
-
-def _known_as(qualified_name: str, language: Language, module: str) -> str:
-    """What a module exports as a whole and gives no name is looked for by the name of its file."""
-    first, _, rest = qualified_name.partition(language.separator)
-    if first not in language.unnamed_exports:
-        return qualified_name
-    return language.separator.join(part for part in (module, rest) if part)
-
-
-def update_files(
-    store: Store,
-    root: Path,
-    buffers: dict[str, str],
-    report: Report,
-    stop: Callable[[], bool],
-    outline: Outline = parse_outline,
-) -> LeftOut:
-    """Parse every file that is new or changed, and forget those that are gone.
-
-    Args:
-        buffers: texts of open documents by path; they stand for what is on disk, and for files that are not there yet.
-
-    Raises:
-        Cancelled: `stop` returned True; what was committed stays.
+    `buffers` are texts of open documents by path: they stand for what is on disk, and for files that are not there yet.
     """
-    listing = find_files(store, root, buffers, stop)
-    reading = read_files(store, root, listing.paths, buffers, report, stop, outline)
-    return finish_reading(store, listing, reading.unreadable)
 
+    store: Store
+    root: Path
+    parse: Parse = parse_source
 
-def find_files(store: Store, root: Path, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
-    """The files that the index is to hold; those that are gone are forgotten."""
-    listing = list_files(root, buffers, stop)
-    paths = [path for path in listing.paths if len(buffers.get(path, "")) <= MAX_BYTES]
-    store.delete_files(sorted(store.file_states().keys() - set(paths)))
-    return replace(listing, paths=paths)
+    def update(self, buffers: dict[str, str], control: Control = UNCONTROLLED) -> LeftOut:
+        """Parse every file that is new or changed, and forget those that are gone.
 
+        Raises:
+            Cancelled: it was stopped; what was committed stays.
+        """
+        listing = self.find_files(buffers, control.stop)
+        reading = self.read_files(listing.paths, buffers, control)
+        return self.finish(listing, reading.unreadable)
 
-def read_files(
-    store: Store,
-    root: Path,
-    paths: Sequence[str],
-    buffers: dict[str, str],
-    report: Report,
-    stop: Callable[[], bool],
-    outline: Outline = parse_outline,
-    pause: Callable[[], bool] = never,
-) -> Reading:
-    """Parse those of these files that are new or changed, until `pause` returns True after a commit."""
-    known = store.file_states()
-    left, changed, unreadable = deque(paths), list[str](), list[str]()
+    def find_files(self, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
+        """The files that the index is to hold; those that are gone are forgotten."""
+        listing = list_files(self.root, buffers, stop)
+        paths = [path for path in listing.paths if len(buffers.get(path, "")) <= MAX_BYTES]
+        self.store.delete_files(sorted(self.store.file_states().keys() - set(paths)))
+        return replace(listing, paths=paths)
 
-    def parse_changed() -> Iterator[tuple[str, FileState, list[tuple[Entry, Passage]]]]:
-        while left:
-            if stop():
-                raise Cancelled
-            report("parsing", len(paths) - len(left), len(paths))
-            path = left.popleft()
-            try:
-                found = _read_changed(root / path, known.get(path), buffers.get(path))
-                if found is None:
+    def read_files(self, paths: Sequence[str], buffers: dict[str, str], control: Control) -> Reading:
+        """Parse those of these files that are new or changed."""
+        known = self.store.file_states()
+        left, changed, unreadable = deque(paths), list[str](), list[str]()
+
+        def parse_changed() -> Iterator[tuple[str, FileState, list[Item]]]:
+            while left:
+                if control.stop():
+                    raise Cancelled
+                control.report("parsing", len(paths) - len(left), len(paths))
+                path = left.popleft()
+                try:
+                    found = _read_changed(self.root / path, known.get(path), buffers.get(path))
+                    if found is None:
+                        continue
+                    if _is_known(known.get(path), found[0]):
+                        self.store.touch_files([(path, found[0])])
+                        continue
+                    parsed = self._parse(path, *found, known.get(path))
+                except OSError:
+                    unreadable.append(path)
                     continue
-                if _is_known(known.get(path), found[0]):
-                    store.touch_files([(path, found[0])])
-                    continue
-                parsed = _parse(path, *found, outline)
-            except OSError:
-                unreadable.append(path)
-                continue
-            yield path, *parsed
+                yield path, *parsed
 
-    files = parse_changed()
-    while batch := list(islice(files, _FILES_A_COMMIT)):
-        store.put_files(batch)
-        changed += [path for path, _, _ in batch]
-        if pause():
-            break
-    report("parsing", len(paths) - len(left), len(paths))
-    return Reading(list(left), changed, unreadable)
+        files = parse_changed()
+        while batch := list(islice(files, _FILES_A_COMMIT)):
+            self.store.put_files(batch)
+            changed += [path for path, _, _ in batch]
+            if control.pause():
+                break
+        control.report("parsing", len(paths) - len(left), len(paths))
+        return Reading(list(left), changed, unreadable)
 
+    def finish(self, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
+        """Forget what no file holds any more, after all files that were found have been read."""
+        self.store.prune()
+        generated = sum(state.digest.startswith(GENERATED) for state in self.store.file_states().values())
+        return LeftOut((*listing.unreadable, *unreadable), generated, len(listing.too_large))
 
-def finish_reading(store: Store, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
-    """Forget what no file holds any more, after all files that were found have been read."""
-    store.prune()
-    generated = sum(state.digest.startswith(GENERATED) for state in store.file_states().values())
-    return LeftOut((*listing.unreadable, *unreadable), generated, len(listing.too_large))
+    def read_file(self, path: str, buffer: str | None) -> None:
+        """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
+        known = self.store.file_states().get(path)
+        if not is_indexable(self.root / path) if buffer is None else len(buffer) > MAX_BYTES:
+            self.store.delete_files([path])
+            return
+        try:
+            found = _read_changed(self.root / path, None if buffer is None else known, buffer)
+            if found is not None and not _is_known(known, found[0]):
+                self.store.put_files([(path, *self._parse(path, *found, known))])
+        except OSError:
+            self.store.delete_files([path])
 
+    def _parse(self, path: str, state: FileState, data: bytes, known: FileState | None) -> tuple[FileState, list[Item]]:
+        """What is put into the index for a file; nothing for one that is generated, whose digest says so.
 
-def read_file(store: Store, root: Path, path: str, buffer: str | None, outline: Outline) -> None:
-    """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
-    known = store.file_states().get(path)
-    if not is_indexable(root / path) if buffer is None else len(buffer) > MAX_BYTES:
-        store.delete_files([path])
-        return
-    try:
-        found = _read_changed(root / path, None if buffer is None else known, buffer)
-        if found is not None and not _is_known(known, found[0]):
-            store.put_files([(path, *_parse(path, *found, outline))])
-    except OSError:
-        store.delete_files([path])
+        Raises:
+            OSError: it cannot be parsed, which must not keep the other files out of the index.
+        """
+
+        def known_items() -> list[Item]:
+            return self.store.items_in_file(path) if known is not None and known.chunker == CHUNKER_VERSION else []
+
+        language = language_of_path(path)
+        try:
+            if language is not None and is_generated(decode(data), language.name):
+                return replace(state, digest=GENERATED + state.digest), []
+            return state, parse_file(path, data, self.parse, known_items)
+        except (Cancelled, DamagedIndex):
+            raise
+        except Exception as error:
+            _log.warning("cannot parse %r: %s", path, type(error).__name__)
+            raise OSError(f"cannot parse {path!r}") from error
 
 
 def encode_missing(
-    store: Store,
-    models: Models,
-    first: Iterable[str],
-    report: Report,
-    stop: Callable[[], bool],
-    pause: Callable[[], bool] = never,
-    others: bool = True,
+    store: Store, models: Models, first: Iterable[str], control: Control = UNCONTROLLED, others: bool = True
 ) -> int:
-    """Encode what has no vector, until `pause` returns True after a commit.
+    """Encode what has no vector.
 
     Args:
         first: the files to begin with.
@@ -197,7 +180,7 @@ def encode_missing(
         How many texts are left.
 
     Raises:
-        Cancelled: `stop` returned True; what was committed stays.
+        Cancelled: it was stopped; what was committed stays.
         InvalidBundle: a search bundle cannot be loaded.
     """
     place: dict[str, int] = {}
@@ -213,15 +196,15 @@ def encode_missing(
                     work.append((place.get(content, len(place)), language, content))
     work.sort(key=lambda item: item[0])
     for done in range(0, len(work), _TEXTS_A_COMMIT):
-        report("encoding", done, len(work))
-        if done and pause():
+        control.report("encoding", done, len(work))
+        if done and control.pause():
             return len(work) - done
         by_language: dict[str, list[str]] = {}
         for _, language, content in work[done : done + _TEXTS_A_COMMIT]:
             by_language.setdefault(language, []).append(content)
         for language, contents in by_language.items():
-            _encode(store, models, language, contents, stop)
-    report("encoding", len(work), len(work))
+            _encode(store, models, language, contents, control.stop)
+    control.report("encoding", len(work), len(work))
     return 0
 
 
@@ -253,21 +236,3 @@ def _is_known(known: FileState | None, state: FileState) -> bool:
     return (
         known is not None and known.digest.removeprefix(GENERATED) == state.digest and known.chunker == CHUNKER_VERSION
     )
-
-
-def _parse(path: str, state: FileState, data: bytes, outline: Outline) -> tuple[FileState, list[tuple[Entry, Passage]]]:
-    """What is put into the index for a file; nothing for one that is generated, whose digest says so.
-
-    Raises:
-        OSError: it cannot be parsed, which must not keep the other files out of the index.
-    """
-    language = language_of_path(path)
-    try:
-        if language is not None and is_generated(decode(data), language.name):
-            return replace(state, digest=GENERATED + state.digest), []
-        return state, parse_file(path, data, outline)
-    except Cancelled:
-        raise
-    except Exception as error:
-        _log.warning("cannot parse %r: %s", path, type(error).__name__)
-        raise OSError(f"cannot parse {path!r}") from error

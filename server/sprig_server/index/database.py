@@ -14,7 +14,7 @@ from typing import Any
 
 from sprig_server.errors import DamagedIndex, SprigError
 
-SCHEMA = 5
+SCHEMA = 6
 """Raise it with every change of the tables or of what their columns hold: it is part of an index's file name."""
 
 SIDECARS = ("-wal", "-shm", "-journal")
@@ -32,7 +32,8 @@ CREATE TABLE files (
 CREATE TABLE definitions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, name TEXT NOT NULL, qualified_name TEXT NOT NULL,
   kind TEXT NOT NULL, language TEXT NOT NULL, start_line INTEGER NOT NULL, end_line INTEGER NOT NULL,
-  content TEXT NOT NULL, documented INTEGER NOT NULL, name_line INTEGER NOT NULL, name_column INTEGER NOT NULL
+  content TEXT NOT NULL, documented INTEGER NOT NULL, name_line INTEGER NOT NULL, name_column INTEGER NOT NULL,
+  mark TEXT
 );
 CREATE INDEX definitions_by_path ON definitions (path);
 CREATE INDEX definitions_by_name ON definitions (name COLLATE NOCASE);

@@ -13,10 +13,11 @@ from typing import Literal
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.languages import find_language
 from sprig_server.code.lines import well_formed
-from sprig_server.code.outline import parse_outline
+from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import DamagedIndex, InvalidInput, SprigError
-from sprig_server.index import build
+from sprig_server.index.build import UNCONTROLLED, Builder, Control, Reading, encode_missing, never
 from sprig_server.index.cache import index_path
+from sprig_server.index.entries import Parse
 from sprig_server.index.files import Listing
 from sprig_server.index.lexical import search_lexical
 from sprig_server.index.ranking import fuse, rank
@@ -31,10 +32,6 @@ Mode = Literal["hybrid", "dense", "lexical"]
 _CANDIDATES = 200
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 class FolderIndex:
     """The index of one folder. Updating and searching use connections of their own and may run at the same time.
 
@@ -42,11 +39,11 @@ class FolderIndex:
     is closed.
     """
 
-    def __init__(self, root: Path, models: Models, outline: build.Outline = parse_outline) -> None:
+    def __init__(self, root: Path, models: Models, parse: Parse = parse_source) -> None:
         """Open or create the index of `root`.
 
         Args:
-            outline: what parses its files.
+            parse: what parses its files.
 
         Raises:
             InvalidInput: `root` is not a folder.
@@ -56,7 +53,7 @@ class FolderIndex:
             raise InvalidInput(f'the workspace "{root}" is not a folder: give the folder with your source code')
         self.root = root.resolve()
         self.models = models
-        self.outline = outline
+        self.parse = parse
         self.unwritable: SprigError | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         try:
@@ -106,8 +103,7 @@ class FolderIndex:
         self,
         buffers: dict[str, str] | None = None,
         first: Iterable[str] = (),
-        report: build.Report = _silent,
-        stop: Callable[[], bool] = build.never,
+        control: Control = UNCONTROLLED,
         encode: bool = True,
     ) -> LeftOut:
         """Bring the whole index up to date.
@@ -115,64 +111,52 @@ class FolderIndex:
         Args:
             buffers: texts of open documents by relative path.
             first: relative paths to encode before all others.
-            report: called with stage, done, total.
-            stop: asked between files and between batches.
             encode: False leaves out the vectors, which take nearly all of the time.
 
         Raises:
-            Cancelled: `stop` returned True; what was done stays.
+            Cancelled: it was stopped; what was done stays.
             InvalidBundle: a search bundle cannot be loaded.
         """
         try:
             with self._healing():
-                left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
+                left_out = self._builder.update(buffers or {}, control)
         except DamagedIndex:  # there is an empty one now
-            left_out = build.update_files(self.store, self.root, buffers or {}, report, stop, self.outline)
+            left_out = self._builder.update(buffers or {}, control)
         if encode:
-            self.encode(first, report, stop)
+            self.encode(first, control)
             self.forget_other_bundles()
         return left_out
 
-    # The steps of an update for whoever goes from one to the next; `pause` ends one before it is done.
+    # The steps of an update for whoever goes from one to the next, and pauses in between.
 
     def find_files(self, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
         """The files that the index is to hold; those that are gone are forgotten."""
         with self._healing():
-            return build.find_files(self.store, self.root, buffers, stop)
+            return self._builder.find_files(buffers, stop)
 
-    def read_files(
-        self,
-        paths: Sequence[str],
-        buffers: dict[str, str],
-        report: build.Report,
-        stop: Callable[[], bool],
-        pause: Callable[[], bool],
-    ) -> build.Reading:
+    def read_files(self, paths: Sequence[str], buffers: dict[str, str], control: Control = UNCONTROLLED) -> Reading:
         """Parse those of these files that are new or changed."""
         with self._healing():
-            return build.read_files(self.store, self.root, paths, buffers, report, stop, self.outline, pause)
+            return self._builder.read_files(paths, buffers, control)
 
     def finish_reading(self, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
         """Forget what no file holds any more, after all files that were found have been read."""
         with self._healing():
-            return build.finish_reading(self.store, listing, unreadable)
+            return self._builder.finish(listing, unreadable)
 
     def read_file(self, path: str, buffer: str | None) -> None:
         """Parse one file again, from the buffer of its document or from disk."""
         with self._healing():
-            build.read_file(self.store, self.root, path, buffer, self.outline)
+            self._builder.read_file(path, buffer)
 
-    def encode(
-        self,
-        first: Iterable[str] = (),
-        report: build.Report = _silent,
-        stop: Callable[[], bool] = build.never,
-        pause: Callable[[], bool] = build.never,
-        others: bool = True,
-    ) -> int:
+    def encode(self, first: Iterable[str] = (), control: Control = UNCONTROLLED, others: bool = True) -> int:
         """Encode what has no vector, as `build.encode_missing` does; how many texts are left."""
         with self._healing():
-            return build.encode_missing(self.store, self.models, first, report, stop, pause, others)
+            return encode_missing(self.store, self.models, first, control, others)
+
+    @property
+    def _builder(self) -> Builder:
+        return Builder(self.store, self.root, self.parse)
 
     def forget_other_bundles(self) -> None:
         """Forget the vectors of bundles that serve no language of this folder any more."""
@@ -185,7 +169,7 @@ class FolderIndex:
         limit: int,
         language: str | None = None,
         mode: Mode = "hybrid",
-        stop: Callable[[], bool] = build.never,
+        stop: Callable[[], bool] = never,
     ) -> list[Hit]:
         """The best definitions for a question, from what is indexed so far.
 

@@ -7,15 +7,17 @@ look up, count.
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sprig_server.code.last_good_parse import Mark
 from sprig_server.code.text import CHUNKER_VERSION, Passage, search_passage
 from sprig_server.code.words import index_words
 from sprig_server.index.database import Database
@@ -43,7 +45,8 @@ class FileState:
 class Entry:
     """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded.
 
-    `name_line` and `name_column` (in UTF-16 units, from 0) are where its name begins.
+    `name_line` and `name_column` (in UTF-16 units, from 0) are where its name begins. `mark` is what its text is known
+    by, if that was read while the file was whole.
     """
 
     path: str
@@ -58,6 +61,7 @@ class Entry:
     id: int = 0
     name_line: int = 1
     name_column: int = 0
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +269,23 @@ class Store:
         """The definitions of a file, in its order."""
         return self._entries("WHERE path = CAST(? AS TEXT) ORDER BY start_line", [_bytes(path)])
 
+    def items_in_file(self, path: str) -> list[tuple[Entry, Passage]]:
+        """The definitions of a file that have a mark, each with it and with what is encoded for it."""
+        rows = self._database.read(
+            "SELECT id, mark, text, code_start FROM definitions JOIN contents USING (content) "
+            "WHERE path = CAST(? AS TEXT) AND mark IS NOT NULL ORDER BY id",
+            [_bytes(path)],
+        )
+        with self._database.decoding():
+            entries = {entry.id: entry for entry in self.in_file(path)}
+            return [
+                (
+                    replace(entries[item], mark=Mark(*json.loads(mark))),
+                    search_passage(zlib.decompress(text).decode("utf-8"), int(start), entries[item].language),
+                )
+                for item, mark, text, start in rows
+            ]
+
     def _entries(self, condition: str, values: Sequence[object]) -> list[Entry]:
         rows = self._database.read(
             "SELECT CAST(path AS BLOB), name, qualified_name, kind, language, start_line, end_line, content, "
@@ -299,7 +320,7 @@ class Store:
 
 def _put_definition(connection: Connection, path: str, path_words: str, entry: Entry, passage: Passage) -> None:
     row = connection.execute(
-        "INSERT INTO definitions VALUES (NULL, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO definitions VALUES (NULL, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             _bytes(path),
             entry.name,
@@ -312,6 +333,7 @@ def _put_definition(connection: Connection, path: str, path_words: str, entry: E
             entry.documented,
             entry.name_line,
             entry.name_column,
+            None if entry.mark is None else json.dumps(astuple(entry.mark)),
         ),
     ).lastrowid
     connection.execute(
