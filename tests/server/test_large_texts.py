@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import psutil
 import pytest
 
 from sprig_server.code.parsed_source import ParsedSource, parse_source
+from sprig_server.code.repair import repair_branches, repair_certain, repair_likely
 from sprig_server.concurrency import Tasks
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.parse_cache import DocumentText, ParseCache
@@ -40,25 +42,59 @@ def functions(count: int, start: int = 0) -> str:
         ("javascript", "var f = function () { return 1 };"),
         ("javascript", "[,,,,],"),
         ("tsx", "<a>"),
+        ("typescript", "a: "),
         ("java", "class A { void f() { "),
+        ("java", "if(a)"),
+        ("python", "@a\n"),
         ("cpp", "("),
+        ("cpp", "if(a)"),
         ("cpp", "namespace a { void f() { "),
     ],
 )
 def test_time_grows_with_the_length_only(language: str, unit: str):
     """Twice the text may take three times as long, not four times, as the square would."""
-    length = 40_000
-    short, long = (_seconds(unit * (size // len(unit)), language) for size in (length, 4 * length))
-    assert long < 10 * max(short, 0.02)
+    check_time(40_000, lambda length: unit * (length // len(unit)), lambda text: parse_source(text, language, "m"))
 
 
-def _seconds(text: str, language: str) -> float:
-    def once() -> float:
+def check_time(length: int, text_of: Callable[[int], str], work: Callable[[str], object]) -> None:
+    def seconds(text: str) -> float:
         began = time.thread_time()
-        parse_source(text, language, "m")
+        work(text)
         return time.thread_time() - began
 
-    return min(once(), once())
+    short, long = text_of(length), text_of(4 * length)
+    assert min(seconds(long), seconds(long)) < 10 * max(min(seconds(short), seconds(short)), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("before", "unit"),
+    [
+        ("", "class API A : "),
+        ("", "struct A B : a,"),
+        ("", "enum [[ "),
+        ("namespace a A_MACRO", " "),
+        ("", "Q_X() "),
+        ("", "MACRO( int )"),
+        ("a() MACRO", " "),
+        ("MACRO", "\t"),
+        ("MACRO(int)", " "),
+        ("", "/* "),
+        ("", '"'),
+        ("", "#if A\n"),
+        ("", "#if A\n{\n#endif\n"),
+    ],
+)
+def test_repairs_of_macros_take_time_that_grows_with_the_length_only(before: str, unit: str):
+    check_time(
+        8_000,
+        lambda length: before + unit * (length // len(unit)) + "x",
+        lambda text: repair_branches(repair_likely(repair_certain(text)), [(0, 1)]),
+    )
+
+
+def test_an_error_below_deep_nesting_is_survived():
+    """The parser lacks a semicolon at the end, whose parent it looks for from the root on."""
+    assert parse_source("a: " * 16_000, "typescript", "m").functions == []
 
 
 def test_functions_in_functions_have_no_more_code_than_fits_into_memory():
@@ -199,7 +235,7 @@ def test_a_short_text_that_is_slow_is_left_to_the_process():
     async def work(parse_cache: ParseCache) -> None:
         text = text_of("a<" * 6000, "java")
         assert len(text.text) < 50_000
-        asked = asyncio.create_task(parse_cache.locate(text, 0))
+        asked = asyncio.create_task(parse_cache.read(text))
         while not (parse_cache._process._running or asked.done()):
             await asyncio.sleep(0.01)
         parse_cache.forget(text.uri)

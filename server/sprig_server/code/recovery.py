@@ -17,6 +17,8 @@ from sprig_server.code.syntax import SyntaxTree, with_line_feeds
 _GOES_ON = re.compile(r"[})\]{:]|(?:else|catch|finally|except|elif)\b|#")
 _TYPE_HEADER = re.compile(r".*?\b(?:class|struct|interface|enum|namespace)\s+[A-Za-z_][\w:.]*(?=(.*))", re.DOTALL)
 _MOST_PARSED = 4  # times the text
+_LEAST_PARSED = 500  # characters: as long as parsing hardly any takes
+_FREE = 50_000  # characters, for the sake of short texts
 _LONGEST = 1_000_000  # characters
 _MOST_ERRORS = 200  # more errors mean another dialect, not typing
 _MOST_TRIED = 3
@@ -93,7 +95,7 @@ class _Finder:
         self._errors = tree.error_lines()
         within = ((tree.lines.line_of(start), tree.lines.line_of(end - 1)) for start, end in tree.comments())
         self._commented = {line for first, last in within for line in range(first + 1, last + 1)}
-        self._budget = _MOST_PARSED * len(tree.readable)
+        self._budget = _MOST_PARSED * len(tree.readable) + _FREE
 
     def hidden(self) -> list[Replacement]:
         return self._search(0, len(self._lines), [], [])
@@ -168,7 +170,7 @@ class _Finder:
 
     def _parses(self, lines: list[str]) -> bool:
         text = "\n".join(lines)
-        self._budget -= len(text)
+        self._budget -= max(len(text), _LEAST_PARSED)
         return self._budget < 0 or not SyntaxTree(text, self._language, stop=self._stop).root.has_error
 
     def _filler(self, lines: str) -> str:

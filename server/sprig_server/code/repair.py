@@ -10,21 +10,25 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
+from sprig_server.code.lines import Lines
+
 _MACRO = r"\b_*[A-Z][A-Z0-9_]{2,}\b"
 _ARGUMENTS = r"\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)"
-_ATTRIBUTE = rf"(?:[A-Za-z_]\w*(?:[ \t]*{_ARGUMENTS})?|\[\[[^\]\n]*\]\])\s+"
+_ATTRIBUTE = rf"(?:[A-Za-z_]\w*(?:[ \t]*{_ARGUMENTS})?|\[\[[^\]\n]{{0,200}}\]\])\s+"
 
 # `class API Name {` and `class api(x) Name final : Base {`; two names in a row need a macro.
 _CLASS = re.compile(
     rf"\b(?P<kind>(?:enum\s+)?(?:class|struct)|union|enum)\s+(?P<macros>(?:{_ATTRIBUTE}){{1,3}})"
-    r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]*(?:\([^;(){}=]*\)[^;(){}=]*)?\{))"
+    r"(?=(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]{0,200}>)?\s*(?:final\s*)?(?P<rest>\{|:(?!:)[^;(){}=]{0,500}(?:\([^;(){}=]{0,500}\)[^;(){}=]{0,500})?\{))"
 )
 _SURE_MACRO = re.compile(r"(?:[A-Z][A-Z0-9_]+|\w*(?:export|EXPORT|api|API)|__\w+|alignas)(?:\s*\(.*)?$|\[\[", re.DOTALL)
-_NAMESPACE = re.compile(rf"\bnamespace\s+[\w:]+\s+({_MACRO}\s*(?:{_ARGUMENTS})?)(?=\s*\{{)")
+_NAMESPACE = re.compile(rf"\bnamespace\s+[\w:]+\s+({_MACRO}(?:\s*{_ARGUMENTS})?)(?=\s*\{{)")
 _SLOTS = re.compile(r"\b((?:public|protected|private)\s+)(slots|Q_SLOTS)(?=\s*:)")
 _SIGNALS = re.compile(r"^([ \t]*)(signals|Q_SIGNALS)(?=[ \t]*:)", re.MULTILINE)
 
-_LINE = re.compile(rf"^[ \t]*({_MACRO}[ \t]*(?:{_ARGUMENTS})?)(?=[ \t]*(?://.*|/\*.*)?(?:\r?\n|\Z))", re.MULTILINE)
+_LINE = re.compile(rf"^[ \t]*({_MACRO}(?:[ \t]*{_ARGUMENTS})?)(?=[ \t]*(?://.*|/\*.*)?(?:\r?\n|\Z))", re.MULTILINE)
 _OPEN = frozenset(",(=+-|&<?")
 _CONTINUES = frozenset(";,=)+-*/?.|&<>{[(")
 _TYPE_WORD = (
@@ -43,13 +47,13 @@ _LOWER_CASE = re.compile(  # `local int f(x)`: no type comes before a built-in t
     r"([a-z_]\w*)[ \t]+(?=(?:void|bool|char|short|int|long|float|double|unsigned|signed)\b[^;{}]{0,200}\()",
     re.MULTILINE,
 )
-_TYPE_IN = re.compile(rf"({_MACRO}[ \t]*\()([\w:<>,*& \t]+)(\))(?=\s*[*&]?\s*[A-Za-z_][\w:]*\s*\()")
+_TYPE_IN = re.compile(rf"({_MACRO}[ \t]*\()([\w:<>,*& \t]+)(\))(?=\s*(?:[*&]\s*)?[A-Za-z_][\w:]*\s*\()")
 _BETWEEN = re.compile(
     rf"(?<=[\w*&>])(?<!\breturn)(?<!\bstatic)(?<!\binline)(?<!\bextern)(?<!\bconst)(?<!\belse)(?<!\bvirtual)\s+"
     rf"({_MACRO})(?=\s+[A-Za-z_~][\w:~]*\s*\()"
 )
 _AFTER = re.compile(
-    rf"\)\s*(?:(?:const|noexcept|override|final|volatile|&&?)\s*)*((?:{_MACRO}\s*(?:{_ARGUMENTS})?\s*)+)"
+    rf"\)\s*(?:(?:const|noexcept|override|final|volatile|&&?)\s*)*((?:{_MACRO}(?:\s*{_ARGUMENTS})?\s*){{1,8}})"
     r"(?=[{;:=]|->|const\b|noexcept\b|override\b|final\b)"
 )
 _OLD_STYLE = re.compile(
@@ -57,8 +61,11 @@ _OLD_STYLE = re.compile(
 )
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define)\b((?:\\\r?\n|.)*)", re.MULTILINE)
-_COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\')|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\')|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+
+
+_STEPS = {"{": (1, 0), "}": (-1, 0), "(": (0, 1), ")": (0, -1)}  # into braces and into parentheses
 
 
 def blank(text: str) -> str:
@@ -130,6 +137,8 @@ def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
     Args:
         errors: where the text cannot be parsed, as pairs of first and last line.
     """
+    at_errors = {line for start, end in errors for line in (start - 1, start, end, end + 1)}
+    lines, braces = Lines(text), _Braces(text)
     groups: list[list[re.Match[str]]] = []
     removed: list[tuple[int, int]] = []
     for directive in _DIRECTIVE.finditer(text):
@@ -139,29 +148,31 @@ def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
         elif groups and kind != "define":
             groups[-1].append(directive)
             if kind == "endif":
-                removed += _dropped(text, groups.pop(), errors)
-    for start, end in removed:
-        text = text[:start] + blank(text[start:end]) + text[end:]
-    return text
+                directives = groups.pop()
+                branches = [(before.end(), after.start()) for before, after in pairwise(directives)]
+                at_error = any(lines.line_of(d.start()) in at_errors for d in directives)
+                if at_error or not all(braces.are_balanced(*branch) for branch in branches):
+                    kept = 1 if directives[0][2].strip() == "0" and len(branches) > 1 else 0
+                    removed += [d.span() for d in directives]
+                    removed += [branch for number, branch in enumerate(branches) if number != kept]
+    pieces, place = [], 0
+    for start, end in sorted(removed):  # one may hold others
+        pieces += [text[place:start], blank(text[max(start, place) : end])]
+        place = max(place, end)
+    return "".join([*pieces, text[place:]])
 
 
-def _dropped(text: str, directives: list[re.Match[str]], errors: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    branches = [(before.end(), after.start()) for before, after in pairwise(directives)]
-    at_error = False
-    if errors:
-        lines = [text.count("\n", 0, d.start()) for d in directives]
-        at_error = any(line in (start - 1, start, end, end + 1) for start, end in errors for line in lines)
-    if not at_error and all(_is_balanced(text[start:end]) for start, end in branches):
-        return []
-    kept = 1 if directives[0][2].strip() == "0" and len(branches) > 1 else 0
-    return [d.span() for d in directives] + [b for number, b in enumerate(branches) if number != kept]
+class _Braces:
+    """The braces and parentheses of a text outside of strings and comments."""
 
+    def __init__(self, text: str) -> None:
+        found = list(re.finditer(r"[{}()]", _NO_CODE.sub(lambda match: blank(match[0]), text)))
+        self._places = np.array([match.start() for match in found], dtype=np.int64)
+        steps = np.array([_STEPS[match[0]] for match in found], dtype=np.int64).reshape(-1, 2)
+        self._depths = np.concatenate([np.zeros((1, 2), dtype=np.int64), steps.cumsum(axis=0)])
 
-def _is_balanced(code: str) -> bool:
-    depths = {"{": 0, "(": 0}
-    for character in re.findall(r"[{}()]", _NO_CODE.sub("", code)):
-        opening = {"}": "{", ")": "("}.get(character, character)
-        depths[opening] += 1 if character == opening else -1
-        if depths[opening] < 0:
-            return False
-    return not any(depths.values())
+    def are_balanced(self, start: int, end: int) -> bool:
+        """Whether all that are opened in [start, end) are closed there, and no others."""
+        first, last = np.searchsorted(self._places, (start, end))
+        depths = self._depths[first : last + 1] - self._depths[first]
+        return not depths[-1].any() and bool((depths >= 0).all())

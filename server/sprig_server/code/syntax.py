@@ -45,7 +45,7 @@ class SyntaxTree:
         """Parse a text.
 
         Args:
-            stop: called every few hundred steps of the parser, which holds the interpreter's lock meanwhile.
+            stop: called first, then every few hundred steps of the parser, which holds the interpreter's lock.
 
         Raises:
             Cancelled: `stop` returned True.
@@ -98,26 +98,31 @@ class SyntaxTree:
 
     def damage(self) -> tuple[int, int]:
         """How many places could not be parsed, and how many characters they have: (0, 0) without errors."""
-        nodes = self._error_nodes()
+        nodes = [node for node, _ in self._error_nodes()]
         return len(nodes), sum(node.end_byte - node.start_byte + _MISSING_WEIGHT for node in nodes)
 
     def error_lines(self) -> list[tuple[int, int]]:
         """The first and last line, 0-based, of everything that could not be parsed or is incomplete."""
-        nodes = [node.parent or node if node.is_missing else node for node in self._error_nodes()]
+        nodes = [parent if node.is_missing else node for node, parent in self._error_nodes()]
         return [(node.start_point[0], node.end_point[0]) for node in nodes]
 
-    def _error_nodes(self) -> list[Node]:
+    def _error_nodes(self) -> list[tuple[Node, Node]]:
+        """Each with its parent: `Node.parent` goes down from the root, and deep nesting overflows its stack."""
         cursor = self.root.walk()
-        found: list[Node] = []
+        found: list[tuple[Node, Node]] = []
+        path: list[Node] = []
         while True:
             node = cursor.node
-            if node is not None and (node.is_error or node.is_missing):
-                found.append(node)
-            if node is not None and node.has_error and cursor.goto_first_child():
+            assert node is not None
+            if node.is_error or node.is_missing:
+                found.append((node, path[-1] if path else node))
+            if node.has_error and cursor.goto_first_child():
+                path.append(node)
                 continue
             while not cursor.goto_next_sibling():
                 if not cursor.goto_parent():
                     return found
+                path.pop()
 
     def comments(self) -> list[tuple[int, int]]:
         """The characters [start, end) of each comment. If a line inside a comment begins another one, the first is not
@@ -195,6 +200,8 @@ def _parse(source: bytes, language: Language, stop: Callable[[], bool] | None) -
         parsers[key] = Parser(load_grammar(*language.grammar))
     if stop is None:
         return parsers[key].parse(source)
+    if stop():
+        raise Cancelled
     try:  # it checks for cancellation only when it reads through a function
         return parsers[key].parse(lambda byte, _: source[byte:], progress_callback=lambda byte, _: stop())
     except ValueError:
