@@ -1,6 +1,6 @@
 """A transformer as a list of blocks: where its attention heads, feed-forward units and matrices are.
 
-Pruning reads and cuts models through this view alone; `families.py` says where each family keeps its parts. Linear
+Pruning reads and cuts models through this view alone. `families.py` says where each family keeps its parts. Linear
 layers are `nn.Linear`, weights [outputs, inputs]; GPT-2's transposed `Conv1D` are replaced when the view is made.
 """
 

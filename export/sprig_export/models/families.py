@@ -1,7 +1,7 @@
-"""The families of models that Sprig knows, in one table: where each keeps its layers, heads, units and cache.
+"""The supported model families in one table: where each keeps its layers, heads, units and cache.
 
-A family is a `model_type` of transformers. To support another one, add an entry to `FAMILIES`; the converter, the
-pruner and the analysis read all that they need from there.
+A family is a `model_type` of transformers. To support another one, add an entry to `FAMILIES`. The converter, the
+pruner and the analysis read everything from there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Part = Literal["encoder", "decoder"]
 class Attention:
     """One attention of a block.
 
-    `inputs` are the projections of queries, keys and values, or one that holds all three; `output` reads the heads'
-    results side by side, `head_dim` columns for each of `heads` heads. Where several heads share keys and values
-    (`groups` of them), a group is the unit that can be removed.
+    `inputs` are the projections of queries, keys and values, or one projection for all three. `output` reads the
+    concatenated results of `heads` heads, `head_dim` columns each. If several heads share keys and values (there are
+    `groups` of them), whole groups are removed.
     """
 
     module: nn.Module
@@ -61,15 +61,15 @@ class DecoderShape:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How the models of a family are built.
+    """The structure of the models of a family.
 
     Attributes:
         stacks: the layers of the encoder and of the decoder, by part.
         attentions: of a layer, its own first.
         feed_forward: of a layer.
-        widths: what the configuration calls the number of feed-forward units.
+        widths: the configuration's name for the number of feed-forward units.
         embeddings: the name of the module, in the encoder or in a decoder-only model, whose output enters layer 1.
-        last: the name of the module whose output is the last hidden state, where no layer's is.
+        last: the name of the module whose output is the last hidden state, if that is not the last layer's.
         decoder: the shape of the decoder's cache, from the configuration; None for a family that only encodes.
         cross_attention: the key and value projections of each decoder layer's cross-attention; None without one.
         prunes_heads: whether the configuration can say that some layers have fewer heads.
@@ -207,14 +207,14 @@ FAMILIES: dict[str, Family] = {
 SUMMARIZERS = tuple(name for name, family in FAMILIES.items() if family.decoder is not None)
 """The families that write summaries."""
 DECODER_ONLY = tuple(name for name in SUMMARIZERS if FAMILIES[name].cross_attention is None)
-"""The families that write by going on with a prompt."""
+"""The families that write by continuing a prompt."""
 
 
 def find_family(name: str, done: str) -> Family:
-    """The family of a name.
+    """The family with this name.
 
     Args:
-        done: what is to be done with the model, for the message, as in "pruned".
+        done: what should be done with the model, for the message, as in "pruned".
 
     Raises:
         InvalidInput: the family is not in the table.
@@ -225,7 +225,7 @@ def find_family(name: str, done: str) -> Family:
 
 
 def unsupported(family: str, done: str, families: Iterable[str]) -> InvalidInput:
-    """What to raise for a model of a family that something cannot be done with."""
+    """The error for a model whose family does not support an operation."""
     return InvalidInput(f"models of the family {family} cannot be {done}: only {', '.join(sorted(families))} can")
 
 

@@ -1,4 +1,4 @@
-"""The files of a model folder, which are data that somebody else wrote: read and checked, never executed."""
+"""The files of a model folder. They come from others, so they are checked, and never executed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from sprig_server.errors import InvalidInput
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-"""The weights that transformers loads, in the order in which it looks for them; an index names shards."""
+"""The weight files that transformers loads, in the order in which it looks for them. An index lists shards."""
 
 _VARIANTS = ("model.*.safetensors", "pytorch_model.*.bin")
 
@@ -32,13 +32,13 @@ _BLOCK = 1 << 20
 
 
 def read_json(path: Path, strict: bool = False) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Args:
-        strict: refuse a byte order mark, since transformers, which reads the file too, cannot read one.
+        strict: refuse a byte order mark, because transformers, which reads the file too, cannot read one.
 
     Raises:
-        InvalidInput: it is no JSON in UTF-8; the sentence names file and position.
+        InvalidInput: it is not JSON in UTF-8; the sentence names file and position.
     """
     data = path.read_bytes()
     if strict and data.startswith(b"\xef\xbb\xbf"):
@@ -50,10 +50,10 @@ def read_json(path: Path, strict: bool = False) -> Any:
 
 
 def read_settings(path: Path, strict: bool = False) -> dict[str, Any]:
-    """The settings in a JSON file; empty where there is none.
+    """The settings in a JSON file; empty if there is no file.
 
     Raises:
-        InvalidInput: it is no JSON in UTF-8, or no object.
+        InvalidInput: it is not JSON in UTF-8, or not an object.
     """
     if not path.is_file():
         return {}
@@ -67,10 +67,10 @@ def read_settings(path: Path, strict: bool = False) -> dict[str, Any]:
 
 
 def check_settings(folder: Path) -> None:
-    """Refuse what transformers could not read, and what it would run.
+    """Refuse settings that transformers could not read, and code that it would run.
 
     Raises:
-        InvalidInput: a broken file, or a model with code of its own.
+        InvalidInput: a file is broken, or the model needs its own code.
     """
     for name in _READ_BY_TRANSFORMERS:
         if "auto_map" in read_settings(folder / name, strict=True):
@@ -83,11 +83,11 @@ def check_settings(folder: Path) -> None:
 def find_weights(folder: Path) -> list[Path]:
     """The files that hold a model's weights: one, or its shards in the order in which the index names them.
 
-    Safetensors come before pickles. Empty where there are none.
+    Safetensors come before pickles. Empty if there are none.
 
     Raises:
-        InvalidInput: an index that is broken, or that names a shard which is missing or lies outside of the folder;
-            weights of a variant alone.
+        InvalidInput: an index is broken or names a shard that is missing or outside the folder, or there are weights of
+            a variant only.
     """
     found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if found is None:
@@ -115,7 +115,7 @@ def digest_weights(files: Iterable[Path]) -> str:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into; it takes the place of `folder` once everything is written."""
+    """An empty folder to write into. It replaces `folder` once everything is written."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -128,10 +128,11 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def keep_made(digest: str, make: Callable[[Path], None]) -> Path:
-    """A model folder in the user's cache that is made once: of a file in another form, or of a model and its adapter.
+    """A model folder in the user's cache that is made once, from a file in another format or from a model and its
+    adapter.
 
     Args:
-        digest: what identifies the folder: the SHA-256 of all that it is made of.
+        digest: identifies the folder: the SHA-256 of everything that it is made from.
         make: fills an empty folder.
     """
     kept = Path(os.environ.get("SPRIG_CACHE_DIR") or user_cache_path("sprig")) / "models" / digest[:32]

@@ -1,7 +1,7 @@
-"""What a model's own settings say of how it writes, read as transformers reads them.
+"""The generation settings of a model, read as transformers reads them.
 
-What they say of the tokens that it may write is honoured or refused. How long a summary is and how it is searched for
-is the recipe's to say.
+Settings about which tokens it may write are honoured or refused. The length of a summary and the search for it are
+decided by the recipe.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SEARCH = (
     "top_k",
     "top_p",
 )
-"""Settings that the recipe has its own for; an export says which values of them it leaves aside."""
+"""Settings that the recipe replaces by its own. An export reports which values it ignores."""
 _REFUSED = (
     "constraints",
     "dola_layers",
@@ -50,13 +50,14 @@ _REFUSED = (
     "token_healing",
     "watermarking_config",
 )
-"""Settings that change which tokens are written, in ways that the server does not know."""
+"""Settings that change which tokens are written in ways that the server does not support."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The token that a decoder begins with (None for a decoder-only model), those that end what it writes, one at
-    least, what it may write, and the settings that are left to the recipe, each as "name value"."""
+    """The start token of a decoder (None for a decoder-only model), its end tokens (at least one), the rules for tokens
+    it may write, and the settings that the recipe replaces, each as "name value".
+    """
 
     start: int | None
     ends: tuple[int, ...]
@@ -65,18 +66,18 @@ class Generation:
 
     @property
     def needed(self) -> frozenset[int]:
-        """The tokens without which nothing can be written."""
+        """The tokens that writing needs."""
         named = (self.start, self.rules.first, self.rules.last, *self.ends)
         return frozenset(token for token in named if token is not None)
 
     @property
     def highest(self) -> int:
-        """The highest number of a token that is named."""
+        """The highest token id in the settings."""
         rules = self.rules
         return max(*self.needed, *rules.never, *rules.never_first, *(t for run in rules.never_runs for t in run), 0)
 
     def settings(self, padding: int | None) -> GenerationConfig:
-        """What transformers is to honour when it writes with the model in PyTorch: the same, and nothing else."""
+        """The same settings for transformers, for writing with the model in PyTorch, and no others."""
         rules = self.rules
         return GenerationConfig(
             decoder_start_token_id=self.start,
@@ -92,10 +93,10 @@ class Generation:
 
 
 def read_generation(folder: Path) -> Generation:
-    """The settings of a model that writes: those in generation_config.json, or, without such a file, in config.json.
+    """The settings of a model that writes, from generation_config.json or, without that file, from config.json.
 
     Raises:
-        InvalidInput: a setting that cannot be honoured, a wrong value, or no token that a summary begins or ends with.
+        InvalidInput: a setting cannot be honoured or has a wrong value, or there is no start or end token.
     """
     place = folder / (_FILE if (folder / _FILE).is_file() else "config.json")
     with readable(folder):
@@ -114,7 +115,7 @@ def read_generation(folder: Path) -> Generation:
         if (value := getattr(found, name, None)) not in (None, getattr(usual, name, None)):
             raise InvalidInput(f'"{place}" has {value!r} for {name}, which cannot be honoured: take it out')
     two_halves = bool(config.is_encoder_decoder)
-    # Weights were trained with the tokens of config.json; generation_config.json may leave them out.
+    # The weights were trained with the tokens of config.json. generation_config.json may lack them.
     ends = _tokens(found, "eos_token_id", place) or _tokens(config, "eos_token_id", folder / "config.json")
     if not ends:
         raise InvalidInput(

@@ -1,7 +1,7 @@
-"""A GGUF file, as llama.cpp and its kin keep models, turned into a model folder that everything else reads.
+"""Converting a GGUF file, the format of llama.cpp, into a model folder.
 
-transformers restores the weights and the vocabulary. What it gets wrong of a tokenizer is set right from the file: the
-token that ends a text, the one that pads, and whether a text begins with a token of its own.
+transformers restores the weights and the vocabulary. It gets some settings of the tokenizer wrong, which are corrected
+from the file: the end token, the padding token, and whether a text begins with a special token.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from sprig_server.errors import InvalidInput
 _LOG = logging.getLogger(__name__)
 _SUFFIX = ".gguf"
 _ARCHITECTURES = ("llama", "qwen2", "gpt2")
-"""Those of GGUF that both transformers restores and Sprig exports, by the names that GGUF gives them."""
+"""The architectures that transformers can restore and Sprig can export, by their names in GGUF."""
 _UNKNOWN_TYPE = re.compile(r"(\d+)\)? is not a valid GGMLQuantizationType")
 _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
-"""Vocabularies (`tokenizer.ggml.pre`) that read every digit as a token of its own."""
+"""Vocabularies (`tokenizer.ggml.pre`) in which every digit is a separate token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF file says of its model: its architecture, name and licence, and of its tokenizer the ids of the
-    tokens that begin, end and pad a text, whether a text begins with the first of them, and how text is cut."""
+    """The header of a GGUF file: the model's architecture, name and licence; and for its tokenizer, the ids of the
+    tokens that begin, end and pad a text, whether a text begins with the first of them, and whether digits are
+    split.
+    """
 
     architecture: str
     name: str
@@ -40,11 +42,10 @@ class Header:
 
 
 def find_gguf(model: Path) -> Path | None:
-    """The GGUF file that a path names, or the only one in a folder that holds no other weights; None
-    where there is none.
+    """The GGUF file at a path, or the only one in a folder without other weights; None if there is none.
 
     Raises:
-        InvalidInput: the folder holds several.
+        InvalidInput: the folder contains several.
     """
     if model.is_file():
         return model if model.suffix.lower() == _SUFFIX else None
@@ -60,14 +61,14 @@ def unpack_gguf(path: Path) -> tuple[Path, str, Header]:
     """The model folder of a GGUF file, kept in the user's cache, with the file's SHA-256 and its header.
 
     Raises:
-        InvalidInput: it is no whole GGUF file of a model with a tokenizer that can be read here.
+        InvalidInput: it is not a complete GGUF file of a supported model with a tokenizer.
     """
     sha256, header = digest_weights([path]), read_header(path)
     return keep_made(sha256, lambda folder: _restore(path, header, folder)), sha256, header
 
 
 def read_header(path: Path) -> Header:
-    """What a GGUF file says of its model.
+    """The header of a GGUF file.
 
     Raises:
         InvalidInput: as `unpack_gguf`.
@@ -80,7 +81,7 @@ def read_header(path: Path) -> Header:
             raise InvalidInput(f'"{path}" is no GGUF file: it does not begin with "GGUF"')
     try:
         reader = GGUFReader(path)
-    except Exception as error:  # NumPy's and Python's own, of whatever the cut-off bytes look like
+    except Exception as error:  # truncated files make NumPy and Python raise many types
         unknown = _unknown_type(error)
         if unknown:
             raise InvalidInput(
@@ -126,7 +127,7 @@ def read_header(path: Path) -> Header:
 
 
 def _unknown_type(error: Exception) -> str:
-    """The number of a type of weights that the reader did not know; "" for another error."""
+    """The number of an unknown type of weights; "" for another error."""
     found = _UNKNOWN_TYPE.search(str(error))
     return found[1] if found else ""
 
@@ -141,7 +142,7 @@ def _restore(path: Path, header: Header, folder: Path) -> None:
     try:
         raw = AutoTokenizer.from_pretrained(path.parent, **where)
         model = AutoModelForCausalLM.from_pretrained(path.parent, torch_dtype=torch.float32, **where)
-    except Exception as error:  # whatever transformers meets in somebody else's file
+    except Exception as error:  # transformers raises many types for damaged files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidInput(f'"{path}" cannot be read by transformers ({reason}): take another file') from None
     backend = raw.backend_tokenizer

@@ -1,4 +1,4 @@
-"""What a sentence encoder does to a pooled vector: dense layers, normalizations, a cut to fewer dimensions."""
+"""The head of a sentence encoder, behind the pooling: dense layers, normalizations, truncation of dimensions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FUNCTIONS = {
     )
 }
 _COMMUTING = ("cls", "mean", "weightedmean", "lasttoken")
-"""Poolings whose weights sum to 1: a linear map may come before them as well as behind."""
+"""Poolings whose weights sum to 1: a linear map before them has the same effect as one behind them."""
 _DENSE_KEYS = {"in_features", "out_features", "bias", "activation_function", "module_input_name", "module_output_name"}
 
 
@@ -59,16 +59,16 @@ class _First(nn.Module):
 
 
 def may_project(pooling: str) -> bool:
-    """Whether a linear map of every token's state has the same effect as one of the pooled vector."""
+    """Whether a linear map of every token's state has the same effect as a map of the pooled vector."""
     return pooling in _COMMUTING
 
 
 def read_head(sentences: Sentences) -> tuple[nn.Linear | None, Head | None]:
-    """The layers of a model behind its pooling: as a map of every token's state where that has the same effect, which
-    costs the bundle no graph of its own; otherwise as they are.
+    """The layers of a model behind its pooling. If a map of every token's state has the same effect, they become one,
+    so the bundle needs no second graph.
 
     Raises:
-        InvalidInput: a layer that cannot be read or exported.
+        InvalidInput: a layer cannot be read or exported.
     """
     layers = [part for layer in sentences.layers for part in _read_layer(layer)]
     if sentences.dimensions is not None:
@@ -81,13 +81,13 @@ def read_head(sentences: Sentences) -> tuple[nn.Linear | None, Head | None]:
 
 
 def attach_head(model: PreTrainedModel, head: Head | None) -> None:
-    """Let an encoder know what is done to its pooled vectors; it does not do it itself."""
+    """Attach the layers behind the pooling to an encoder. The encoder itself does not apply them."""
     if head is not None:
         model.sentence_head = head.requires_grad_(False)
 
 
 def head_of(model: PreTrainedModel) -> Head | None:
-    """What was attached to an encoder."""
+    """The head that was attached to an encoder."""
     head = getattr(model, "sentence_head", None)
     return head if isinstance(head, Head) else None
 
@@ -101,7 +101,7 @@ def pooled_width(model: PreTrainedModel, pooling: str) -> int:
 
 @torch.inference_mode()
 def vector_width(model: PreTrainedModel, pooling: str) -> int:
-    """The length of the vectors of an encoder that is pooled so.
+    """The length of an encoder's vectors with this pooling.
 
     Raises:
         RuntimeError: the head is for vectors of another length.
@@ -138,7 +138,7 @@ def _read_layer(layer: Layer) -> list[nn.Module]:
             return [norm]
         weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
         shape = weight.shape[1], weight.shape[0], bias is not None
-    except Exception as error:  # a dictionary's error and PyTorch's
+    except Exception as error:  # from the dictionary, and from PyTorch
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidInput(f'"{layer.folder}" is no layer that can be read ({reason}): fetch the model again') from None
     said = tuple(
@@ -154,7 +154,7 @@ def _read_layer(layer: Layer) -> list[nn.Module]:
 
 
 def _function(settings: dict[str, Any], folder: Path) -> nn.Module:
-    """The function behind a dense layer: the hyperbolic tangent where none is named, as in sentence-transformers."""
+    """The activation function of a dense layer; by default the hyperbolic tangent, as in sentence-transformers."""
     named = settings.get("activation_function", "torch.nn.modules.activation.Tanh")
     inside = [settings.get(name) for name in ("module_input_name", "module_output_name")]
     of_vectors = all(name in (None, "sentence_embedding") for name in inside)
@@ -170,7 +170,7 @@ def _function(settings: dict[str, Any], folder: Path) -> nn.Module:
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """The weights of a module; empty where there are none."""
+    """The weights of a module; empty if there are none."""
     files = find_weights(folder)
     try:
         if not files:

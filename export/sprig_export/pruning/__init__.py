@@ -1,1 +1,1 @@
-"""What is taken out of a model: vocabulary, layers, heads, units, or single weights; and how it recovers."""
+"""Removing vocabulary, layers, heads, units or single weights from a model, and recovering afterwards."""

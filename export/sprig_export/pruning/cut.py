@@ -1,4 +1,6 @@
-"""Pruning a checkpoint on disk: what comes out is a model folder again, so that every later stage reads one kind."""
+"""Pruning a checkpoint on disk. The result is a model folder again, so every later stage reads the same kind of
+folder.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,9 @@ from sprig_export.training.loop import autocast
 from sprig_export.trimming.student import Trimming
 from sprig_server.errors import InvalidInput
 
-_OBSERVED = 24  # batches that decide what goes: some 100,000 tokens
-_TRAINED = "eager"  # on CPUs, fused attention is slower backwards
-_PAIRS_A_BATCH = 32  # no batch holds more functions, so that more pairs would not be seen
+_OBSERVED = 24  # batches that decide what is removed: about 100,000 tokens
+_TRAINED = "eager"  # on CPUs, fused attention is slower in the backward pass
+_PAIRS_A_BATCH = 32  # no batch contains more functions, so more pairs would not be read
 
 
 def prune_vocabulary(
@@ -44,8 +46,8 @@ def prune_vocabulary(
 ) -> Checkpoint:
     """The checkpoint with the vocabulary of the language alone, as a model folder at `output`.
 
-    `facts` takes up how many entries it had and has, and which share of the tokens of the language's text is kept. What
-    an interrupted export left at `output` is taken over.
+    Adds to `facts` the number of entries before and after, and the share of the text's tokens that are kept. A result
+    of an interrupted export at `output` is reused.
     """
     if output.is_dir():
         facts["taken_over"] = True
@@ -63,25 +65,25 @@ def prune_vocabulary(
 
 @lru_cache(maxsize=2)
 def count_calibration(tokenizer: str, calibration: Calibration) -> Counter[int]:
-    """How often each token stands in a calibration; kept, since several steps and models of an export ask for it.
+    """How often each token occurs in a calibration. The result is cached, because several steps of an export need it.
 
     Args:
-        tokenizer: as the text of its tokenizer.json.
+        tokenizer: the text of its tokenizer.json.
     """
     return count_tokens(Tokenizer.from_str(tokenizer), calibration.texts())
 
 
 @dataclass(frozen=True, slots=True)
 class CutRequest:
-    """What is taken out of a model, and how it learns to do without.
+    """What to remove from a model, and how it recovers.
 
     Attributes:
         recipe: the shape, and how long and how fast it recovers.
-        calibration: what decides what goes, and what is learnt from.
-        folder: takes up the model in `cut`, and the recovery's state in `state`.
-        choice: by what units and heads are chosen, where it is not as the recipe says.
-        start: what is cut, and recovers, instead of the model itself: a smaller one of the same vocabulary.
-        trimming: lets the student read half of the functions trimmed.
+        calibration: decides what is removed, and is the training data of the recovery.
+        folder: the model is written to `cut`, the state of the recovery to `state`.
+        choice: how units and heads are chosen, if not as the recipe says.
+        start: a smaller model with the same vocabulary that is cut and recovers, instead of the model itself.
+        trimming: if given, the student reads half of the functions trimmed.
     """
 
     recipe: Recipe
@@ -93,14 +95,14 @@ class CutRequest:
 
 
 def cut_checkpoint(checkpoint: Checkpoint, request: CutRequest, facts: dict[str, Any]) -> Checkpoint:
-    """The checkpoint without the parts that the recipe leaves out, taught by the whole one, as a model folder.
+    """The checkpoint without the parts that the recipe removes, after its recovery, as a model folder.
 
     Args:
-        checkpoint: the model, its vocabulary pruned already.
-        facts: takes up the parameters before and after.
+        checkpoint: the model with its vocabulary already pruned.
+        facts: the numbers of parameters before and after are added to it.
 
     Raises:
-        InvalidInput: a family that cannot be pruned, or a start that does not go with the model.
+        InvalidInput: the family cannot be pruned, or the start does not fit the model.
     """
     recipe, start, output = request.recipe, request.start, request.folder / "cut"
     if output.is_dir():
@@ -138,10 +140,10 @@ def _check_alike(
     tokenizer: PreTrainedTokenizerBase,
     pooling: str,
 ) -> None:
-    """Refuse to teach a model what another one reads or says in other terms.
+    """Refuse a teacher whose inputs or outputs are not comparable with the student's.
 
     Raises:
-        InvalidInput: another vocabulary, or vectors of another length.
+        InvalidInput: the vocabularies differ, or the lengths of the vectors.
     """
     if load_tokenizer(start).get_vocab() != tokenizer.get_vocab():
         raise InvalidInput(
@@ -156,17 +158,17 @@ def _check_alike(
 
 
 def pairs_for(recipe: Recipe) -> int:
-    """How many pairs a cut and its recovery can see."""
+    """The number of pairs that a cut and its recovery can read."""
     return _PAIRS_A_BATCH * (_OBSERVED + recipe.recovery_steps)
 
 
 def _reduce_dimensions(
     student: PreTrainedModel, teacher: PreTrainedModel, batches: Sequence[Batch], kept: int, pooling: str
 ) -> None:
-    """Both give vectors along the directions in which the teacher's are longest; the student may turn its own.
+    """Project student and teacher onto the principal directions of the teacher's vectors. The student's map is trained.
 
     Raises:
-        InvalidInput: what is done to the states would not turn the vectors.
+        InvalidInput: a map of the states would not have the same effect on the vectors.
     """
     if not may_project(pooling) or head_of(teacher) is not None:
         raise InvalidInput(
@@ -175,7 +177,7 @@ def _reduce_dimensions(
         )
     directions = principal_directions(vectors_of(teacher, batches, pooling), kept)
     for model in (teacher, student):
-        own = projection_of(model)  # of a model that had a map already, both are one
+        own = projection_of(model)  # if the model had a map already, the two are merged
         weight = directions if own is None else directions @ own.weight.detach()
         bias = None if own is None or own.bias is None else directions @ own.bias.detach()
         attach_projection(model, make_projection(weight, bias))

@@ -1,4 +1,4 @@
-"""Unstructured pruning: which weights of a model stay, as masks."""
+"""Unstructured pruning: masks of the weights that stay."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from sprig_export.training.batches import Batch
 from sprig_server.errors import InvalidInput
 
 Masks = Mapping[str, Tensor]
-"""Masks by the name of their matrix, as in "encoder.3/attention.self.query"."""
+"""Masks by the names of their matrices, as in "encoder.3/attention.self.query"."""
 Method = Literal["wanda", "magnitude", "sparsegpt"]
 _PATTERN = re.compile(r"(\d+):(\d+)")
 
 
 def keep_best(scores: Tensor, sparsity: float) -> Tensor:
-    """A mask that prunes the first int(inputs * sparsity) of every row in ascending order of score (equal scores: the
-    first column goes first).
+    """A mask that prunes, in every row, the int(inputs * sparsity) weights with the lowest scores. Of equal scores, the
+    first column is pruned first.
 
     Args:
         scores: [outputs, inputs].
@@ -51,7 +51,7 @@ def keep_best_of(scores: Tensor, pruned: int, of: int) -> Tensor:
     """A mask that prunes `pruned` of every `of` neighbouring inputs: 2 of 4, or 4 of 8.
 
     Raises:
-        InvalidInput: the inputs are no multiple of `of`.
+        InvalidInput: the number of inputs is not a multiple of `of`.
     """
     outputs, inputs = scores.shape
     if inputs % of:
@@ -67,11 +67,11 @@ def sparsity_of(masks: Masks) -> float:
 
 
 def distance(first: Masks, second: Masks) -> float:
-    """The Jaccard distance of what two masks of one model prune: 0 the same, 2/3 for independent halves, 1 nothing
-    in common.
+    """The Jaccard distance of the weights that two masks of a model prune: 0 if they are the same, 2/3 for independent
+    halves, 1 if they have nothing in common.
 
     Raises:
-        InvalidInput: they are not masks of the same matrices.
+        InvalidInput: the masks are not of the same matrices.
     """
     if {name: mask.shape for name, mask in first.items()} != {name: mask.shape for name, mask in second.items()}:
         raise InvalidInput("masks can only be compared when they are of the same matrices of one model")
@@ -81,7 +81,7 @@ def distance(first: Masks, second: Masks) -> float:
 
 
 def write_masks(masks: Masks, path: Path) -> None:
-    """Store masks as an .npz of packed bits, in place of what is there."""
+    """Write masks as an .npz of packed bits, replacing an existing file."""
     arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {}
     for name, mask in masks.items():
         arrays[name] = np.packbits(mask.numpy())
@@ -111,9 +111,9 @@ def _unpack(bits: NDArray[np.uint8], shape: NDArray[np.int64]) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Sparsity:
-    """How many weights go: a share of every output row, or `pattern`, as in "2:4", of neighbouring inputs.
+    """How many weights are pruned: a share of every output row, or a `pattern` of neighbouring inputs, as in "2:4".
 
-    With `by_layer`, layers differ (OWL) and the share is their mean.
+    With `by_layer`, the share differs between layers (OWL), and `share` is their mean.
     """
 
     share: float
@@ -121,7 +121,7 @@ class Sparsity:
     by_layer: bool = False
 
     def __post_init__(self) -> None:
-        """Raises InvalidInput for a share or a pattern that cannot be."""
+        """Raises InvalidInput for an impossible share or pattern."""
         if not 0.0 <= self.share < 1.0:
             raise InvalidInput(f"a sparsity of {self.share} cannot be: give a share from 0 to below 1, as in 0.5")
         if self.pattern and self.by_layer:
@@ -135,17 +135,17 @@ class Sparsity:
 
     @classmethod
     def of_pattern(cls, pattern: str, by_layer: bool = False) -> Sparsity:
-        """The sparsity of a pattern, which says what share goes.
+        """The sparsity of a pattern.
 
         Raises:
-            InvalidInput: it is none, or layers are to differ.
+            InvalidInput: it is not a pattern, or layers should differ.
         """
         pruned, of = cls(0.0, pattern, by_layer).groups or (0, 1)
         return cls(pruned / of, pattern, by_layer)
 
     @property
     def slug(self) -> str:
-        """It as a part of a file's name."""
+        """The sparsity as a part of a file name."""
         pattern = f"-{self.pattern.replace(':', '-of-')}" if self.pattern else ""
         return f"{round(100 * self.share)}{pattern}{'-by-layer' if self.by_layer else ''}"
 
@@ -162,7 +162,7 @@ def check_method(method: Method, sparsity: Sparsity) -> None:
     """Refuse what a method cannot do.
 
     Raises:
-        InvalidInput: patterns by SparseGPT.
+        InvalidInput: SparseGPT with a pattern.
     """
     if method == "sparsegpt" and sparsity.pattern:
         raise InvalidInput("SparseGPT prunes a share of the weights here, not a pattern: use wanda for patterns")
@@ -174,16 +174,16 @@ def prune_weights(
     method: Method,
     sparsity: Sparsity,
 ) -> dict[str, Tensor]:
-    """Zero weights of every block of a model in place, and return the masks of what stays.
+    """Zero weights in every block of a model, in place, and return the masks of the weights that stay.
 
-    A block's statistics are taken after the blocks below it were pruned. Embeddings, norms and output layers stay as
-    they are.
+    The statistics of a block are collected after the blocks below it were pruned. Embeddings, norms and output layers
+    do not change.
 
     Args:
-        batches: calibration text, for magnitude too, which does not look at it.
+        batches: calibration text; magnitude pruning ignores it.
 
     Raises:
-        InvalidInput: a family that cannot be pruned, a method that knows no patterns, or widths that do not fit one.
+        InvalidInput: the family cannot be pruned, the method has no patterns, or a width does not fit the pattern.
     """
     check_method(method, sparsity)
     blocks = read_blocks(model)
@@ -197,7 +197,7 @@ def prune_weights(
 
 
 def apply_masks(model: PreTrainedModel, masks: dict[str, Tensor]) -> None:
-    """Zero what masks prune, in place."""
+    """Zero the pruned weights, in place."""
     with torch.no_grad():
         for block in read_blocks(model):
             for name, linear in block.linears().items():

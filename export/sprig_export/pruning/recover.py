@@ -1,9 +1,9 @@
-"""A pruned model learns from the one it was cut from: a short distillation on the language's own text.
+"""Recovery: a pruned model learns from the unpruned one in a short distillation on the language's text.
 
-Search: vectors are to point where the unpruned model's point, and to rank what it saw lately as its do (a queue as in
-SEED, Fang et al. 2021: many more neighbours than a batch holds); the states that they are pooled of are to point where
-its do. Summaries: the decoder is to expect the tokens that the unpruned one does. Targets need no labels, so that any
-code will do. The second half is learnt with weights and activations rounded as the bundle will round them.
+Search: the student's vectors learn to point where the teacher's point, and to rank recent vectors in the same order (a
+queue as in SEED, Fang et al. 2021, which has many more neighbours than a batch). The states of its tokens learn to
+point where the teacher's do. Summaries: the decoder learns to expect the same tokens as the teacher. No labels are
+needed, so any code can be used. In the second half, weights and activations are rounded as in the bundle.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from sprig_export.training.loop import Pace, TrainingRun, autocast
 from sprig_export.trimming.student import Trimming, choose_ratio, read_trimmed
 from sprig_server.types import Vectors
 
-_TEMPERATURE = 0.05  # of the similarities that are to be ranked alike
+_TEMPERATURE = 0.05  # temperature of the similarities in the ranking loss
 _WARM_UP = 20  # steps
-_SEEN = 4096  # vectors of earlier batches that those of a batch are ranked against
-_ROUNDED = 0.5  # the share of the steps from which weights and activations are rounded
-_SAME = 0.999  # the cosine from which two vectors are of the same text
+_SEEN = 4096  # vectors of earlier batches in the queue
+_ROUNDED = 0.5  # the share of the steps after which weights and activations are rounded
+_SAME = 0.999  # two vectors with a higher cosine are of the same text
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long a recovery is: `steps` batches, at a learning rate that rises to `rate` and falls to zero; for which
-    bits of matrix products; and whether the look-ups of tokens learn too."""
+    """The schedule of a recovery: `steps` batches with a learning rate that rises to `rate` and falls to zero, the
+    simulated precision of matrix products, and whether embeddings are trained.
+    """
 
     steps: int
     rate: float
@@ -62,25 +63,25 @@ def recover(
 
     Args:
         student: the pruned model.
-        teacher: the model that it was cut from, of the same vocabulary.
-        batches: batches of the language's text; what is left of them after `steps` is not used, too few are gone over
-            again.
+        teacher: the unpruned model, with the same vocabulary.
+        batches: batches of the language's text. Extra ones are not used; too few are repeated.
         schedule: how long and how fast.
-        state: a folder of checkpoints: an interrupted recovery goes on from there.
-        pooling: how the vectors of an encoder are made, as its bundle says it.
-        stop_after: stop, resumable, once so many steps are done; None to go on to the end.
-        trimming: lets the student read half of the functions trimmed; None for whole ones.
+        state: a folder for checkpoints, from which an interrupted recovery continues.
+        pooling: the pooling of an encoder, as in its bundle.
+        stop_after: stop after this many steps, resumable; None to run to the end.
+        trimming: if given, the student reads half of the functions trimmed.
 
     Raises:
-        InvalidInput: `state` holds something else.
+        InvalidInput: `state` belongs to something else.
     """
     _Recovery(student, teacher.eval(), batches, schedule, state, pooling, trimming).finish(stop_after)
     student.eval()
 
 
 class _Pupil(nn.Module):
-    """The student, and the vectors that its teacher gave lately, float32 [seen, d], at first zero: both are in a run's
-    state, so that it resumes exactly."""
+    """The student and the queue of the teacher's recent vectors, float32 [seen, d], initially zero. Both are saved in
+    the state of a run, so that it resumes exactly.
+    """
 
     seen: Tensor
 
@@ -91,13 +92,13 @@ class _Pupil(nn.Module):
         self.register_buffer("seen", torch.zeros(_SEEN, dimensions * poolings))
 
     def note(self, vectors: Tensor) -> None:
-        """Let vectors [n, d] take the place of the oldest."""
+        """Put vectors [n, d] into the queue in place of the oldest."""
         self.seen = torch.cat([vectors, self.seen])[:_SEEN]
 
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """A batch, and the share of its tokens that the student does without."""
+    """A batch, and the share of its tokens that the student does not read."""
 
     batch: Batch
     ratio: float
@@ -159,7 +160,7 @@ class _Recovery(TrainingRun[_Lesson]):
         if dtype == "float32" or self.step < self.schedule.steps * _ROUNDED:
             return batch.run(self.student)
         weights = rounded_parameters(self.student, dtype)
-        # 4-bit products round activations too, but finely: a factor for each block.
+        # 4-bit products round activations too, but finely, with a factor for each block.
         rounding = rounded_activations(self.student) if dtype == "int8" else nullcontext()
         with rounding, used_parameters(self.student, weights):
             return batch.run(self.student)
@@ -168,20 +169,21 @@ class _Recovery(TrainingRun[_Lesson]):
         return {}, 0.0
 
     def keep(self) -> None:
-        """The model itself is what is kept; the caller holds it."""
+        """Nothing to write: the caller has the model."""
 
 
 @torch.no_grad()
 def vectors_of(model: PreTrainedModel, batches: Sequence[Batch], pooling: str) -> Vectors:
-    """The unit vectors that an encoder gives for batches of text, float32 [n, d]."""
+    """The unit vectors of an encoder for batches of text, float32 [n, d]."""
     with autocast(model):
         found = [pool(batch.run(model).last_hidden_state, batch.mask, pooling).float() for batch in batches]  # type: ignore[attr-defined]
     return torch.cat(found).numpy()
 
 
 def vector_loss(given: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
-    """How far unit vectors [n, d] are from those they should be, and how differently they rank these and others that
-    were seen before, [seen, d]: a scalar. Zero rows stand for nothing, and nothing is ranked against itself."""
+    """The loss of unit vectors [n, d]: their distance from the teacher's, and the difference in ranking these and the
+    queue, [seen, d]. A scalar. Zero rows of the queue are unused, and no vector is ranked against itself.
+    """
     apart = 1.0 - (given * wanted).sum(dim=-1).mean()
     known = torch.cat([wanted, seen])
     scores = [vectors @ known.T / _TEMPERATURE for vectors in (given, wanted)]  # [n, n + seen]
@@ -191,15 +193,15 @@ def vector_loss(given: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
 
 
 def state_loss(given: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
-    """How far the states of tokens [n, tokens, d] point from where they should, where the mask is 1: a scalar.
+    """The loss of token states [n, tokens, d], where the mask is 1: how far they point from the teacher's. A scalar.
 
-    Every token is a lesson of its own, while the vectors that are pooled of them are few.
+    It gives one training signal for each token, while there are only few pooled vectors.
     """
     return 1.0 - functional.cosine_similarity(given.float(), wanted.float(), dim=-1)[mask.bool()].mean()
 
 
 def token_loss(given: Tensor, wanted: Tensor) -> Tensor:
-    """The Kullback-Leibler divergence of what is expected, logits [n, choices], from what should be: a scalar."""
+    """The Kullback-Leibler divergence of the student's logits [n, choices] from the teacher's. A scalar."""
     return functional.kl_div(
         functional.log_softmax(given.float(), dim=-1),
         functional.log_softmax(wanted.float(), dim=-1),

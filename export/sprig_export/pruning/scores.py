@@ -1,4 +1,6 @@
-"""How much each weight or input of a matrix counts, and how sparsity is spread over layers: functions of tensors."""
+"""Scores of the weights and inputs of a matrix, and the distribution of sparsity over layers. Pure functions of
+tensors.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-_BLOCK = 128  # columns whose mask is chosen at once
+_BLOCK = 128  # columns whose mask is chosen together
 _DAMPING = 0.01  # of the mean diagonal, so that the Hessian can be inverted
 _OUTLIER = 5.0  # times the mean score
 _SPREAD = 0.08
@@ -29,12 +31,12 @@ def score_by_magnitude(weight: Tensor) -> Tensor:
 
 
 def score_inputs_by_wanda(weight: Tensor, squares: Tensor) -> Tensor:
-    """The mean Wanda score of each input column, float32 [inputs] (Wanda-sp): what removing the input would cost."""
+    """The mean Wanda score of each input column, float32 [inputs] (Wanda-sp): the cost of removing the input."""
     return score_by_wanda(weight, squares).mean(dim=0)
 
 
 def score_inputs_by_fluctuation(weight: Tensor, variance: Tensor) -> Tensor:
-    """Var(x_j) * sum_i W_ij², float32 [inputs] (FLAP): what removing an input costs whose mean a bias takes over.
+    """Var(x_j) * sum_i W_ij², float32 [inputs] (FLAP): the cost of removing an input whose mean is added to the bias.
 
     Args:
         weight: [outputs, inputs].
@@ -46,14 +48,14 @@ def score_inputs_by_fluctuation(weight: Tensor, variance: Tensor) -> Tensor:
 def prune_by_sparsegpt(weight: Tensor, products: Tensor, tokens: int, sparsity: float) -> tuple[Tensor, Tensor]:
     """The changed weights and the mask of what stays, both [outputs, inputs].
 
-    Within a block of 128 columns the smallest w² / u_jj² of all rows go, u being the upper Cholesky factor of the
-    inverse Hessian; what they did is passed on to the columns to their right. An input that never is anything but zero
-    is pruned in every row.
+    Within a block of 128 columns, the weights with the smallest w² / u_jj² over all rows are pruned, where u is the
+    upper Cholesky factor of the inverse Hessian. The columns to their right compensate. An input that is always zero is
+    pruned in every row.
 
     Args:
         weight: [outputs, inputs].
         products: the sum of x xᵀ over the calibration tokens, [inputs, inputs].
-        tokens: how many they were.
+        tokens: the number of calibration tokens.
         sparsity: from 0 to below 1, of each block.
     """
     changed = weight.detach().double().clone()
@@ -82,7 +84,7 @@ def prune_by_sparsegpt(weight: Tensor, products: Tensor, tokens: int, sparsity: 
 
 
 def _choose(scores: Tensor, sparsity: float) -> Tensor:
-    """True for all but the int(weights * sparsity) smallest scores of a block."""
+    """True for all except the int(weights * sparsity) smallest scores of a block."""
     pruned = int(scores.numel() * sparsity)
     stays = torch.ones(scores.numel(), dtype=torch.bool)
     stays[scores.flatten().sort(stable=True).indices[:pruned]] = False
@@ -97,12 +99,11 @@ def share_of_outliers(scores: Mapping[str, Tensor]) -> float:
 
 
 def spread_sparsity(outliers: Sequence[float], sparsity: float) -> list[float]:
-    """The sparsity of each layer: `sparsity` on average, within .16 of each other, the less the more outliers.
+    """The sparsity of each layer: `sparsity` on average, within .16 of each other, lower for layers with more outliers.
 
     Args:
         outliers: the share of outliers of each layer.
-        sparsity: the mean to reach, 0 to 1; close to either end the layers are closer to each other, so that none is
-            beyond it.
+        sparsity: the mean, 0 to 1. Near 0 and 1 the layers differ less, so that none goes beyond.
     """
     lowest, highest = min(outliers), max(outliers)
     if highest == lowest:

@@ -1,7 +1,8 @@
-"""What the inputs of a model's matrices are like on calibration text: streamed, and without padding.
+"""Statistics of the inputs of a model's matrices on calibration text, streamed and without padding.
 
-One forward pass a block: the statistics of a block are taken once the blocks below it are pruned, as Wanda asks. Passes
-from the beginning cost little with a dozen blocks, and need to know nothing of how a family calls its layers.
+There is one forward pass for each block, because Wanda needs the statistics of a block after the blocks below it are
+pruned. Starting each pass at the beginning costs little with a dozen blocks, and does not depend on how a family calls
+its layers.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from sprig_export.training.batches import Batch
 
 @dataclass(slots=True)
 class Inputs:
-    """Sums over the calibration tokens of one matrix's inputs, float64: of x [d], of x² [d] and, where asked for, of
-    x xᵀ [d, d]."""
+    """Sums over the calibration tokens of a matrix's inputs, float64: of x [d], of x² [d] and, on request, of x xᵀ [d,
+    d].
+    """
 
     width: int
     second_moments: bool = False
@@ -37,7 +39,7 @@ class Inputs:
             self.outer_products = torch.zeros(self.width, self.width, dtype=torch.float64)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in the inputs of more tokens, [n, d]."""
+        """Add the inputs of more tokens, [n, d]."""
         wide = inputs.detach().double()
         self.tokens += len(wide)
         self.total += wide.sum(dim=0)
@@ -61,7 +63,7 @@ def observe(
 ) -> dict[str, Inputs]:
     """Run the calibration text through a model and sum up the inputs of every matrix of one block.
 
-    Padding is left out: neither padded positions nor how many there are change anything.
+    Padded positions do not count.
     """
     linears = block.linears()
     found = {name: Inputs(linear.in_features, second_moments) for name, linear in linears.items()}
@@ -71,7 +73,7 @@ def observe(
         def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             batch = current[0]
             own = batch.mask if block.part == "encoder" or name in block.reads_source else batch.target_mask
-            mask = batch.mask if own is None else own  # a decoder-only model has one half
+            mask = batch.mask if own is None else own  # a decoder-only model has no second half
             found[name].add(arguments[0][mask.bool()])
 
         return hook
@@ -93,7 +95,7 @@ def observe(
 
 @contextmanager
 def _stopping_after(module: nn.Module) -> Iterator[type[Exception]]:
-    """Break off every forward pass behind a module: what comes after it is not looked at."""
+    """Stop every forward pass after a module, because later modules are not observed."""
 
     class Stopped(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Structured pruning: layers, heads and units are taken out of a model in memory."""
+"""Structured pruning: removing layers, heads and units from a model in memory."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _LAYER_COUNTS: dict[Part, tuple[str, ...]] = {
     "decoder": ("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer"),
 }
 Choice = Literal["fluctuation", "wanda", "magnitude", "random"]
-_MULTIPLE = 32  # of units: what the int8 kernels like
+_MULTIPLE = 32  # of units: int8 kernels are fastest with multiples of it
 
 
 def keep_units(feed_forward: FeedForward, kept: Tensor, mean: Tensor | None = None) -> None:
-    """Leave only some units of a feed-forward part, in place.
+    """Keep only some units of a feed-forward part, in place.
 
     Args:
         kept: their numbers, int64, ascending, at least one.
-        mean: what each unit's value is on average, [units]: the removed ones leave it in the output's bias, where the
+        mean: the mean value of each unit, [units]. The means of removed units are added to the output's bias, if the
             architecture has one.
     """
     _compensate(feed_forward.output, kept, mean)
@@ -43,17 +43,17 @@ def keep_units(feed_forward: FeedForward, kept: Tensor, mean: Tensor | None = No
 
 
 def keep_heads(attention: Attention, kept: Sequence[int], mean: Tensor | None = None) -> None:
-    """Leave only some heads of an attention, in place; of heads that share keys and values, whole groups.
+    """Keep only some heads of an attention, in place; whole groups if heads share keys and values.
 
     Args:
-        kept: numbers of groups (of heads, where each has its own keys and values), ascending, at least one.
-        mean: the mean input of the attention's output matrix, [heads * head_dim], as `keep_units` takes it.
+        kept: numbers of groups (of heads, if each has its own keys and values), ascending, at least one.
+        mean: the mean input of the attention's output matrix, [heads * head_dim], used as in `keep_units`.
     """
     per_group, width = attention.heads // attention.groups, attention.head_dim
     heads = [group * per_group + place for group in kept for place in range(per_group)]
     of_heads, of_groups = _columns(heads, width), _columns(kept, width)
     _compensate(attention.output, of_heads, mean)
-    if len(attention.inputs) == 1:  # queries, keys and values one below the other in one matrix
+    if len(attention.inputs) == 1:  # queries, keys and values are stacked in one matrix
         whole = attention.heads * width
         _slice_rows(attention.inputs[0], torch.cat([of_heads + part * whole for part in range(3)]))
     else:
@@ -64,13 +64,13 @@ def keep_heads(attention: Attention, kept: Sequence[int], mean: Tensor | None = 
 
 
 def keep_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None:
-    """Leave only some layers of a model's encoder or decoder, in place.
+    """Keep only some layers of a model's encoder or decoder, in place.
 
     Args:
-        kept: their numbers, ascending; with none, an encoder gives its embeddings.
+        kept: their numbers, ascending. Without layers, an encoder returns its embeddings.
 
     Raises:
-        InvalidInput: a layer that the model does not have.
+        InvalidInput: the model does not have such a layer.
     """
     layers = read_stacks(model)[part]
     if kept and max(kept) >= len(layers):
@@ -96,7 +96,7 @@ def keep_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None
 
 
 def _recount(attention: Attention, heads: Sequence[int]) -> None:
-    """Tell the module how many heads it has: the families count them under different names."""
+    """Update the module's number of heads, which families keep under different names."""
     module: Any = attention.module
     removed = set(range(attention.heads)) - set(heads)
     for name in _HEADS:
@@ -106,11 +106,11 @@ def _recount(attention: Attention, heads: Sequence[int]) -> None:
         if hasattr(module, name):
             setattr(module, name, len(heads) * attention.head_dim)
     if hasattr(module, "key_value_proj_dim") and not attention.crossing:
-        module.pruned_heads = removed  # T5 adds a bias of relative positions, made for all heads of the first layer
+        module.pruned_heads = removed  # T5 adds a bias of relative positions, computed for all heads of the first layer
 
 
 def _move_position_bias(old: Any, new: Any) -> None:
-    """T5 holds its relative positions in the first layer, whichever that is."""
+    """Move T5's relative positions into the layer that is now the first."""
     if new is old or not hasattr(old, "layer") or not isinstance(old.layer, nn.ModuleList):
         return
     source: Any = old.layer[0].SelfAttention
@@ -129,7 +129,7 @@ def _compensate(output: nn.Linear, kept: Tensor, mean: Tensor | None) -> None:
 
 
 def _columns(units: Sequence[int], width: int) -> Tensor:
-    """The places of whole heads, int64 [units * width]."""
+    """The columns of whole heads, int64 [units * width]."""
     return (torch.tensor(list(units))[:, None] * width + torch.arange(width)).flatten()
 
 
@@ -147,10 +147,10 @@ def _slice_columns(linear: nn.Linear, columns: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What stays of a model.
+    """The shape that a model is cut to.
 
-    `encoder_layers` and `decoder_layers` are how many layers stay (None: all), spread evenly or the first ones; `units`
-    and `heads` are the shares of feed-forward units and of attention heads that stay in each of them.
+    `encoder_layers` and `decoder_layers` are the numbers of layers that stay (None: all), evenly spread or the first
+    ones. `units` and `heads` are the shares of feed-forward units and attention heads that stay in each layer.
     """
 
     encoder_layers: int | None = None
@@ -163,15 +163,16 @@ class Shape:
 def cut(
     model: PreTrainedModel, shape: Shape, batches: Sequence[Batch], choice: Choice = "fluctuation"
 ) -> dict[int, list[int]]:
-    """Cut a model to a shape, in place; returns the heads that each layer lost (of an encoder, or the one half).
+    """Cut a model to a shape, in place. Returns the heads that each layer lost (of an encoder, or of a decoder-only
+    model).
 
     Args:
-        batches: calibration text, as the model will be served it.
-        choice: what is removed: the units and heads of the lowest "fluctuation" (FLAP, their mean left behind where
-            the architecture has biases), of the lowest "wanda" or "magnitude" score, or "random" ones.
+        batches: calibration text, as the model will read it.
+        choice: the units and heads to remove: those with the lowest "fluctuation" (FLAP; their mean is added to the
+            bias if the architecture has one), the lowest "wanda" or "magnitude" score, or "random" ones.
 
     Raises:
-        InvalidInput: a family that cannot be pruned, or a shape that it cannot have.
+        InvalidInput: the family cannot be pruned, or cannot have this shape.
     """
     if shape == Shape():
         return {}  # of any family
@@ -183,7 +184,7 @@ def cut(
     _check_halves(model)
     generator = torch.Generator().manual_seed(0)
     if choice in ("magnitude", "random"):
-        batches = ()  # nothing is to be seen
+        batches = ()  # no statistics are needed
     removed: dict[int, list[int]] = {}
     if shape.heads < 1.0:
         removed = _cut_heads(model, shape.heads, batches, choice, generator)
@@ -193,7 +194,7 @@ def cut(
 
 
 def _check_halves(model: PreTrainedModel) -> None:
-    """transformers makes the cache of a T5 decoder as deep as the encoder is."""
+    """Check that a T5 decoder is not deeper than its encoder: transformers makes its cache as deep as the encoder."""
     halves = {part: len(layers) for part, layers in read_stacks(model).items()}
     if model.config.model_type == "t5" and halves["encoder"] < halves["decoder"]:
         raise InvalidInput(
@@ -203,15 +204,16 @@ def _check_halves(model: PreTrainedModel) -> None:
 
 
 def units_of(width: int, share: float) -> int:
-    """How many units a share of `width` is: a multiple of 32 where it can be, at least one."""
+    """The number of units in a share of `width`: a multiple of 32 if possible, at least one."""
     if width <= _MULTIPLE:
         return max(1, round(width * share))
     return min(width, max(_MULTIPLE, round(width * share / _MULTIPLE) * _MULTIPLE))
 
 
 def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
-    """`kept` of `layers` numbers, first and last among them; of a single one the last, since what reads its output was
-    made for that."""
+    """`kept` of `layers` numbers, evenly spaced, including the first and the last. A single one is the last, because
+    the parts behind it were trained on its output.
+    """
     if kept == 1:
         return (layers - 1,)
     return tuple(round(place * (layers - 1) / max(1, kept - 1)) for place in range(kept))
@@ -220,8 +222,9 @@ def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
 def _cut_heads(
     model: PreTrainedModel, share: float, batches: Sequence[Batch], choice: Choice, generator: torch.Generator
 ) -> dict[int, list[int]]:
-    """All blocks are looked at before the first head goes, as FLAP does; T5's layers share a bias for each head and
-    could not run while they have different numbers of them. Returns the heads that each layer lost."""
+    """Remove heads, and return those that each layer lost. As in FLAP, all blocks are observed before the first head is
+    removed: T5's layers share a bias for each head and cannot run with different numbers of heads.
+    """
     blocks = read_blocks(model)
     removed: dict[int, list[int]] = {}
     seen = [_inputs_of_outputs(model, block, batches) for block in blocks]

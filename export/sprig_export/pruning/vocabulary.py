@@ -1,9 +1,8 @@
-"""Pruning a vocabulary to a language, without changing how the language's text is cut into tokens.
+"""Pruning a vocabulary to a language without changing how the language's text is tokenized.
 
-WordPiece takes the longest entry that fits, so leaving out entries that never were the longest changes nothing; the
-single characters stay, so that other text is spelt out instead of becoming unknown. BPE applies its merges in order, so
-an entry stays together with every entry that some order of merges may build it from (the closure), and the 256 bytes
-stay.
+WordPiece takes the longest entry that fits, so removing entries that were never the longest changes nothing. Single
+characters stay, so that other text is spelled instead of becoming unknown. BPE applies its merges in order, so an entry
+is kept with every entry that some order of merges may build it from (its closure), and with the 256 bytes.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ _TOKENS = (
 )
 """The settings of a model that name tokens."""
 _BATCH = 1_000  # texts
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what spells characters without an entry, in the families of Llama and Gemma
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # tokens that spell characters without an entry, in Llama and Gemma
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedTokenizer:
-    """A smaller tokenizer, and for each of its ids the id that it had: int64 [kept]."""
+    """A smaller tokenizer, and the former id of each of its ids: int64 [kept]."""
 
     tokenizer: Tokenizer
     kept: NDArray[np.int64]
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
-    """How often each id stands in `texts`; nothing is cut."""
+    """How often each id occurs in `texts`, without truncation."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     counts: Counter[int] = Counter()
@@ -69,11 +68,11 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
 def prune_tokenizer(
     tokenizer: Tokenizer, counts: Counter[int], size: int, needed: Collection[int] = ()
 ) -> PrunedTokenizer:
-    """A tokenizer of at most `size` entries (more only where the ones that must stay are more): the most frequent.
+    """A tokenizer with the `size` most frequent entries, or more if more entries must stay.
 
     Args:
         tokenizer: WordPiece or byte-level BPE.
-        counts: how often each id stands in the language's text.
+        counts: how often each id occurs in the language's text.
         size: entries to keep, special ones included.
         needed: ids that stay, special or not.
 
@@ -105,12 +104,12 @@ def prune_tokenizer(
 
 
 def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
-    """Leave only the rows `kept` of the embedding, and of the output projection where the model has one, in place.
+    """Keep only the rows `kept` of the embedding and, if there is one, of the output projection, in place.
 
-    Logits of the kept entries are what they were.
+    The logits of the kept entries do not change.
 
     Raises:
-        InvalidInput: the model's settings name a token that is not kept.
+        InvalidInput: the model's settings name a token that is removed.
     """
     rows, places = torch.from_numpy(kept), {int(old): new for new, old in enumerate(kept)}
     embedding = model.get_input_embeddings()
@@ -140,7 +139,9 @@ def slice_vocabulary(model: PreTrainedModel, kept: NDArray[np.int64]) -> None:
 
 
 def _renumbered(tokens: Any, places: Mapping[int, int]) -> Any:
-    """A token, some, or runs of some, by their new numbers; of several, those that are left, None where none is."""
+    """A token, a list of tokens, or lists of sequences, with new ids. Removed ones are left out of lists; None if none
+    is left.
+    """
     if not isinstance(tokens, list):
         return places[tokens]
     if tokens and isinstance(tokens[0], list):
@@ -189,7 +190,7 @@ def _rebuild(description: dict[str, Any], order: Sequence[str]) -> Tokenizer:
 
 
 def _renumber(processor: dict[str, Any] | None, ids: dict[str, int]) -> None:
-    """Put the new ids into a post-processor, whichever kind it is."""
+    """Write the new ids into a post-processor of any kind."""
     if processor is None:
         return
     for name in ("cls", "sep"):

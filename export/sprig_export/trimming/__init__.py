@@ -1,1 +1,1 @@
-"""Which tokens of a function a model can do without: learnt, chosen and measured."""
+"""Trimming: which tokens of a function a model does not need; learning, choosing and measuring it."""

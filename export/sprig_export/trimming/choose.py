@@ -1,4 +1,4 @@
-"""How much of a function a bundle leaves out: measured with the bundle itself, on functions it was not made from."""
+"""Choosing how much of a function a bundle leaves out, by measuring the bundle on functions it was not made from."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
 SCORED_TRIMMED = {"search": 1000, "summarize": 300}
-"""Functions that a share to leave out is scored on: with 200, chance is larger than what trimming costs."""
+"""The number of functions that a share is scored on. With 200, chance is larger than the cost of trimming."""
 _LOSS: dict[Task, float] = {"search": 0.005, "summarize": 0.01}
-"""The share of the score that trimming may cost; the scores of summaries say less exactly."""
+"""The share of the score that trimming may cost. Scores of summaries are less precise."""
 
 
 def choose_trim(
     recipe: Recipe, folder: Path, manifest: Manifest, sample: Sequence[Example]
 ) -> tuple[Trim, dict[float, float]]:
-    """The recipe's trimmer with the recipe's share, or with the largest that costs nearly nothing.
+    """The recipe's trimming method with the recipe's share, or with the largest share that costs nearly nothing.
 
     Args:
-        folder: the bundle's files, its importances among them.
-        manifest: of these files.
-        sample: functions to measure on; not looked at where the recipe gives the share.
+        folder: the bundle's files, including its importance table.
+        manifest: the manifest of these files.
+        sample: functions to measure on; not used if the recipe gives the share.
 
     Returns:
-        The choice, and the score at each share that was measured.
+        The choice, and the score at each measured share.
     """
 
     def trim(ratio: float) -> Trim:
@@ -53,12 +53,12 @@ def choose_trim(
 
 
 def check_trim(recipe: Recipe) -> None:
-    """Refuse what cannot be left out, before anything is made.
+    """Refuse an impossible share early, before anything is made.
 
     Raises:
-        InvalidInput: the recipe's share is no share, or no token is to stay.
+        InvalidInput: the recipe's share is not a share, or no token would stay.
     """
-    if recipe.trim_ratio != -1 and not 0 <= recipe.trim_ratio < 1:  # in these words, since NaN is no share either
+    if recipe.trim_ratio != -1 and not 0 <= recipe.trim_ratio < 1:  # this form also refuses NaN
         raise InvalidInput(
             f"trim_ratio = {recipe.trim_ratio:g} is no share of tokens: give at least 0 and less than 1, or -1 for as "
             "much as costs nearly nothing"
@@ -68,9 +68,10 @@ def check_trim(recipe: Recipe) -> None:
 
 
 def falling(scores: Sequence[float]) -> list[float]:
-    """The nearest numbers to these that never rise (isotonic regression): leaving out more is not better, and where it
-    seems so, that is chance."""
-    blocks: list[list[float]] = []  # of scores that are replaced by their mean
+    """The nearest non-increasing numbers (isotonic regression). Leaving out more is never better; where it seems so,
+    that is chance.
+    """
+    blocks: list[list[float]] = []  # groups of scores that are replaced by their mean
     for score in scores:
         blocks.append([score])
         while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):

@@ -1,10 +1,10 @@
-"""Which tokens of a language's functions a model attends to: the table that a bundle trims by (LeanCode).
+"""Collecting the importance table of a language: which tokens a model attends to (LeanCode).
 
-Search, pooling "cls": what the first token of the last layer attends to, heads averaged. Pooling "mean": token j comes
-into the mean of what attention makes of the tokens i, sum_j a_ij v_j, with the mean of a_ij over i. That takes the
-place of the first token's row, times the number of tokens, so that 1 is an even share in functions of any length.
-Summaries: what the last layer of the decoder attends to while it reads the right sentence, heads averaged, then the
-maximum over the sentence.
+Search with the pooling "cls": the attention of the first token in the last layer, averaged over heads. With the pooling
+"mean": token j contributes to the mean of sum_j a_ij v_j over i with the mean of a_ij over i. That mean replaces the
+first token's row, times the number of tokens, so that 1 is an even share in functions of any length. Summaries: the
+attention of the decoder's last layer while it reads the reference sentence, averaged over heads, then the maximum over
+the sentence.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from sprig_server.trim.tokens import place_tokens
 from sprig_server.types import Task
 
 _SENTENCE_TOKENS = 40
-_LEARNT_FROM = 300  # functions; a recovery needs no more than an idea of what counts
+_LEARNT_FROM = 300  # functions; a recovery needs only a rough table
 
 
 def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[Example], window: int) -> Importance:
-    """The importances of a model's tokens, by statement class.
+    """The importance of a model's tokens, by statement class.
 
     Args:
         checkpoint: a sentence encoder, or an encoder-decoder; its vocabulary is that of the bundle.
         functions: code of the language, with the sentences that say what it does.
-        window: how many tokens are read of each, special ones included.
+        window: the number of tokens that are read of each, special tokens included.
     """
-    model = load_model(checkpoint, task, "eager")  # the other ways do not tell what they attend to
+    model = load_model(checkpoint, task, "eager")  # other implementations do not return attention
     tokenizer: Tokenizer = load_tokenizer(checkpoint).backend_tokenizer
     tokenizer.no_padding()
     tokenizer.enable_truncation(window)
@@ -66,9 +66,12 @@ def collect_importance(checkpoint: Checkpoint, task: Task, functions: Sequence[E
 
 
 def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration) -> Trimming | None:
-    """What a recovery leaves out of the functions that its student reads; None where the bundle is to read them whole,
-    or no functions are at hand. The recipe's share does not count: it is found out afterwards, and the recipe that is
-    written then has to make the same model again."""
+    """How a recovery trims the functions that its student reads; None if the bundle will read whole functions, or there
+    are no functions.
+
+    The recipe's share is not used. It is chosen afterwards, and the recipe that is then written must make the same
+    model again.
+    """
     served = recipe.trim == "novelty" and not checkpoint.decoder_only
     functions = calibration.functions[:_LEARNT_FROM]
     if not (served and recipe.recovery_steps and functions):
@@ -81,7 +84,7 @@ def learn_trimming(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibrat
 
 
 def _attended(model: PreTrainedModel, ids: list[int], said: list[int], pooling: str) -> NDArray[np.float64]:
-    """What attention each token of a function gets, float64 [t]."""
+    """The attention that each token of a function gets, float64 [t]."""
     read = torch.tensor([ids])
     if model.config.is_encoder_decoder:
         start = model.config.decoder_start_token_id
@@ -89,7 +92,7 @@ def _attended(model: PreTrainedModel, ids: list[int], said: list[int], pooling: 
         given = model(input_ids=read, decoder_input_ids=targets, output_attentions=True, use_cache=False)
         return cross_attention(given.cross_attentions[-1][0].double().numpy())
     layers = model(input_ids=read, output_attentions=True).attentions
-    if not layers:  # a mean of embeddings attends to all alike
+    if not layers:  # a mean of embeddings attends to all tokens equally
         return np.ones(len(ids))
     attention = layers[-1][0].double().numpy()  # [h, t, t]
     return cls_attention(attention) if pooling == "cls" else mean_attention(attention)

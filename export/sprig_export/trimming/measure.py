@@ -1,4 +1,4 @@
-"""What trimming keeps of a bundle's answers, and what it costs: every method at every share, on the same functions."""
+"""Measuring what trimming keeps and costs: every method at every share, on the same functions."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from sprig_server.types import TrimMethod
 
 METHODS: tuple[TrimMethod, ...] = ("novelty", "lean", "slim", "diet", "tail", "random")
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
-_WARM_UP = 4  # functions before the time counts
+_WARM_UP = 4  # functions before timing starts
 Score = Callable[[], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What one method keeps at one share.
+    """The result of one method at one share.
 
     Attributes:
-        method, ratio: how it was trimmed; "none" and 0 for what the others are compared with.
-        whole: whether what stays was chosen from all of a function, and not from what the window has room for.
+        method, ratio: how functions were trimmed; "none" and 0 for the reference.
+        whole: whether tokens were selected from the whole function instead of from what fits into the window.
         score: the mean MRR or BLEU-4.
-        kept: its share of the untrimmed score.
-        low, high: the 95 % bootstrap interval of `kept`, over what was asked.
+        kept: the share of the untrimmed score.
+        low, high: the 95 % bootstrap interval of `kept`, over queries or functions.
         tokens: the mean share of tokens that the model read.
-        milliseconds: of a function, from its text to its vector or its summary.
+        milliseconds: the time for a function, from its text to its vector or summary.
     """
 
     method: TrimMethod
@@ -54,7 +54,7 @@ class Trimmed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Functions to find among `code`, each by a query: `relevant` says which of the functions answers it."""
+    """Queries for functions in `code`. `relevant` is the index of the right function of each query."""
 
     queries: Sequence[str]
     relevant: Sequence[int]
@@ -63,12 +63,12 @@ class Asked:
 
 
 def every_method(methods: Sequence[TrimMethod] = METHODS, least: int = 1) -> list[Trim]:
-    """Each method at each share; `least` tokens of a function stay."""
+    """Each method at each share; at least `least` tokens of a function stay."""
     return [Trim(method, ratio, least) for method in methods for ratio in RATIOS]
 
 
 def measure_search(bundle: Bundle, asked: Asked, trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
-    """How well functions are found once they are trimmed, beside whole ones; questions never are trimmed."""
+    """How well trimmed functions are found, compared with whole ones. Queries are never trimmed."""
     passages = [search_passage(code, 0, asked.language) for code in asked.code]
     queries = Encoder(bundle, 1).encode(asked.queries)
 
@@ -81,8 +81,9 @@ def measure_search(bundle: Bundle, asked: Asked, trims: Sequence[Trim], seed: in
 
 
 def measure_summaries(bundle: Bundle, sample: Sequence[Example], trims: Sequence[Trim], seed: int = 0) -> list[Trimmed]:
-    """How close greedy summaries of trimmed functions are to what their documentation says, beside those of whole
-    ones."""
+    """BLEU-4 of greedy summaries of trimmed functions against their documentation, compared with those of whole
+    functions.
+    """
     passages = [summary_passage(example.code, example.language) for example in sample]
 
     def prepare(trimming: Bundle) -> Score:
@@ -129,12 +130,12 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of functions that were trimmed, all of them together.
+    """The cost of trimming a set of functions, in total.
 
     Attributes:
-        tokens: how many the model would have read, and `read` how many it read.
-        trimming: milliseconds that trimming takes: what turning text into tokens takes longer.
-        saved: milliseconds of inference that it saves.
+        tokens: the number of tokens without trimming; `read` is the number that were read.
+        trimming: the milliseconds that trimming adds to tokenization.
+        saved: the milliseconds of inference that it saves.
     """
 
     tokens: int
@@ -144,11 +145,11 @@ class Cost:
 
 
 def measure_cost(bundle: Bundle, passages: Sequence[Passage], rounds: int) -> Cost:
-    """What trimming costs and saves for a search bundle on one thread: medians over rounds that take turns.
+    """What trimming costs and saves for a search bundle on one thread: medians over alternating rounds.
 
     Args:
-        bundle: trims as its manifest says.
-        passages: functions, encoded one by one, as the server does with what was just edited.
+        bundle: the bundle, which trims as its manifest says.
+        passages: functions, encoded one by one, as the server encodes edited functions.
     """
     readers, encoders = [], []
     for trim in (Trim(), bundle.manifest.trim):
@@ -171,7 +172,9 @@ def measure_cost(bundle: Bundle, passages: Sequence[Passage], rounds: int) -> Co
             started = time.perf_counter()
             work()
             own.append(1000 * (time.perf_counter() - started))
-    whole, trimmed, whole_all, trimmed_all = (statistics.median(own[1:]) for own in times)  # the first warms up
+    whole, trimmed, whole_all, trimmed_all = (
+        statistics.median(own[1:]) for own in times
+    )  # the first round is a warm-up
     inference = whole_all - whole - (trimmed_all - trimmed)
     before, after = (sum(read(reader)) for reader in readers)
     return Cost(before, after, trimmed - whole, inference)

@@ -1,4 +1,4 @@
-"""A student that learns to do with less: it reads trimmed functions, while its teacher reads them whole."""
+"""Training on trimmed functions: the student reads trimmed functions, the teacher whole ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from sprig_server.trim.novelty import keep_novel
 from sprig_server.trim.tokens import kept_count
 
 RATIOS = (0.0, 0.0, 0.3, 0.5)
-"""The shares that are left out of the functions of a batch, each as likely: half of them is read whole."""
+"""The shares to leave out of the functions of a batch, equally likely. Half of the batches are read whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trimming:
-    """What tells which tokens go: what each weighs (`novelty_table`, float64 [vocabulary]), those that never go, and
-    how many of a function stay at least."""
+    """How functions are trimmed: the weight of each token (`novelty_table`, float64 [vocabulary]), the tokens that
+    always stay, and the number that stay at least.
+    """
 
     table: Weights
     special: tuple[int, ...]
@@ -31,7 +32,7 @@ class Trimming:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a student reads of a batch, and at which places of it that stands, int64 [b, k]; padded with 0."""
+    """What a student reads of a batch, and the places of these tokens in the batch, int64 [b, k], padded with 0."""
 
     batch: Batch
     places: Tensor
@@ -42,7 +43,7 @@ class Read:
 
 
 def read_trimmed(batch: Batch, trimming: Trimming, ratio: float) -> Read:
-    """What stays of a batch of functions once the share `ratio` of their tokens is left out."""
+    """A batch of functions without the share `ratio` of their tokens."""
     rows = [
         _kept(ids[mask == 1], trimming, ratio) for ids, mask in zip(batch.ids.numpy(), batch.mask.numpy(), strict=True)
     ]
@@ -56,7 +57,7 @@ def read_trimmed(batch: Batch, trimming: Trimming, ratio: float) -> Read:
 
 
 def _kept(ids: NDArray[np.int64], trimming: Trimming, ratio: float) -> NDArray[np.int64]:
-    """The places that stay of one function's tokens, int64 [n]."""
+    """The places of a function's tokens that stay, int64 [n]."""
     inner = np.flatnonzero(~np.isin(ids, trimming.special))
     stays = np.ones(len(ids), dtype=bool)
     stays[inner] = False
@@ -65,5 +66,5 @@ def _kept(ids: NDArray[np.int64], trimming: Trimming, ratio: float) -> NDArray[n
 
 
 def choose_ratio(generator: np.random.Generator, ratios: Sequence[float] = RATIOS) -> float:
-    """One of the shares, drawn."""
+    """A random one of the shares."""
     return float(ratios[int(generator.integers(len(ratios)))])
