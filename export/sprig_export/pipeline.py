@@ -1,6 +1,6 @@
-"""The export, stage after stage: load, prune, tune, convert, trim, evaluate, gate, write.
+"""The stages of an export: load, prune, tune, convert, trim, evaluate, gate, write.
 
-`export` reads like a table of contents. Every stage takes an `ExportState` and gives the next one.
+`export` calls them in order. Each stage takes an `ExportState` and returns the next one.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ from sprig_server.errors import InvalidInput
 
 
 class LostTooMuch(ValidationFailed):
-    """The bundle answers worse than the gate allows."""
+    """The bundle loses more than the gate allows."""
 
 
 class Tuning(Protocol):
-    """Who found the recipe, and chooses the precision once the model is pruned (`autotune`)."""
+    """The search that found the recipe. It chooses the precision after the model is pruned (`autotune`)."""
 
     def choose_precision(self, state: ExportState, log: StageLog) -> Recipe:
-        """The recipe with the precision that is best on this machine."""
+        """The recipe with the best precision on this machine."""
 
     def report(self) -> dict[str, Any]:
-        """The plans and the precisions that were looked at, for the report."""
+        """The plans and precisions that were considered, for the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportState:
-    """What an export has so far.
+    """The state of an export.
 
     Attributes:
-        recipe: the request's; stages note in it what they chose.
-        base: the model as it came.
-        checkpoint: the model as it is now.
-        calibration: None where no code was given.
+        recipe: the request's recipe, with the choices of the stages so far.
+        base: the original model.
+        checkpoint: the model in its current state.
+        calibration: None if no code was given.
         sample: the functions that every stage is measured on.
-        data: what these are, for people.
+        data: the name of the sample, for people.
         staging: the folder that becomes the bundle.
-        work: the folder of what an interrupted export goes on with.
-        built: the manifest of the bundle in `staging`, once it is there.
-        measured: the bundle beside its base, once it is evaluated.
+        work: the folder with intermediate results, from which an interrupted export resumes.
+        built: the manifest of the bundle in `staging`, after the conversion.
+        measured: the comparison of the bundle with its base, after the evaluation.
     """
 
     recipe: Recipe
@@ -80,13 +80,13 @@ class ExportState:
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest; there is one from `_convert` on."""
+        """The manifest. It exists from `_convert` on."""
         assert self.built is not None
         return self.built
 
     @property
     def quality(self) -> Quality:
-        """The figures; there are some from `_evaluate` on."""
+        """The figures. They exist from `_evaluate` on."""
         assert self.measured is not None
         return self.measured
 
@@ -95,12 +95,12 @@ def export(request: ExportRequest, log: StageLog, tuning: Tuning | None = None) 
     """Make a bundle.
 
     Args:
-        log: is told of every stage and of what it found.
-        tuning: who found the recipe, where a search did.
+        log: gets every stage and its results.
+        tuning: the search that found the recipe, if there was one.
 
     Raises:
         InvalidInput: the model, the code or the output folder cannot be used.
-        ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much; nothing is
+        ValidationFailed: the graph does not compute what the model computes, or the bundle lost too much. Nothing is
             written.
     """
     check_trim(request.recipe)
@@ -121,7 +121,9 @@ def export(request: ExportRequest, log: StageLog, tuning: Tuning | None = None) 
 
 
 def shaping_of(recipe: Recipe, base: Checkpoint, calibration: Path | None) -> str:
-    """What shapes the pruned model, as text: an export may be resumed with another gate, but not with other code."""
+    """Everything that determines the pruned model, as text. An export may be resumed with another gate, but not with
+    other code.
+    """
     gates = {"max_loss", "min_cosine", "min_agreement", "sample", "speed_sample"}
     shaping = {name: value for name, value in asdict(recipe).items() if name not in gates}
     code = str(calibration.resolve()) if calibration else ""
@@ -142,7 +144,7 @@ def _load(request: ExportRequest, base: Checkpoint, staging: Path, work: Path, l
 
 
 def _choose_sample(request: ExportRequest, calibration: Calibration | None) -> tuple[str, tuple[Example, ...]]:
-    """What to measure on, with its name."""
+    """The sample to measure on, with its name."""
     recipe = request.recipe
     if request.examples is not None:
         named, sample = "given", list(request.examples)
@@ -156,7 +158,7 @@ def _choose_sample(request: ExportRequest, calibration: Calibration | None) -> t
 
 
 def _prune(state: ExportState, log: StageLog) -> ExportState:
-    """The model without what the recipe leaves out, in a folder below `work`; each step is scored."""
+    """Prune the model as the recipe says, into a folder in `work`. Each step is scored."""
     recipe, checkpoint, calibration, work = state.recipe, state.checkpoint, state.calibration, state.work
     start = open_checkpoint(recipe.start) if recipe.start else None
     if recipe.vocabulary:
@@ -179,14 +181,14 @@ def _prune(state: ExportState, log: StageLog) -> ExportState:
 
 
 def _convert(state: ExportState, name: str, log: StageLog) -> ExportState:
-    """The model as validated, quantized graphs in `staging`."""
+    """Write the model as validated, quantized graphs to `staging`."""
     build = build_search if state.recipe.task == "search" else build_summary
     interface = build(state.recipe, state.checkpoint, state.sample, state.staging, log)
     return replace(state, built=describe_bundle(state.recipe, state.base, name, interface, state.staging))
 
 
 def _trim(state: ExportState, log: StageLog) -> ExportState:
-    """The bundle with what it can do without of a function, by importances that are written to `staging`."""
+    """Choose the bundle's trimming, with an importance table that is written to `staging`."""
     recipe, calibration, manifest, staging = state.recipe, state.calibration, state.manifest, state.staging
     if calibration is None or recipe.trim == "none" or state.checkpoint.decoder_only:
         return state
@@ -203,7 +205,7 @@ def _trim(state: ExportState, log: StageLog) -> ExportState:
 
 
 def _evaluate(state: ExportState, log: StageLog) -> ExportState:
-    """The bundle beside its base."""
+    """Compare the bundle with its base."""
     with log.stage("evaluate") as facts:
         if state.recipe.task == "search":
             measured = measure_search(state.base, state.checkpoint, state.staging, state.manifest, state.sample)
@@ -214,7 +216,7 @@ def _evaluate(state: ExportState, log: StageLog) -> ExportState:
 
 
 def _pass_gate(state: ExportState, log: StageLog) -> ExportState:
-    """The bundle if it is good enough; where only its trimming makes it too bad, with whole functions.
+    """Check the bundle against the gate. If only its trimming makes it fail, the bundle reads whole functions instead.
 
     Raises:
         ValidationFailed: it lost more than the recipe allows, or its vectors point elsewhere.
@@ -234,7 +236,7 @@ def _pass_gate(state: ExportState, log: StageLog) -> ExportState:
 
 
 def _check_loss(recipe: Recipe, quality: Quality, data: str) -> None:
-    """Refuse a bundle that lost too much.
+    """Raise an error if a bundle lost too much.
 
     Raises:
         ValidationFailed: it lost more than the recipe allows, or its vectors point elsewhere.
@@ -257,14 +259,14 @@ def _check_loss(recipe: Recipe, quality: Quality, data: str) -> None:
 
 
 def _write(state: ExportState, output: Path, log: StageLog, tuning: Tuning | None) -> Manifest:
-    """The bundle with its report, its recipe and its model card, at `output`: at once or not at all."""
+    """Write the bundle with its report, recipe and model card to `output`, atomically."""
     recipe, base = state.recipe, state.base
     whole, left = load_model(base, recipe.task), load_model(state.checkpoint, recipe.task)
     compared = _compare(whole, left, state.quality, state.staging)
     if recipe.speed_sample:
         with log.stage("measure the speed"):
             compared |= _compare_speed(state)
-    # By the model's name, not by where it lies: a path says nothing elsewhere, and tells of the user's disk.
+    # The model's name instead of its path: a path is useless on another machine, and reveals the user's folders.
     named = replace(recipe, model=base.name, adapter="", start=Path(recipe.start).name)
     quality = {state.data: _rounded(state.quality.figures)}
     report = {
@@ -297,7 +299,9 @@ def _compare(
 
 
 def _compare_speed(state: ExportState) -> dict[str, dict[str, float]]:
-    """The bundle beside the whole base in 32 bits, in PyTorch and in ONNX Runtime, each in a process of its own."""
+    """Compare the bundle's speed with the whole base in 32 bits, in PyTorch and in ONNX Runtime, each in a separate
+    process.
+    """
     recipe, base, staging = state.recipe, state.base, state.staging
     what, sample = "functions a second" if recipe.task == "search" else "tokens a second", state.sample
     (staging / FILE_NAME).write_text(render_manifest(state.manifest), encoding="utf-8")
@@ -313,7 +317,7 @@ def _compare_speed(state: ExportState) -> dict[str, dict[str, float]]:
 
 
 def _layers(whole: PreTrainedModel, left: PreTrainedModel) -> list[dict[str, Any]]:
-    """Units and heads of every layer that stays, beside those of the base's layers."""
+    """The units and heads of every remaining layer, beside those of the base's layers."""
     if not is_known(whole):
         return []
     before = read_blocks(whole)[0]

@@ -1,1 +1,1 @@
-"""An export without a recipe: plans are listed, measured and tried, and the best one is exported."""
+"""Exports without a recipe: listing, measuring and trying plans, and exporting the best one."""

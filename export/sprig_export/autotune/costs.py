@@ -1,6 +1,6 @@
-"""What plans cost: the size and the speed of the bundle that each would make, measured before anything is learnt.
+"""The cost of plans: size and speed of the bundle that each would make, measured before any training.
 
-A model runs as fast with the wrong weights as with the right ones, so that what goes is drawn at random here.
+Speed does not depend on the values of weights, so the parts to remove are drawn at random here.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from sprig_export.pruning.cut import CutRequest, cut_checkpoint
 
 
 class Cache:
-    """Measurements by name, as JSON; every one is written as soon as it is made, at once or not at all."""
+    """Measurements by name, in a JSON file. Each is written atomically as soon as it is made."""
 
     def __init__(self, path: Path, made_by: str = "") -> None:
-        """Read what is at `path`, unless it was made by something else."""
+        """Read the file at `path`, unless it belongs to something else."""
         self._path = path
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self._found: dict[str, Any] = found if found.get("made by") == made_by else {"made by": made_by}
 
     def get(self, name: str, measure: Callable[[], Any]) -> Any:
-        """The measurement of that name; it is made where there is none."""
+        """The measurement with this name. It is made if it does not exist yet."""
         if name not in self._found:
             self._found[name] = measure()
             temporary = self._path.with_suffix(".part")
@@ -40,16 +40,16 @@ class Cache:
 
 
 def measure_whole(recipe: Recipe, base: Checkpoint, sample: Sequence[Example], folder: Path) -> float:
-    """The speed of the whole model in ONNX Runtime with 32 bits: functions or tokens a second."""
+    """The speed of the whole model in ONNX Runtime with 32 bits, in functions or tokens a second."""
     return _measure(whole_recipe(recipe), base, sample, folder)[1]
 
 
 def measure_cost(checkpoint: Checkpoint, request: CutRequest, sample: Sequence[Example]) -> tuple[float, float]:
-    """The megabytes of a plan's bundle, and its functions or tokens a second.
+    """The size of a plan's bundle in megabytes, and its speed in functions or tokens a second.
 
     Args:
         checkpoint: the model with its vocabulary pruned.
-        request: the plan, and a folder for what is built: it is left empty.
+        request: the plan, and a folder for building it, which is left empty.
         sample: functions to measure the speed on.
     """
     folder = request.folder

@@ -1,4 +1,4 @@
-"""An export to a target: the plan is searched, exported, and replaced by a slower one where it loses too much."""
+"""An export to a target: a plan is found and exported, and replaced by a slower one if it loses too much."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ RECOVERY_STEPS = 300
 
 @dataclass(frozen=True, slots=True)
 class ChosenPlan:
-    """A plan that a search found, as the pipeline is tuned by it (`pipeline.Tuning`)."""
+    """A plan that a search found. It implements `pipeline.Tuning`."""
 
     choice: Choice
     target: Target
     variants: list[Variant] = field(default_factory=list)
-    """The precisions that were measured."""
+    """The measured precisions."""
 
     def choose_precision(self, state: ExportState, log: StageLog) -> Recipe:
-        """The recipe with the precision that is best on this machine."""
+        """The recipe with the best precision on this machine."""
         recipe, calibration = state.recipe, state.calibration
-        assert calibration is not None  # a plan is searched on code
+        assert calibration is not None  # a plan needs code to choose it on
         with log.stage("measure what fewer bits do on this machine") as facts:
             samples = calibration.trials[: SCORED[recipe.task]], calibration.trials[:SPEED_SAMPLE]
             self.variants[:] = measure_variants(recipe, state.checkpoint, *samples, state.work / "variants")
@@ -61,7 +61,7 @@ class ChosenPlan:
         return recipe
 
     def report(self) -> dict[str, Any]:
-        """The plans that were considered, with what they cost and kept, and the precisions."""
+        """The considered plans with their costs and scores, and the precisions."""
         shown = ("name", "megabytes", "speed", "kept")
         considered = [{name: getattr(found, name) for name in shown} for found in self.choice.considered]
         return {
@@ -71,22 +71,22 @@ class ChosenPlan:
 
 
 def export_to_target(request: ExportRequest, log: StageLog) -> Manifest:
-    """Make the bundle that meets the request's target at the least loss.
+    """Make the bundle that meets the request's target with the least loss.
 
     Args:
-        request: its recipe has the task, the model, the language, the gate, and what is measured; the rest is searched.
-            For Python, code is the standard library where none is given.
+        request: its recipe gives the task, the model, the language, the gate and the samples; the rest is searched for.
+            For Python, the standard library is used if no code is given.
 
     Raises:
         InvalidInput: the model, the code or the folder cannot be used, or no plan meets the target.
-        ValidationFailed: all plans that were expected to pass the gate lose too much.
+        ValidationFailed: every plan that was expected to pass the gate loses too much.
     """
     recipe, target = request.recipe, request.target
-    output = check_output(request.output)  # now, not after the search
+    output = check_output(request.output)  # check before the long search
     proposal = read_proposal(request.analysis) if request.analysis is not None else None
     base, code = open_checkpoint(recipe.model, recipe.adapter), request.calibration or _own_library(recipe.language)
     recipe = fit_lengths(recipe, base, log.say)
-    # Another gate chooses among the same measurements.
+    # The measurements do not depend on the gate.
     made_by = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, made_by, request.resume, "plans") as folder:
         inspect_model(base, recipe.task)
@@ -104,12 +104,12 @@ def export_to_target(request: ExportRequest, log: StageLog) -> Manifest:
 def _read_code(
     recipe: Recipe, target: Target, base: Checkpoint, code: Path, log: StageLog
 ) -> tuple[Recipe, Calibration]:
-    """The recipe with what holds for every plan, and the code that plans are cut and tried with."""
+    """The settings that all plans share, and the code that plans are cut and tried with."""
     with log.stage("read the code"):
         wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
         calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
         recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
-        if target.megabytes is not None:  # more of a model in 4 bits keeps more than less of it in 8
+        if target.megabytes is not None:  # a larger model in 4 bits keeps more than a smaller one in 8
             recipe = replace(recipe, linear_dtype=fewest_bits(base), embedding_dtype=fewest_bits(base))
     if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
         log.say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
@@ -117,15 +117,16 @@ def _read_code(
 
 
 def export_first_good(choices: Sequence[Choice], request: ExportRequest, refused: Path, log: StageLog) -> Manifest:
-    """Export the first plan that passes the gate; how many were refused is noted in the file `refused`, so that they
-    are not made again."""
+    """Export the first plan that passes the gate. The number of refused plans is written to the file `refused`, so that
+    they are not made again.
+    """
     first = json.loads(refused.read_text(encoding="utf-8")) if refused.is_file() else 0
     for number in range(first, len(choices)):
         choice = choices[number]
         log.say(_sentence(choice))
         base = open_checkpoint(choice.recipe.model, choice.recipe.adapter)
         again = request.resume and was_left(request.output, shaping_of(choice.recipe, base, request.calibration))
-        # The report of a bundle tells of its own stages, not of those of the search.
+        # A bundle's report describes its own stages, not those of the search.
         own = StageLog(log.announce, log.say)
         try:
             return export(replace(request, recipe=choice.recipe, resume=again), own, ChosenPlan(choice, request.target))
@@ -138,8 +139,9 @@ def export_first_good(choices: Sequence[Choice], request: ExportRequest, refused
 
 
 def _minutes_left(log: StageLog) -> int | None:
-    """How long the whole recovery and what follows will take, by the trials and measurements so far; None where those
-    were made by an earlier run."""
+    """An estimate, from the trials so far, of how long the recovery and the rest will take; None if an earlier run made
+    them.
+    """
     tries = [stage["seconds"] for stage in log.stages if stage["stage"].startswith("try ")]
     costs = [stage["seconds"] for stage in log.stages if stage["stage"].startswith("measure plan")]
     recovery = max(tries, default=0.0) * RECOVERY_STEPS / TRIAL_STEPS

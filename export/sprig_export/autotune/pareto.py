@@ -1,4 +1,4 @@
-"""Quality beside speed and size for every plan: the Pareto front, measured and drawn."""
+"""Quality, speed and size of every plan: measuring and drawing the Pareto front."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A plan that was measured.
+    """A measured plan.
 
     Attributes:
-        name: what is left of the model.
-        choice: by what units were chosen; plans that take out whole layers or heads have one choice.
-        megabytes: of the bundle.
-        rate: functions a second, or tokens of summaries.
+        name: the plan in words: what stays of the model.
+        choice: how units were chosen. Plans that remove whole layers or heads have only one choice.
+        megabytes: the size of the bundle.
+        rate: functions, or tokens of summaries, a second.
         speed: how many times as fast as the whole model in ONNX Runtime with 32 bits.
         score: the mean MRR or BLEU-4 of the pruned model after its recovery, before quantization.
         low, high: the 95 % bootstrap interval of `score`.
@@ -60,7 +60,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """All plans of one model and language, and the whole model's score, with what they were measured on."""
+    """All plans for a model and a language, the whole model's score, and the data they were measured on."""
 
     task: str
     model: str
@@ -76,10 +76,10 @@ class Front:
 def measure_front(recipe: Recipe, corpus: Path, output: Path, run: StageLog) -> Front:
     """Measure every plan for a model, after a recovery of the recipe's length.
 
-    What was measured stays in `output`, so that an interrupted measurement goes on.
+    Measurements are kept in `output`, so an interrupted run continues.
 
     Args:
-        recipe: task, model, language, vocabulary, bits, `recovery_steps`, `sample`, `seed`.
+        recipe: task, model, language, vocabulary, precision, `recovery_steps`, `sample`, `seed`.
         corpus: the language's corpus, or a folder of code.
 
     Raises:
@@ -100,7 +100,7 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: StageLog) -> 
         whole_rate = cache.get("rate", lambda: measure_whole(recipe, base, speeds, work / "whole"))
 
     def measure(plan: Recipe, name: str, choice: Choice) -> dict[str, Any]:
-        # The same for all choices: a shape costs what it costs.
+        # The same for all choices: cost depends on the shape alone.
         size, rate = cache.get(name, lambda: measure_cost(pruned, CutRequest(plan, calibration, work / "cost"), speeds))
         place = work / "cut"
         place.mkdir()
@@ -113,7 +113,7 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: StageLog) -> 
     points = []
     for plan in list_plans(recipe, model):
         name = describe_plan(plan, model)
-        narrowed = plan.units < 1.0 and plan.heads == 1.0  # units alone: rivals of every shape would take hours
+        narrowed = plan.units < 1.0 and plan.heads == 1.0  # for units only: baselines for every shape would take hours
         choices: tuple[Choice, ...] = ("fluctuation", "magnitude", "random") if narrowed else ("fluctuation",)
         for choice in choices:
             with run.stage(f"{name}, {choice}"):
@@ -133,7 +133,7 @@ def read_front(found: Mapping[str, Any]) -> Front:
 
 
 def best_points(points: Sequence[Point], cost: Callable[[Point], float]) -> list[Point]:
-    """The points that no other one beats in both cost and score, cheapest first."""
+    """The points that no other point beats in both cost and score, cheapest first."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (cost(p), -p.score)):
         if not best or point.score > best[-1].score:
@@ -165,7 +165,7 @@ def render_front(front: Front) -> str:
 
 
 def draw_front(front: Front) -> dict[str, str]:
-    """The two charts as files of their own, by what is across: "speed" and "size"."""
+    """The two charts as separate files, by their horizontal axis: "speed" and "size"."""
     speed = _chart(front, "times as fast as the whole model", lambda point: point.speed)
     size = _chart(front, "megabytes", lambda point: point.megabytes, 1)
     return {"speed": lone_chart(speed, _CLASSES), "size": lone_chart(size, _CLASSES)}
@@ -178,7 +178,7 @@ def _row(point: Point, whole: float) -> tuple[str, ...]:
 
 
 def _chart(front: Front, across: str, across_of: Callable[[Point], float], sign: int = -1) -> str:
-    """With `sign` 1, less of what is across is better."""
+    """A chart. With `sign` 1, lower values on the horizontal axis are better."""
     dots = {
         choice: [(across_of(p), p.score, p.name) for p in front.points if p.choice == choice]
         for choice in _CLASSES

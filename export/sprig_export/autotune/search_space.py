@@ -1,4 +1,4 @@
-"""The plans that are considered: layers, heads and units, output dimensions, vocabulary entries."""
+"""The search space: the considered plans, with layers, heads and units, output dimensions, vocabulary entries."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from sprig_server.types import Vectors
 
 _DEPTHS = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 6, 0.0)
 _WIDTHS = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5))
-"""Shares of units and of heads."""
+"""The shares of units and of heads that plans keep."""
 _NARROWED = 0.5
-"""Models of a smaller share of the layers are not narrowed as well: little would be left."""
+"""Models with a smaller share of the layers keep all units and heads: too little would be left otherwise."""
 _DIMENSIONS = (1 / 3, 1 / 2, 2 / 3)
 _DIMENSION_STEP = 32
 _DIMENSION_LOSS = 0.002
 """The share of the MRR that fewer dimensions may cost."""
 _COVERED_TOKENS = 0.98
-"""The share of the calibration's tokens that keep an entry of their own; the others are spelt out."""
+"""The share of the calibration's tokens that keep an entry of their own. The others are spelled with smaller ones."""
 _ENTRY_STEP = 512
 
 
 def list_plans(recipe: Recipe, model: PreTrainedModel) -> list[Recipe]:
-    """The recipe with every shape that is considered, the whole model first.
+    """The recipe with every considered shape, the whole model first.
 
-    A search model may lose all layers: what is left is a table of vectors. Of a family whose parts are not known, only
+    A search model may lose all layers, which leaves a table of vectors. For a family whose parts are not known, only
     the whole model is considered.
     """
     return list(_shapes(recipe, model)) if is_known(model) else [recipe]
 
 
 def follow_proposal(recipe: Recipe, proposal: Proposal, model: PreTrainedModel) -> Recipe:
-    """The plan that leaves out what an analysis of the encoder proposes: the layers above those that a probe needs, and
-    the mean share of units that say what others say.
+    """The plan that an analysis of the encoder proposes: without the layers above those that a probe needs, and without
+    the mean share of redundant units.
 
     Raises:
-        InvalidInput: the analysis is of a model with another number of layers.
+        InvalidInput: the analysis is of a model with a different number of layers.
     """
     layers = len(read_stacks(model).get("encoder", ()))
     if proposal.of_layers != layers:
@@ -104,7 +104,7 @@ def _shapes(recipe: Recipe, model: PreTrainedModel) -> Iterator[Recipe]:
 
 
 def kept_layers(encoder: int, decoder: int) -> tuple[tuple[Part, int], ...]:
-    """The layers that a plan keeps of either half."""
+    """The layers that a plan keeps in each half."""
     return ("encoder", encoder), ("decoder", decoder)
 
 
@@ -113,13 +113,13 @@ def _depths(layers: int, least: int) -> list[int]:
 
 
 def choose_dimensions(base: Checkpoint, texts: Sequence[str], sample: Sequence[Example]) -> int:
-    """The fewest dimensions that keep the base's MRR on a sample, but for a fifth of a per cent; 0 for all of them.
+    """The fewest dimensions that lose at most a fifth of a per cent of the base's MRR on a sample; 0 for all of them.
 
     Args:
-        texts: code and prose that the directions are found on, none of it of the sample.
+        texts: code and prose for finding the directions, without the sample.
     """
     if not may_project(base.pooling) or read_head(base.sentences)[1] is not None:
-        return 0  # a map of states would not turn the vectors
+        return 0  # a map of states would not have the same effect on vectors
     known, code = vectors_of_texts(base, texts), vectors_of_texts(base, [example.code for example in sample])
     asked = [vectors_of_texts(base, queries, asked=True) for queries in questions_of(sample).values()]
     width, own = int(code.shape[1]), range(len(sample))
@@ -144,7 +144,7 @@ def _unit(rows: Vectors) -> Vectors:
 
 
 def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
-    """The number of entries, in steps of 512, that the calibration's text needs; 0 where the vocabulary stays whole."""
+    """The number of entries, in steps of 512, that the calibration's text needs; 0 to keep the whole vocabulary."""
     tokenizer = load_tokenizer(base).backend_tokenizer
     if json.loads(tokenizer.to_str())["model"]["type"] not in PRUNABLE:
         return 0
@@ -155,6 +155,6 @@ def choose_vocabulary(base: Checkpoint, calibration: Calibration) -> int:
 
 
 def _covered(tokenizer: Tokenizer, counts: Counter[int], size: int) -> float:
-    """The share of the counted tokens that keep their entry in a vocabulary of a size."""
+    """The share of the counted tokens that keep their entry in a vocabulary of this size."""
     kept = prune_tokenizer(tokenizer, counts, size).kept
     return sum(counts[int(index)] for index in kept) / max(1, counts.total())

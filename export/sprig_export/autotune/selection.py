@@ -1,4 +1,4 @@
-"""The search for a plan: all are measured for what they cost, a few are tried, and the best one is named with why."""
+"""The search for a plan: the costs of all plans are measured, a few are tried, and the best is chosen."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ from sprig_export.report.stages import StageLog
 from sprig_server.errors import InvalidInput
 
 TRIAL_STEPS = 60
-"""Of the short recovery that a plan is tried with."""
+"""The steps of the short recovery with which a plan is tried."""
 _MOST_TRIED = 4
-_ROOM = 0.8  # the share of what the gate allows that a plan may lose when it is tried
-_DIRECTED = 300  # pairs that the principal directions of vectors are found on, and functions they are chosen by
+_ROOM = 0.8  # the share of the gate's allowance that a plan may lose in its trial
+_DIRECTED = 300  # pairs for finding the principal directions of vectors, and functions for choosing their number
 _PROPOSED = ", as the analysis proposes"
 SPEED_SAMPLE, SCORED = 32, {"search": 200, "summarize": 40}
-"""Functions that speed is measured on, and those that plans and precisions are scored on."""
+"""Functions for measuring speed, and functions for scoring plans and precisions."""
 Try = Callable[[Candidate], Candidate]
 Found = tuple[Sequence[Candidate], Candidate, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The plan, all that were looked at, why it is this one, and the functions or tokens a second of the whole model in
-    32 bits."""
+    """The chosen plan, all considered plans, the reason for the choice, and the speed of the whole model in 32 bits, in
+    functions or tokens a second.
+    """
 
     recipe: Recipe
     considered: tuple[Candidate, ...]
@@ -47,17 +48,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PlanSearch:
-    """What a search for a plan works with.
+    """The input of a search for a plan.
 
     Attributes:
-        recipe: what holds for every plan: task, model, language, vocabulary, precision, the recovery's length; its
-            `start`, a smaller model that was distilled before, is a plan of its own.
-        target: what the bundle has to be.
-        base: the model as it came.
-        calibration: what plans are cut and tried with.
-        folder: what is measured is noted there, so that an interrupted search goes on.
-        log: is told of every measurement.
-        proposal: what an analysis would leave out: it is tried as well, so that what following it costs is known.
+        recipe: the settings that all plans share: task, model, language, vocabulary, precision, the recovery's length.
+            Its `start`, a smaller model that was distilled before, is a plan too.
+        target: the size or speed that the bundle must have.
+        base: the original model.
+        calibration: the code that plans are cut and tried with.
+        folder: for measurements, so that an interrupted search continues.
+        log: gets every measurement.
+        proposal: the proposal of an analysis. It is tried as well, so that its cost is known.
     """
 
     recipe: Recipe
@@ -71,7 +72,7 @@ class PlanSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """The model and the smaller one that was distilled before, both with the language's vocabulary."""
+    """The model, and the smaller one that was distilled before, both with the language's vocabulary."""
 
     whole: Checkpoint
     small: Checkpoint | None
@@ -81,7 +82,7 @@ class _Models:
 
 
 def choose_plan(search: PlanSearch) -> Choice:
-    """Find the plan that meets a target at the least loss, or the fastest one whose loss the gate allows.
+    """Find the plan that meets a target with the least loss, or the fastest plan that passes the gate.
 
     Raises:
         InvalidInput: no plan meets the target.
@@ -102,7 +103,7 @@ def choose_plan(search: PlanSearch) -> Choice:
         tried, chosen, why = by_target(shapes, target, try_plan)
     else:
         tried, chosen, why = by_gate(shapes, recipe.max_loss, try_plan)
-    more = [try_plan(found) for found in proposed]  # for the report: what following the analysis costs
+    more = [try_plan(found) for found in proposed]  # for the report: the cost of following the analysis
     for found in map(try_plan, distilled):
         more.append(found)
         if is_better(found, chosen, target, recipe.max_loss):
@@ -125,7 +126,7 @@ def _prune_vocabularies(search: PlanSearch) -> _Models:
 
 
 def _list_plans(search: PlanSearch, models: _Models) -> dict[str, Recipe]:
-    """Every plan by its name in words."""
+    """All plans, by their names in words."""
     model, recipe = load_model(models.whole, search.recipe.task), replace(search.recipe, start="")
     plans = {describe_plan(plan, model): plan for plan in list_plans(recipe, model)}
     if search.proposal is not None:
@@ -147,7 +148,7 @@ def _measure_whole(search: PlanSearch, cache: Cache) -> float:
 def _measure_plans(
     search: PlanSearch, models: _Models, cache: Cache, plans: Mapping[str, Recipe], whole: float
 ) -> list[Candidate]:
-    """Every plan with what it costs; `whole` is the rate of the whole model."""
+    """All plans with their costs. `whole` is the rate of the whole model."""
     sample, considered = search.calibration.trials[:SPEED_SAMPLE], []
     for number, (name, plan) in enumerate(plans.items(), 1):
         with search.log.stage(f"measure plan {number} of {len(plans)}: {name}") as facts:
@@ -159,7 +160,7 @@ def _measure_plans(
 
 
 def _trial(search: PlanSearch, models: _Models, cache: Cache) -> Try:
-    """How a plan is tried: it is cut, recovers for a short while, and is scored beside the whole model."""
+    """A trial of a plan: it is cut, recovers briefly, and is scored against the whole model."""
     examples = search.calibration.trials[: SCORED[search.recipe.task]]
     unpruned = cache.get("score", lambda: score_checkpoint(models.whole, search.recipe, examples))
 
@@ -183,7 +184,7 @@ def _trial(search: PlanSearch, models: _Models, cache: Cache) -> Try:
 
 
 def _with_dimensions(search: PlanSearch, plan: Recipe) -> Recipe:
-    """The plan with as few output dimensions as a search model needs."""
+    """The plan with the fewest output dimensions that a search model needs."""
     if plan.task != "search":
         return plan
     with search.log.stage("choose output dimensions") as facts:
@@ -194,8 +195,9 @@ def _with_dimensions(search: PlanSearch, plan: Recipe) -> Recipe:
 
 
 def by_target(fitting: Sequence[Candidate], target: Target, try_plan: Try) -> Found:
-    """Of the plans that meet the target, the largest or slowest have the most left; the best of a few of them is
-    taken."""
+    """Choose among the plans that meet the target: try the few largest or slowest, which keep most of the model, and
+    take the best.
+    """
     left = (lambda found: -found.megabytes) if target.speed is None else (lambda found: found.speed)
     most = sorted(fitting, key=left)[:_MOST_TRIED]
     tried = [try_plan(found) for found in most]
@@ -205,25 +207,28 @@ def by_target(fitting: Sequence[Candidate], target: Target, try_plan: Try) -> Fo
 
 
 def is_better(distilled: Candidate, chosen: Candidate, target: Target, max_loss: float) -> bool:
-    """Whether a model that was distilled before is to be taken instead: with a target if it keeps more of the score,
-    without one if it is as fast at least and well within the gate."""
+    """Whether to take a model that was distilled before instead: with a target, if it keeps more of the score; without
+    one, if it is at least as fast and well within the gate.
+    """
     if target.named:
         return (distilled.kept or 0.0) > (chosen.kept or 0.0)
     return distilled.speed >= chosen.speed and _passes(distilled, max_loss)
 
 
 def _passes(tried: Candidate, max_loss: float) -> bool:
-    """Whether a plan is well within the gate after its trial already: on little code the whole recovery brings hardly
-    more back for functions that nothing was learnt from, and fewer bits cost something too."""
+    """Whether a plan is well within the gate after its trial. With little code, the full recovery adds hardly anything
+    for unseen functions, and fewer bits cost something too.
+    """
     return 100 * (1 - (tried.kept or 0.0)) <= _ROOM * max_loss
 
 
 def by_gate(fitting: Sequence[Candidate], max_loss: float, try_plan: Try) -> Found:
-    """The fastest plan that is well within the gate when it is tried, by bisection: slower ones are taken to lose
-    less."""
+    """The fastest plan that is well within the gate in its trial, by bisection, assuming that slower plans lose
+    less.
+    """
     order = sorted(fitting, key=lambda found: -found.speed)
     tried: dict[str, Candidate] = {}
-    low, high = 0, len(order) - 1  # the slowest one is taken where no faster one passes
+    low, high = 0, len(order) - 1  # the slowest one is taken if no faster one passes
     while low < high:
         middle = (low + high) // 2
         found = tried[order[middle].name] = try_plan(order[middle])
@@ -239,8 +244,9 @@ def by_gate(fitting: Sequence[Candidate], max_loss: float, try_plan: Try) -> Fou
 
 
 def slower_plans(choice: Choice) -> list[Candidate]:
-    """What to fall back on where the chosen plan loses too much: the next slower one that did not lose too much when it
-    was tried, then the slowest, which has most left."""
+    """The fallbacks if the chosen plan loses too much: the next slower plan that did not lose too much in its trial,
+    then the slowest, which keeps most of the model.
+    """
     own = next(found for found in choice.considered if found.recipe == replace(choice.recipe, dimensions=0))
     slower = [
         found

@@ -1,4 +1,4 @@
-"""A plan that is looked at: what it costs, what it keeps, and whether it is what was asked for."""
+"""A candidate plan: its cost, its score, and whether it meets the target."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sprig_export.config.request import Target
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A plan, what it costs, and what it keeps.
+    """A plan with its cost and its score.
 
     Attributes:
         recipe: the plan.
-        name: it in words, as in "3 of 6 layers, 50 % of the units".
-        megabytes: the bundle's size.
+        name: the plan in words, as in "3 of 6 layers, 50 % of the units".
+        megabytes: the size of the bundle.
         speed: how many times as fast as the whole model in ONNX Runtime with 32 bits.
-        kept: the share of the pruned model's score that is left after a short recovery; None where it was not tried.
+        kept: the share of the whole model's score after a short recovery; None if the plan was not tried.
     """
 
     recipe: Recipe
@@ -27,5 +27,5 @@ class Candidate:
     kept: float | None = None
 
     def meets(self, target: Target) -> bool:
-        """Whether the plan's size and speed are what is asked for."""
+        """Whether the plan's size and speed meet the target."""
         return self.megabytes <= target.room and (target.speed is None or self.speed >= target.speed)

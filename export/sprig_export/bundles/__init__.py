@@ -1,1 +1,1 @@
-"""Bundles as the server reads them: graphs, interface, manifest."""
+"""Making bundles: graphs, interface, manifest."""

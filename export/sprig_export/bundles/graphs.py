@@ -1,4 +1,4 @@
-"""A checkpoint as the files of a bundle: converted to ONNX, compared with PyTorch, quantized."""
+"""Turning a checkpoint into the files of a bundle: convert to ONNX, compare with PyTorch, quantize."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from sprig_server.bundle.manifest import FILE_NAME, Decoding, render_manifest
 from sprig_server.code.text import prompt_ids, summary_input
 from sprig_server.errors import InvalidInput
 
-# How many functions the numeric comparisons use; evaluation uses the whole sample.
+# The number of functions for numeric comparisons. Evaluation uses the whole sample.
 _VALIDATED = 16
 _AGREEMENT = 48
 _COMPARED = 32  # tokens of a summary
-_CONTINUED = 16  # tokens behind a prompt
+_CONTINUED = 16  # tokens after a prompt
 
 
 def build_search(
@@ -71,10 +71,10 @@ def build_search(
 def build_summary(
     recipe: Recipe, checkpoint: Checkpoint, sample: Sequence[Example], folder: Path, run: StageLog
 ) -> Interface:
-    """Write the graphs and the tokenizer of a model that writes into `folder`: of one with two halves, both halves.
+    """Write the graphs and the tokenizer of a summary model into `folder`.
 
     Raises:
-        ValidationFailed: the graphs do not compute what the model computes, or too little of it once quantized.
+        ValidationFailed: the graphs do not compute what the model computes, or differ too much after quantization.
     """
     build = _build_decoder_only if checkpoint.decoder_only else _build_encoder_decoder
     return build(recipe, checkpoint, sample, folder, run)
@@ -135,7 +135,7 @@ def _build_decoder_only(
 
 
 def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write the bundle of a model into the new folder `folder`, to measure it: it is not compared with PyTorch."""
+    """Write the bundle of a model into the new folder `folder`, for measuring. It is not compared with PyTorch."""
     folder.mkdir(parents=True)
     model = load_model(checkpoint, recipe.task)
     if recipe.task == "search":
@@ -151,7 +151,7 @@ def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Pat
     write_tokenizer(checkpoint, folder / "tokenizer.json")
     for path in folder.iterdir():
         if path.suffix not in (".onnx", ".npz") and path.name != "tokenizer.json":
-            path.unlink()  # what the converter leaves
+            path.unlink()  # left over by the converter
     interface = _interface(recipe, checkpoint, model)
     manifest = describe_bundle(recipe, checkpoint, folder.name, interface, folder)
     (folder / FILE_NAME).write_text(render_manifest(manifest), encoding="utf-8")
@@ -159,7 +159,7 @@ def build_unchecked(recipe: Recipe, checkpoint: Checkpoint, folder: Path) -> Pat
 
 
 def _convert_encoder(checkpoint: Checkpoint, model: PreTrainedModel, folder: Path, opset: int) -> Path:
-    """Write encoder.onnx into `folder`, and head.onnx where something is done behind the pooling."""
+    """Write encoder.onnx into `folder`, and head.onnx if there are layers behind the pooling."""
     path = convert_encoder(checkpoint.folder, folder, opset, projection_of(model))
     head = head_of(model)
     if head is not None:
@@ -177,10 +177,10 @@ def _interface(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -
 
 
 def decoding_for(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel) -> Decoding:
-    """How a bundle of a model that writes decodes.
+    """The decoding settings of a summary bundle.
 
     Raises:
-        InvalidInput: a setting of the model that cannot be honoured.
+        InvalidInput: a setting of the model cannot be honoured.
     """
     only = checkpoint.decoder_only
     tokenizer, generation = load_tokenizer(checkpoint), read_generation(checkpoint.folder)
@@ -199,10 +199,10 @@ def decoding_for(recipe: Recipe, checkpoint: Checkpoint, model: PreTrainedModel)
 
 
 def prompt_for(checkpoint: Checkpoint, recipe: Recipe) -> str | None:
-    """What a decoder-only model goes on with; None for others.
+    """The prompt of a decoder-only model; None for others.
 
     Raises:
-        InvalidInput: the recipe's prompt has no place for the function, or several languages have no prompt.
+        InvalidInput: the recipe's prompt has no place for the function, or there are several languages and no prompt.
     """
     if recipe.task != "summarize" or not checkpoint.decoder_only:
         return None
@@ -228,7 +228,7 @@ def _agreement(
     window: int,
     written: int,
 ) -> float:
-    """The share of positions of PyTorch's own greedy outputs at which the ONNX decoder picks the same token."""
+    """The share of positions in PyTorch's greedy outputs at which the ONNX decoder chooses the same token."""
     ids, mask = _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], window)
     with torch.inference_mode():
         greedy = model.generate(
@@ -241,17 +241,17 @@ def _agreement(
     reference = reference_logits(model, ids, mask, inputs).argmax(axis=-1)
     found = teacher_forced_logits(encoder, decoder, model, ids, mask, inputs).argmax(axis=-1)
     counted = chosen != model.config.pad_token_id
-    return float((reference == found)[counted].mean()) if counted.any() else 1.0  # nothing to differ in
+    return float((reference == found)[counted].mean()) if counted.any() else 1.0  # nothing to compare
 
 
 def _continued_agreement(model: PreTrainedModel, decoder: Path, prompts: Sequence[list[int]]) -> float:
-    """The same for a decoder-only model behind its prompts."""
+    """The same for a decoder-only model after its prompts."""
     with torch.inference_mode():
         texts = [
             model.generate(torch.tensor([ids]), max_new_tokens=_CONTINUED, do_sample=False)[0, :-1].tolist()
             for ids in prompts
         ]
-        # Not what was generated, which the model's own rules may have changed.
+        # The generated tokens are not compared, because the model's rules may have changed them.
         expected = [model(torch.tensor([text])).logits[0].numpy().argmax(axis=-1) for text in texts]
     read = [(text, len(ids) - 1) for text, ids in zip(texts, prompts, strict=True)]
     same = [
@@ -271,7 +271,7 @@ def _tokenize(
 def _decoder_inputs(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int
 ) -> NDArray[np.int64]:
-    """The reference sentences shifted right behind the start token: int64 [b, s]."""
+    """The reference sentences, shifted right by the start token: int64 [b, s]."""
     ids, _ = _tokenize(tokenizer, texts, length)
     start = np.full((len(ids), 1), model.config.decoder_start_token_id, dtype=np.int64)
     return np.concatenate([start, ids[:, :-1]], axis=1)

@@ -1,4 +1,4 @@
-"""How the graphs of a bundle are to be used, and the manifest that says so."""
+"""How to use the graphs of a bundle, and the manifest that says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sprig_server.bundle.manifest import SCHEMA, Base, Decoding, Manifest, Promp
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """How a bundle's graphs are to be used: what its manifest says of them."""
+    """How to use a bundle's graphs, as its manifest describes it."""
 
     dimensions: int
     pooling: str

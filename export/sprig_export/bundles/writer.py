@@ -1,4 +1,4 @@
-"""Writing a bundle: everything is made in a hidden folder beside the target, which appears at once or not at all."""
+"""Writing a bundle atomically: everything is made in a hidden folder beside the target."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _LISTED = (
 
 
 def check_output(output: Path) -> Path:
-    """The absolute path of a place where a bundle may be put; the folder that is to hold it is made.
+    """The absolute path of a valid place for a bundle. Creates its parent folder.
 
     Raises:
-        InvalidInput: `output` exists and is something other than a bundle or an empty folder, or cannot be written.
+        InvalidInput: `output` exists and is neither a bundle nor an empty folder, or cannot be written.
     """
     output = output.resolve()
     if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / FILE_NAME).is_file())):
@@ -51,7 +51,7 @@ def check_output(output: Path) -> Path:
 
 @contextmanager
 def staging_folder(output: Path) -> Iterator[Path]:
-    """A folder to build the bundle in, beside `output`, of `check_output`; gone afterwards, whatever happens."""
+    """A temporary folder beside `output` to build the bundle in. It is always removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
     try:
         yield folder
@@ -60,22 +60,22 @@ def staging_folder(output: Path) -> Iterator[Path]:
 
 
 def was_left(output: Path, made_by: str, kind: str = "work") -> bool:
-    """Whether an export made by the same left a folder that can be gone on with."""
+    """Whether an interrupted export with the same `made_by` left a folder to resume from."""
     stamp = _work(output, kind) / "made-by.json"
     return stamp.is_file() and stamp.read_text(encoding="utf-8") == made_by
 
 
 @contextmanager
 def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") -> Iterator[Path]:
-    """A folder beside `output` for what takes long: kept where the export ends early, gone where it succeeds.
+    """A folder beside `output` for intermediate results: kept if the export is interrupted, removed when it succeeds.
 
     Args:
-        made_by: what shapes the folder's contents, as text; only an export of the same goes on with them.
-        resume: take over what an earlier export left, instead of beginning anew.
-        kind: the end of the folder's name, where an export needs several.
+        made_by: everything that determines the folder's contents, as text. Only an export with the same text resumes.
+        resume: continue with the results of an interrupted export instead of starting again.
+        kind: the end of the folder's name, because an export may need several.
 
     Raises:
-        InvalidInput: nothing was left to go on with, it is of another recipe, or another export writes to `output`.
+        InvalidInput: there is nothing to resume, it is from another recipe, or another export is writing `output`.
     """
     with _alone(output):
         yield from _work_folder(output, made_by, resume, kind)
@@ -83,7 +83,7 @@ def work_folder(output: Path, made_by: str, resume: bool, kind: str = "work") ->
 
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
-    """Let no other process export to `output`; an export may hold it several times."""
+    """Lock `output` against other exports. One export may take the lock several times."""
     try:
         lock = FileLock(lock_path(output), blocking=False, is_singleton=True).acquire()
     except Timeout:
@@ -95,8 +95,9 @@ def _alone(output: Path) -> Iterator[None]:
 
 
 def lock_path(output: Path) -> Path:
-    """The file that whoever exports to `output` locks. It is never removed, since somebody may just be opening it, and
-    so lies among the temporary files."""
+    """The lock file of exports to `output`. It is never removed, because another process may be opening it, so it is
+    among the temporary files.
+    """
     return Path(tempfile.gettempdir()) / f"sprig-export-{hashlib.sha256(str(output).encode()).hexdigest()[:16]}.lock"
 
 
@@ -127,10 +128,10 @@ def _work(output: Path, kind: str) -> Path:
 
 
 def write_bundle(staging: Path, output: Path, manifest: Manifest, report: dict[str, Any]) -> Manifest:
-    """Complete the files in `staging` and put them in the place of `output`.
+    """Complete the files in `staging` and move them to `output`.
 
     Returns:
-        The manifest as it was written, with every file's size and hash.
+        The manifest as written, with every file's size and hash.
     """
     (staging / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (staging / "report.html").write_text(render_export(report, manifest.name), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""PyTorch models to ONNX graphs, through optimum-onnx."""
+"""Converting PyTorch models to ONNX graphs with optimum-onnx."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sprig_export.models.loading import load_summarizer
 def convert_encoder(model: Path, output: Path, opset: int, projection: nn.Linear | None = None) -> Path:
     """Write `encoder.onnx` of a sentence encoder into the folder `output`.
 
-    Inputs input_ids, attention_mask (and token_type_ids where the model has them), int64 [b, t]; output the last
-    hidden state, float32 [b, t, d], behind the `projection` if there is one. Pooling is left to whoever runs it, as the
-    manifest names it.
+    Inputs: input_ids and attention_mask (and token_type_ids if the model has them), int64 [b, t]. Output: the last
+    hidden state, float32 [b, t, d], after the projection if there is one. The graph does not pool; the manifest names
+    the pooling.
     """
     with _quiet():
         main_export(
@@ -44,9 +44,9 @@ def convert_encoder(model: Path, output: Path, opset: int, projection: nn.Linear
 def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path, Path]:
     """Write `encoder.onnx` and `decoder.onnx` of an encoder-decoder into the folder `output`.
 
-    The encoder's graph ends in the keys and values of every decoder layer's cross-attention, so that they are
-    computed once a function. The decoder's graph is the one with past key values; with a past of length 0 it serves
-    the first step too, and no weight is stored twice for it.
+    The encoder's graph ends in the keys and values of every decoder layer's cross-attention, so they are computed once
+    for each function. The decoder's graph is the one with past key values. With a past of length 0 it also serves the
+    first step, so no weights are stored twice.
 
     Raises:
         InvalidInput: the model is of an unknown family.
@@ -70,9 +70,9 @@ def convert_encoder_decoder(model: Path, output: Path, opset: int) -> tuple[Path
 def convert_decoder_only(model: Path, output: Path, opset: int) -> Path:
     """Write `decoder.onnx` of a decoder-only model into the folder `output`.
 
-    Inputs input_ids and position_ids (where the family reads them), int64 [b, s], attention_mask, int64 [b, past + s],
-    and the past keys and values, float32 [b, heads, past, head_dim]; outputs logits, float32 [b, s, v], and the
-    present ones. A past of length 0 serves the prompt.
+    Inputs: input_ids and position_ids (if the family reads them), int64 [b, s], attention_mask, int64 [b, past + s],
+    and the past keys and values, float32 [b, heads, past, head_dim]. Outputs: logits, float32 [b, s, v], and the
+    present keys and values. A past of length 0 is used for the prompt.
     """
     with _quiet():
         main_export(
@@ -87,7 +87,7 @@ def convert_decoder_only(model: Path, output: Path, opset: int) -> Path:
 
 
 class _EncoderWithCrossAttention(nn.Module):
-    """The encoder and, on top of it, the key and value projections of the decoder's cross-attention."""
+    """The encoder, followed by the key and value projections of the decoder's cross-attention."""
 
     def __init__(self, network: PreTrainedModel) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def _export_encoder(network: PreTrainedModel, path: Path, opset: int) -> None:
 
 
 def _append(projection: nn.Linear, path: Path) -> None:
-    """Let a graph's only output go through a linear map."""
+    """Append a linear map to a graph's only output."""
     model = onnx.load(path)
     graph, (output,) = model.graph, model.graph.output
     whole, name = f"{output.name}_whole", output.name
@@ -142,7 +142,7 @@ def _append(projection: nn.Linear, path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The converters warn about every traced branch; what they produce is validated instead."""
+    """Silence the converters' warnings about every traced branch. Their output is validated instead."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Fewer bits: int8 or 4-bit matrix products, row-wise quantized look-ups, no second copy of a tied embedding."""
+"""Quantization: int8 or 4-bit matrix products, embeddings quantized by row, and no second copy of a tied embedding."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 from sprig_export.config.recipe import BLOCK, Precision
 
 _COMPUTE_INT8 = 4  # the accuracy level of ONNX Runtime that multiplies 4-bit weights with 8-bit activations
-# Tables below this many numbers stay as they are: there is nothing to gain.
+# Embeddings with fewer numbers are not quantized: there is nothing to gain.
 _SMALL_TABLE = 50_000
-# Below this many, 8 bits a number: a table of positions is small, and every token's vector hangs on it.
+# Embeddings with fewer numbers get at least 8 bits: a table of positions is small, and affects every token.
 _LARGE_TABLE = 500_000
 ALIKE = 0.99
-"""Share of equal bytes of two 4-bit tables that are one: numbers on an edge are rounded either way, and a block whose
-extremes are -x and x may be scaled to either one."""
+"""Two 4-bit tables with at least this share of equal bytes are the same table: values on an edge may be rounded either
+way, and a block with the extremes -x and x may be scaled to either one.
+"""
 
 
 def quantize(source: Path, target: Path, linear_dtype: Precision = "int8", embedding_dtype: Precision = "int8") -> None:
-    """Write `target`: `source` with the weights of its matrix products and large look-ups in fewer bits.
+    """Write `target`: `source` with matrix products and large embeddings in fewer bits.
 
-    int8 weights of products are symmetric per output channel in 7 bits: with 8, processors without VNNI saturate when
-    they add two products in 16 bits, and a bundle must answer alike everywhere. 4-bit weights are symmetric per
-    `BLOCK`. Activations are quantized at run time. int8 tables have a factor for each row (one for the whole table
-    costs rare tokens most of their precision), 4-bit ones a factor for each block of a row. With float32, either stays
-    as it is.
+    int8 weights of matrix products are symmetric for each output channel and use 7 bits. With 8 bits, processors
+    without VNNI saturate when they add two products in 16 bits, and a bundle must give the same answers everywhere.
+    4-bit weights are symmetric for each `BLOCK`. Activations are quantized at run time. int8 embeddings have a factor
+    for each row (a single factor would cost rare tokens most of their precision), 4-bit embeddings a factor for each
+    block of a row. float32 leaves the weights as they are.
     """
     if linear_dtype == "float32":
         shutil.copy(source, target)
@@ -70,7 +71,7 @@ def _quantize_int4(source: Path, target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantizers log every node, and a hint that does not apply to what was just exported."""
+    """Silence the quantizers, which log every node and a hint that does not apply to fresh exports."""
     previous = logging.root.level
     logging.root.setLevel(logging.ERROR)
     logging.disable(logging.WARNING)
@@ -82,10 +83,10 @@ def _quiet() -> Iterator[None]:
 
 
 def quantize_lookups(graph: GraphProto, embedding_dtype: Precision = "int8") -> None:
-    """Quantize the large look-up tables of a graph in place.
+    """Quantize the large embeddings of a graph in place.
 
-    Where a model ties its embedding to its output projection, the look-up reads the columns of the quantized
-    projection, and no second copy of the numbers is kept.
+    If the embedding is tied to the output projection, the look-up reads the columns of the quantized projection, and no
+    second copy is kept.
     """
     weights = {tensor.name: tensor for tensor in graph.initializer}
     for gather in [node for node in graph.node if node.op_type == "Gather"]:
@@ -112,7 +113,7 @@ def quantize_lookups(graph: GraphProto, embedding_dtype: Precision = "int8") -> 
 
 
 def _add_rows(graph: GraphProto, table: TensorProto) -> tuple[str, str]:
-    """Add int8 rows [v, d] and their factors [v]; the names of both."""
+    """Add int8 rows [v, d] and their factors [v]. Returns the names of both."""
     rows = numpy_helper.to_array(table)
     scale = np.maximum(np.abs(rows).max(axis=1), 1e-12).astype(np.float32) / 127
     names = f"{table.name}_rows", f"{table.name}_row_scale"
@@ -124,7 +125,7 @@ def _add_rows(graph: GraphProto, table: TensorProto) -> tuple[str, str]:
 
 
 def _tied_projection(graph: GraphProto, weights: dict[str, TensorProto], table: TensorProto) -> tuple[str, str] | None:
-    """The quantized matrix [d, v] whose columns are the rows of `table` up to rounding, and its factors [v]."""
+    """The quantized matrix [d, v] whose columns are the rows of `table`, up to rounding, and its factors [v]."""
     rows = numpy_helper.to_array(table)
     for product in (node for node in graph.node if node.op_type == "MatMulInteger"):
         columns = weights.get(product.input[1])
@@ -138,7 +139,9 @@ def _tied_projection(graph: GraphProto, weights: dict[str, TensorProto], table: 
 
 
 def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_column: bool) -> list[NodeProto]:
-    """Nodes for ids int64 [b, t] -> float32 [b, t, d], from int8 rows [v, d] or columns [d, v] and factors [v]."""
+    """Nodes that look up ids int64 [b, t] -> float32 [b, t, d] in int8 rows [v, d] or columns [d, v] with factors
+    [v].
+    """
     found, shaped, real, factor, wide = (f"{name}_{part}" for part in ("int8", "rows", "float", "factor", "wide"))
     nodes = [helper.make_node("Gather", [values, ids], [found], axis=int(by_column))]  # [d, b, t] by column
     if by_column:
@@ -154,11 +157,11 @@ def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_colum
 
 
 def pack_blocks(rows: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Rows float32 [v, d] as 4-bit numbers: two in a byte, the first one low, uint8 [v, blocks, BLOCK / 2], and a
-    factor for each block, float32 [v * blocks]; the layout that MatMulNBits has for d inputs and v outputs.
+    """Rows float32 [v, d] as 4-bit numbers, in the layout of MatMulNBits for d inputs and v outputs: uint8 [v, blocks,
+    BLOCK / 2] with two numbers in a byte, the first one low, and a factor for each block, float32 [v * blocks].
 
-    A number n stands for (n - 8) * factor; the largest magnitude of a block is 0, so that all 16 numbers are used.
-    Behind a row whose last block is not full, every number is 0, as ONNX Runtime's quantizer has it.
+    The number n means (n - 8) * factor. The largest magnitude of a block becomes 0, so all 16 numbers are used. An
+    incomplete last block is filled with 0, as by ONNX Runtime's quantizer.
     """
     width = rows.shape[1]
     blocks = np.pad(rows, ((0, 0), (0, -width % BLOCK))).reshape(len(rows), -1, BLOCK)
@@ -180,7 +183,7 @@ def _add_blocks(graph: GraphProto, table: TensorProto) -> tuple[str, str]:
 
 
 def _tied_blocks(graph: GraphProto, weights: dict[str, TensorProto], table: TensorProto) -> tuple[str, str] | None:
-    """The 4-bit weights of a projection that hold the numbers of `table` as well as 4 bits can, and their factors."""
+    """The 4-bit weights of a projection that equal `table` in 4 bits, and their factors."""
     packed, factors = pack_blocks(numpy_helper.to_array(table))
     for product in (node for node in graph.node if node.op_type == "MatMulNBits"):
         values, scales = weights[product.input[1]], weights[product.input[2]]
@@ -194,7 +197,7 @@ def _tied_blocks(graph: GraphProto, weights: dict[str, TensorProto], table: Tens
 
 
 def _look_up_blocks(graph: GraphProto, gather: NodeProto, values: str, scales: str, width: int) -> list[NodeProto]:
-    """Nodes for ids int64 [b, t] -> float32 [b, t, width], from 4-bit rows [v, blocks, BLOCK / 2]."""
+    """Nodes that look up ids int64 [b, t] -> float32 [b, t, width] in 4-bit rows [v, blocks, BLOCK / 2]."""
     name, ids, blocks = str(gather.name), gather.input[1], -(-width // BLOCK)
     constants = {
         "four": np.array(4, np.uint8),

@@ -1,4 +1,4 @@
-"""One copy of what encoder and decoder have in common: the embedding, kept beside both graphs."""
+"""Sharing the embedding of encoder and decoder: one copy, in a file beside both graphs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from onnx.external_data_helper import set_external_data
 from sprig_export.onnx.quantize import ALIKE
 from sprig_server.bundle.manifest import SHARED
 
-_LARGE = 100_000  # bytes; below, a copy costs less than a look into another file
+_LARGE = 100_000  # bytes; for smaller tables a copy costs less than another file
 
 
 def share_tables(encoder: Path, decoder: Path) -> bool:
-    """Move the large table that two graphs have in common, with its factors, to a file `shared.npz` beside them.
+    """Move the large table that two graphs share, with its factors, to a file `shared.npz` beside them.
 
-    Both graphs then name it as external data, which whoever loads them must provide.
+    Both graphs then refer to it as external data, which must be provided when they are loaded.
 
     Returns:
         Whether there was such a table.

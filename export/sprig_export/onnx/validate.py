@@ -1,4 +1,4 @@
-"""An ONNX file against the PyTorch model it came from: each check raises where a difference is too large."""
+"""Comparing an ONNX file with its PyTorch model. Each check raises an error if a difference is too large."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from sprig_export.models.families import decoder_shape
 from sprig_server.errors import SprigError
 
-# Largest absolute difference allowed between PyTorch and fp32 ONNX, as a share of the output's largest value.
+# The largest allowed absolute difference between PyTorch and fp32 ONNX, as a share of the output's largest value.
 RELATIVE_TOLERANCE = 1e-4
 
 
@@ -25,14 +25,14 @@ class ValidationFailed(SprigError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one output lies from the reference: the largest difference, and the reference's largest value."""
+    """The difference of an output from the reference: its largest value, and the reference's largest value."""
 
     output: str
     largest: float
     scale: float
 
     def check(self) -> None:
-        """Raise where the difference is beyond `RELATIVE_TOLERANCE`.
+        """Raise an error if the difference exceeds `RELATIVE_TOLERANCE`.
 
         Raises:
             ValidationFailed: it is.
@@ -56,7 +56,7 @@ def compare(output: str, reference: NDArray[np.float32], found: NDArray[np.float
 
 
 def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Difference:
-    """Compare the last hidden state on unpadded positions; ids and mask are int64 [b, t].
+    """Compare the last hidden state at unpadded positions. ids and mask are int64 [b, t].
 
     Raises:
         ValidationFailed: beyond the tolerance.
@@ -80,7 +80,7 @@ def validate_encoder_decoder(
     mask: NDArray[np.int64],
     target: NDArray[np.int64],
 ) -> Difference:
-    """Compare the logits of every step, decoded with the cache against PyTorch without one.
+    """Compare the logits of every step, decoded with the cache, with PyTorch without a cache.
 
     Args:
         ids: int64 [b, t]; mask alike; target: decoder inputs, int64 [b, s].
@@ -95,10 +95,10 @@ def validate_encoder_decoder(
 
 
 def validate_decoder_only(model: PreTrainedModel, path: Path, texts: Sequence[Sequence[int]]) -> Difference:
-    """Compare the logits behind the second half of every text, read with the cache, against PyTorch without one.
+    """Compare the logits in the second half of every text, read with the cache, with PyTorch without a cache.
 
     Args:
-        texts: token ids, at least two of each text.
+        texts: token ids, at least two for each text.
 
     Returns:
         The largest difference of all texts.
@@ -120,10 +120,10 @@ def validate_decoder_only(model: PreTrainedModel, path: Path, texts: Sequence[Se
 def continued_logits(
     path: Path, model: PreTrainedModel, texts: Sequence[tuple[Sequence[int], int]]
 ) -> Iterator[NDArray[np.float32]]:
-    """What a decoder-only ONNX file expects behind the tokens of each text (ids, start) from its start on: float32
+    """The logits of a decoder-only ONNX file after each token of a text (ids, start), from the start on: float32
     [len(ids) - start, v].
 
-    Those before are read in one run, from the start on one by one with the cache, as the server does.
+    Tokens before the start are read in one run, later ones one by one with the cache, as the server does.
     """
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for ids, start in texts:
@@ -174,7 +174,7 @@ def teacher_forced_logits(
     mask: NDArray[np.int64],
     target: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """The same from the two ONNX files, one step after the other, starting from an empty cache."""
+    """The same logits from the two ONNX files, step by step, starting with an empty cache."""
     encoding = ort.InferenceSession(str(encoder), providers=["CPUExecutionProvider"])
     decoding = ort.InferenceSession(str(decoder), providers=["CPUExecutionProvider"])
     names = [node.name for node in encoding.get_outputs()]
