@@ -1,1 +1,1 @@
-"""Where training pairs come from: packages by name and version, mined for documented functions."""
+"""Making training pairs: packages by name and version, mined for documented functions."""

@@ -1,4 +1,4 @@
-"""Folders of source code to a table of function/documentation pairs, split by package."""
+"""Building a table of function/documentation pairs from folders of source code, split by package."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
 _PROCESSES = 2
-_MOST_PAIRS = 6_000  # of one package: no project's habits may dominate
-_MOST_MINED = 2 * _MOST_PAIRS  # what is read of it: many are duplicates
-_MOST_REPEATS = 5  # of one sentence in one package: beyond, it is a convention and no description
-_HELD_OUT = {"python": 40, "javascript": 40, "java": 16, "cpp": 16}  # one package in so many is for validation
+_MOST_PAIRS = 6_000  # pairs of one package, so that no project dominates
+_MOST_MINED = 2 * _MOST_PAIRS  # pairs read from it: many are duplicates
+_MOST_REPEATS = 5  # repetitions of a sentence in one package; more make it a convention
+_HELD_OUT = {"python": 40, "javascript": 40, "java": 16, "cpp": 16}  # one of this many packages is for validation
 _COLUMNS = ("package", "path", "language", "name", "code", "documentation", "summary", "split")
 _SCHEMA = pyarrow.schema([(name, pyarrow.string()) for name in _COLUMNS])
 
 
 @dataclass(slots=True)
 class Report:
-    """What a build did: pairs kept per split and per package, and what was left out, why and how often."""
+    """The report of a build: pairs kept by split and by package, and what was left out, with reasons and counts."""
 
     files: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
@@ -46,16 +46,16 @@ class Report:
 
 
 def build(sources: Sequence[Path], language: str, output: Path, exclude: Sequence[Path]) -> Report:
-    """Mine folders for pairs and write them as Parquet; continues where an interrupted build stopped.
+    """Mine folders for pairs and write them as Parquet. Continues where an interrupted build stopped.
 
     Args:
-        sources: folders of packages, or folders that hold such folders (what `packages.fetch` wrote).
+        sources: folders of packages, or folders that contain such folders (as `packages.fetch` writes them).
         language: the language to read.
-        output: the Parquet file, replaced when everything is done.
-        exclude: evaluation files (.jsonl, .jsonl.gz); a function that repeats one of theirs is left out.
+        output: the Parquet file. It is replaced when everything is done.
+        exclude: evaluation files (.jsonl, .jsonl.gz). Functions that repeat one of theirs are left out.
 
     Raises:
-        InvalidInput: unknown language, a source that is no folder, or an evaluation file that cannot be read.
+        InvalidInput: the language is unknown, a source is not a folder, or an evaluation file cannot be read.
     """
     if language not in SUFFIXES:
         raise InvalidInput(f"No corpus can be built for {language!r} yet; known: {', '.join(SUFFIXES)}.")
@@ -87,7 +87,7 @@ def build(sources: Sequence[Path], language: str, output: Path, exclude: Sequenc
 
 
 def split_of(package: str, corpus: str) -> str:
-    """`train` or `valid`, by the package's name alone, so that it never changes between builds."""
+    """`train` or `valid`. It depends on the package's name alone, so it never changes between builds."""
     return "valid" if int(hashlib.sha1(package.encode()).hexdigest(), 16) % _HELD_OUT[corpus] == 0 else "train"
 
 
@@ -100,7 +100,7 @@ def _packages(sources: Sequence[Path]) -> Iterator[Path]:
 
 
 def _keep(mined: Mined, corpus: str, seen: Seen, evaluation: Seen, report: Report) -> Iterator[dict[str, str]]:
-    """The rows of what is new among the pairs of a package; the rest is counted."""
+    """The rows of a package's new pairs. The others are counted."""
     report.files += mined.files
     report.skipped.update(mined.skipped)
     sentences: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Documentation that stands on a declaration, as in C++ headers, for the definition elsewhere that it belongs to."""
+"""Documentation of declarations, as in C++ headers, for their definitions elsewhere."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _function_declarator(node: Node) -> Node | None:
 
 
 def _comment_behind(tree: SyntaxTree, node: Node) -> str:
-    """The text of a comment `///< ...` after a declaration on its line."""
+    """The text of a comment `///< ...` after a declaration, on the same line."""
     after = node.next_sibling
     if after is None or after.type != "comment" or after.start_point[0] != node.end_point[0]:
         return ""
@@ -80,10 +80,10 @@ def _balanced(text: str) -> str:
 
 
 def _count(parameters: str) -> int:
-    """How many parameters "(int a, T<x, y> b)" holds."""
+    """The number of parameters in "(int a, T<x, y> b)"."""
     inner = parameters.strip()[1:-1]
     previous = ""
-    while previous != inner:  # commas of templates, calls and braces part no parameters
+    while previous != inner:  # commas in templates, calls and braces do not separate parameters
         previous, inner = inner, re.sub(r"<[^<>]*>|\([^()]*\)|\{[^{}]*\}|\[[^\[\]]*\]", "", inner)
     inner = inner.strip()
     return 0 if inner in ("", "void") else inner.count(",") + 1

@@ -1,4 +1,4 @@
-"""Duplicates: exact ones by their tokens, near ones by MinHash; and what no corpus may hold."""
+"""Finding duplicates: exact ones by their tokens, near ones by MinHash. And packages that no corpus may contain."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _POWERS = np.array([31**k for k in range(_SHINGLE)], dtype=np.uint64)
 
 
 class Seen:
-    """The functions met so far, as hashes; asks whether another one repeats one of them."""
+    """The functions seen so far, as hashes."""
 
     def __init__(self) -> None:
         self._exact: set[bytes] = set()
         self._bands: set[bytes] = set()
 
     def add(self, keys: Keys) -> bool:
-        """Remember a function; returns whether it was new, not even nearly a copy of an earlier one."""
+        """Add a function. Returns whether it was new: neither a copy nor a near copy of an earlier one."""
         if self.holds(keys):
             return False
         self._exact.add(keys[0])
@@ -40,16 +40,16 @@ class Seen:
         return True
 
     def holds(self, keys: Keys) -> bool:
-        """Whether a function repeats one that was added."""
+        """Whether a function is a copy or near copy of one that was added."""
         return keys[0] in self._exact or any(band in self._bands for band in keys[1])
 
 
 Keys = tuple[bytes, tuple[bytes, ...]]
-"""A hash of the normalised tokens, and one hash for each MinHash band (none for code of a few tokens)."""
+"""A hash of the normalised tokens, and a hash for each MinHash band (none for very short code)."""
 
 
 def code_keys(code: str) -> Keys:
-    """What a function is recognised by, whatever its layout: spaces, line breaks and case do not count."""
+    """The keys by which a function is recognised. Spaces, line breaks and case do not matter."""
     tokens = _TOKEN.findall(code.lower())
     exact = hashlib.blake2b(" ".join(tokens).encode("utf-8", "surrogatepass"), digest_size=12).digest()
     if len(tokens) < 4 * _SHINGLE:
@@ -64,12 +64,12 @@ def code_keys(code: str) -> Keys:
 
 
 def split_bands(joined: bytes) -> tuple[bytes, ...]:
-    """The second part of `Keys` from its bands one after the other."""
+    """The second part of `Keys`, from its concatenated bands."""
     return tuple(joined[start : start + _BAND_BYTES] for start in range(0, len(joined), _BAND_BYTES))
 
 
 def excluded(path: str, never: Iterable[str]) -> bool:
-    """Whether a path belongs to a package of `never`, be it installed, vendored or a release's own folder."""
+    """Whether a path belongs to a package in `never`: installed, vendored, or a release's own folder."""
     names = frozenset(never)
     for part in PurePosixPath(path).parts:
         stem = part.removesuffix(".py")
@@ -80,19 +80,19 @@ def excluded(path: str, never: Iterable[str]) -> bool:
 
 
 def normalise(name: str) -> str:
-    """A package's name as registries compare it."""
+    """A package's name, normalised as registries compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @cache
 def never_train(language: str) -> frozenset[str]:
-    """The packages that are kept for measuring, normalised; empty for a language that has none."""
+    """The normalised names of the packages that are kept for measuring; empty for a language without any."""
     lists = read_toml(Path(__file__).with_name("never_train.toml"))
     return frozenset(normalise(name) for name in lists.get(language, []))
 
 
 def _minima(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """MinHash signature, uint32 [bands * rows], of the shingles of token hashes, uint64 [n]."""
+    """The MinHash signature, uint32 [bands * rows], of the shingles of token hashes, uint64 [n]."""
     windows = np.lib.stride_tricks.sliding_window_view(hashes, _SHINGLE)
     shingles = np.unique((windows * _POWERS).sum(axis=1, dtype=np.uint64))
     mixed = shingles[None, :] * _FACTORS[:, None] + _OFFSETS[:, None]  # wraps around on purpose

@@ -1,7 +1,7 @@
-"""Whether a sentence about a function stands on the function's own words.
+"""Grounding: whether the words of a sentence about a function come from the function.
 
-A sentence that names what the code does not show teaches a model to make things up, and one that a model writes is made
-up where it does. Its content words have to stem from the function, or be words that a programmer may use of any code.
+A sentence that names things which the code does not contain teaches a model to invent. Its content words must come from
+the function, or be common words of programming.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SHORTEST_PREFIX = 3  # "dir" in the code stands for "directory" in the sentence
 _PIECE = re.compile(r"[A-Za-z][A-Za-z0-9_.]*[A-Za-z0-9_]|[A-Za-z]|\d+(?:\.\d+)?")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*|\d+")
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`")
-_SMALL = ("0", "1", "2")  # numbers that need not stand in the code
+_SMALL = ("0", "1", "2")  # numbers that need not be in the code
 
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What the content words of a sentence stand on, without its verb: how many different ones there are, which
-    share stems from the
-    function, which share from the function or the common words, and which share stands in the function's name."""
+    """The grounding of a sentence's content words without its verb: how many different words there are, the share from
+    the function, the share from the function or the common words, and the share in the function's name.
+    """
 
     words: int
     own: float
@@ -35,7 +35,7 @@ class Grounding:
 
 
 def ground(sentence: str, name: str, code: str) -> Grounding:
-    """What the content words of a sentence, but for its first word, stand on.
+    """The grounding of a sentence's content words, without its first word.
 
     Args:
         name: the function's qualified name.
@@ -52,15 +52,16 @@ def ground(sentence: str, name: str, code: str) -> Grounding:
 
 
 def content_words(sentence: str) -> list[str]:
-    """The words of a sentence behind its first one that mean something, in lower case; identifiers in their parts."""
+    """The content words of a sentence after its first word, in lower case, with identifiers split into parts."""
     pieces = [piece for text in _PIECE.findall(sentence)[1:] for piece in split_identifier(text)]
     filler = word_list("filler")
     return [word for word in pieces if word not in filler and (len(word) > 1 or word.isdigit())]
 
 
 def names_what_is_there(sentence: str, code: str) -> bool:
-    """Whether every number, name, acronym, quotation and identifier in a sentence, but for its first word, stands in
-    the code."""
+    """Whether every number, name, acronym, quotation and identifier in a sentence, except its first word, is in the
+    code.
+    """
     lowered, stems = code.lower(), code_stems(code)
     if any("".join(quoted).lower() not in lowered for quoted in _QUOTED.findall(sentence)):
         return False
@@ -74,7 +75,7 @@ def names_what_is_there(sentence: str, code: str) -> bool:
 
 
 def code_stems(code: str) -> frozenset[str]:
-    """The words in a text, those inside of identifiers and strings included, and their stems."""
+    """The words in a text, including those in identifiers and strings, and their stems."""
     words = {word for text in _IDENTIFIER.findall(code) for word in (*split_identifier(text), text.lower())}
     return frozenset({stem(word) for word in words} | words)
 

@@ -1,6 +1,6 @@
 """Documentation comments as plain text: Javadoc, JSDoc and Doxygen (with Qt's dialect of it) without their markup.
 
-What comes out reads like a Python docstring: paragraphs first, then sections that begin with a tag ("@param x").
+The result is like a Python docstring: paragraphs first, then sections that begin with a tag ("@param x").
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _RETURNS = re.compile(r"^returns?\b\s*", re.I)
 
 
 def plain_documentation(documentation: str, language: str) -> str:
-    """A documentation text as paragraphs and tagged sections, without inline markup; a docstring stays as it is.
+    """A documentation text as paragraphs and tagged sections, without inline markup. A docstring stays as it is.
 
-    Where nothing but the result is documented, "@return the size" becomes the paragraph "Returns the size".
+    If only the result is documented, "@return the size" becomes the paragraph "Returns the size".
 
     Args:
         documentation: the text of a comment without comment marks (`Definition.documentation`).
@@ -63,7 +63,7 @@ def plain_documentation(documentation: str, language: str) -> str:
 
 
 def _target(reference: str) -> str:
-    """What a reference of Javadoc names: "List.add" for `java.util.List#add(Object)`."""
+    """The name in a Javadoc reference: "List.add" for `java.util.List#add(Object)`."""
     owner, _, member = reference.partition("#")
     owner = owner.rpartition(".")[2] if owner[:1].islower() else owner
     return ".".join(part for part in (owner, member.partition("(")[0]) if part)

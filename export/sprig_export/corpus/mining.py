@@ -1,4 +1,4 @@
-"""The pairs of one package, kept as a file of their own, so that an interrupted build loses one package at most."""
+"""Mining the pairs of a package. Each package has its own file, so an interrupted build loses at most one package."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sprig_server.code.lines import decode
 from sprig_server.types import Definition
 
 _LOG = logging.getLogger(__name__)
-_VERSION = 1  # of what is mined: raise it with every change of the rules, or an old build's packages are taken over
+_VERSION = 1  # increase it with every change of the rules; otherwise results of an old build are reused
 _LARGEST_FILE = 1_000_000  # bytes
-_LONGEST_LINE = 400  # characters on average: such a file is minified or data
+_LONGEST_LINE = 400  # characters on average; such a file is minified or data
 _TEST_FOLDERS = frozenset(
     {"test", "tests", "testing", "_tests", "unittests", "functional_tests", "test_data", "__tests__", "jtreg", "gtest"}
 )
@@ -42,7 +42,7 @@ _SCHEMA = pyarrow.schema(
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A package that was read: where its pairs are, and what was left out, why and how often."""
+    """A mined package: the file with its pairs, and what was left out, with reasons and counts."""
 
     package: str
     path: Path
@@ -51,13 +51,13 @@ class Mined:
 
 
 def mine_package(folder: Path, corpus: str, most: int, parts: Path) -> Mined:
-    """Read the documented functions of a package, or take over what an interrupted build read of it.
+    """Mine the documented functions of a package, or reuse the result of an interrupted build.
 
     Args:
         folder: the package's sources.
         corpus: a key of `packages.SUFFIXES`.
-        most: read no further once there are so many pairs.
-        parts: the folder that the file with the package's pairs is written to.
+        most: stop after this many pairs.
+        parts: the folder for the file with the package's pairs.
     """
     path = parts / f"{folder.name}.parquet"
     stamp = f"{_VERSION} {corpus} {most}"
@@ -83,9 +83,9 @@ def mine_package(folder: Path, corpus: str, most: int, parts: Path) -> Mined:
 
 
 def mine_folder(folder: Path, corpus: str) -> Iterator[dict[str, str | bytes]]:
-    """The documented functions of somebody's own code: path, language, name, code, documentation, summary.
+    """The documented functions of a folder of code: path, language, name, code, documentation, summary.
 
-    Hidden folders, installed packages and copies of other projects are passed over.
+    Hidden folders, installed packages and copies of other projects are left out.
     """
     paths = (path for path in folder.rglob("*") if path.name.endswith(SUFFIXES[corpus]) and path.is_file())
     files = sorted(path for path in paths if _is_own(path.relative_to(folder)))
@@ -99,7 +99,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _taken_over(path: Path, stamp: str) -> Mined | None:
-    """What an earlier run made of a package, where its file is there, whole, and of these rules."""
+    """The result of an earlier run for a package, if its file is complete and made by the same rules."""
     try:
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
     except (OSError, pyarrow.ArrowException):
@@ -111,7 +111,7 @@ def _taken_over(path: Path, stamp: str) -> Mined | None:
 
 
 def _files(folder: Path, corpus: str, skipped: Counter[str]) -> Iterator[Path]:
-    """The source files of a package, its parts mixed, without tests, copies and what is never trained on."""
+    """The source files of a package, its folders mixed, without tests, copies and excluded packages."""
     never = never_train(corpus)
     paths = [path for path in folder.rglob("*") if path.name.endswith(SUFFIXES[corpus]) and path.is_file()]
     for path in sorted(paths, key=lambda p: hashlib.sha1(p.relative_to(folder).as_posix().encode()).digest()):
@@ -148,7 +148,7 @@ def _mine_file(
                 exact, bands = code_keys(pair.code)
                 keys: dict[str, str | bytes] = {"exact": exact, "bands": b"".join(bands)}
                 yield {"path": place, "language": language.name, **asdict(pair), **keys}
-    except Exception as error:  # one broken file among many thousands must not end a build
+    except Exception as error:  # one broken file must not end a build
         _LOG.debug("%s: %s", path, error)
         skipped["files that could not be read"] += 1
 
@@ -162,7 +162,7 @@ def _documented(function: Definition, corpus: str, declared: dict[Key, str]) -> 
 
 
 def _declarations(files: list[Path]) -> dict[Key, str]:
-    """The documentation of the package's declarations; of overloads with as many parameters, none."""
+    """The documentation of the package's declarations, without overloads that have the same number of parameters."""
     found: dict[Key, str] = {}
     ambiguous: set[Key] = set()
     for path in files:
@@ -173,6 +173,6 @@ def _declarations(files: list[Path]) -> dict[Key, str]:
             for key, documentation in documented_declarations(text) if text is not None else ():
                 if found.setdefault(key, documentation) != documentation:
                     ambiguous.add(key)
-        except Exception as error:  # counted where its definitions are read
+        except Exception as error:  # counted when its definitions are read
             _LOG.debug("%s: %s", path, error)
     return {key: documentation for key, documentation in found.items() if key not in ambiguous}

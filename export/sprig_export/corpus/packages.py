@@ -1,4 +1,6 @@
-"""The sources of a corpus: packages with exact versions, fetched once, their source files kept."""
+"""The sources of a corpus: packages with exact versions. They are fetched once, and only their source files are
+kept.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ SUFFIXES = {
     corpus: tuple(e for lang in LANGUAGES if lang.name in served for e in lang.extensions if e not in _STUBS)
     for corpus, served in _SERVED.items()
 }
-"""Per corpus, how the names of its source files end; that of JavaScript holds TypeScript too."""
+"""The file extensions of each corpus. The JavaScript corpus includes TypeScript."""
 _PINNED = re.compile(r"(@?[A-Za-z0-9][A-Za-z0-9._+/-]*)==([A-Za-z0-9.:!+~_-]+)")
 
 
@@ -48,7 +50,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a sources file names: releases of one language in one registry."""
+    """The content of a sources file: releases of one language in one registry."""
 
     language: str
     registry: str
@@ -57,7 +59,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What became of the packages of a sources file: how many are there, and which are not."""
+    """The result of fetching: how many packages are there, and which are missing."""
 
     present: int
     missing: tuple[str, ...]
@@ -67,7 +69,7 @@ def read_sources(path: Path) -> Sources:
     """The packages that a sources file names.
 
     Raises:
-        InvalidInput: no such file, no TOML, or an entry that is not `name==version`.
+        InvalidInput: the file does not exist, is not TOML, or an entry is not `name==version`.
     """
     content = read_toml(path)
     language, registry, entries = content.get("language"), content.get("registry"), content.get("packages")
@@ -86,9 +88,9 @@ def read_sources(path: Path) -> Sources:
 
 
 def fetch(sources: Path, output: Path) -> Fetched:
-    """Download the packages of a sources file and unpack their sources, one folder a release, below `output`.
+    """Download the packages of a sources file and unpack their sources into one folder for each release in `output`.
 
-    A release that is there already is not fetched again; one that cannot be had is logged and left out.
+    A release that exists already is not fetched again. One that cannot be fetched is logged and left out.
 
     Raises:
         InvalidInput: the sources file cannot be read, or the registry's tool is missing.
@@ -112,7 +114,7 @@ def unpack(archive: Path, suffixes: tuple[str, ...], folder: Path) -> int:
     """Copy the source files of a wheel or source archive into `folder`; returns how many.
 
     Raises:
-        InvalidInput: the archive is damaged, or of a kind that this does not read.
+        InvalidInput: the archive is damaged, or of an unknown kind.
     """
     count = 0
     try:
@@ -165,5 +167,5 @@ def _members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, by
 
 def _wanted(name: str, size: int, suffixes: tuple[str, ...]) -> bool:
     path = PurePosixPath(name)
-    inside = not path.is_absolute() and ".." not in path.parts  # an archive may not write outside its folder
+    inside = not path.is_absolute() and ".." not in path.parts  # an archive must not write outside its folder
     return inside and name.endswith(suffixes) and 0 < size <= _LARGEST_FILE

@@ -1,4 +1,4 @@
-"""From a documented function to a training pair: its first sentence, and the filter on what teaches."""
+"""Turning a documented function into a training pair: its first sentence, and the filter for useful pairs."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ _TRIVIAL = re.compile(
 _WORD_FIRST = re.compile(r"[a-z]+ ")
 _FEWEST_WORDS, _MOST_WORDS = 3, 30
 _SHORTEST_CODE, _LONGEST_CODE = 40, 4_000  # characters
-_MOST_STRANGE = 0.1  # share of characters that are neither letters nor spaces nor common punctuation
+_MOST_STRANGE = 0.1  # the share of characters other than letters, spaces and common punctuation
 _PLAIN = re.compile(r"[A-Za-z\s.,'\"()\-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A function and the sentence that says what it does; `code` is what `Definition.code` is."""
+    """A function and the sentence that says what it does. `code` is as in `Definition.code`."""
 
     name: str
     code: str
@@ -66,7 +66,7 @@ class Pair:
 
 
 def make_pair(function: Definition) -> Pair | None:
-    """The pair of a documented function, or None where its documentation or code teaches nothing."""
+    """The pair of a documented function; None if its documentation or code is not useful."""
     if not function.documentation or not _teaches(function):
         return None
     summary = first_sentence(function.documentation)
@@ -76,8 +76,9 @@ def make_pair(function: Definition) -> Pair | None:
 
 
 def first_sentence(documentation: str) -> str:
-    """The first sentence of a documentation text on one line, without markup, parameters and empty openings
-    ("This method returns" becomes "Returns"); "" where there is none."""
+    """The first sentence of a documentation text on one line, without markup, parameters and empty openings ("This
+    method returns" becomes "Returns"); "" if there is none.
+    """
     paragraph: list[str] = []
     for line in documentation.strip().splitlines():
         if (paragraph and not line.strip()) or _SECTION.match(line):
@@ -93,7 +94,7 @@ def first_sentence(documentation: str) -> str:
 
 
 def accept_summary(summary: str) -> bool:
-    """Whether a sentence says something in English: 3 to 30 words, few symbols, no boilerplate."""
+    """Whether a sentence is useful English: 3 to 30 words, few symbols, no boilerplate."""
     words = summary.split()
     if not _FEWEST_WORDS <= len(words) <= _MOST_WORDS or not summary.isascii():
         return False
@@ -106,7 +107,7 @@ def accept_summary(summary: str) -> bool:
 def _teaches(function: Definition) -> bool:
     name, code = function.name, function.code
     if name.startswith("__") or name.lower().startswith("test") or function.kind == "constructor":
-        return False  # what such a function does is its convention, not its body
+        return False  # such functions follow a convention; their bodies do not explain it
     if not _SHORTEST_CODE <= len(code) <= _LONGEST_CODE or "\0" in code:
         return False
     lines = [line.strip() for line in code.splitlines() if line.strip()]
@@ -122,7 +123,7 @@ def _clean(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """The text up to the end of its first sentence, that stop included."""
+    """The text up to the end of its first sentence, including the period."""
     for stop in _STOP.finditer(text):
         if stop.start() == len(text) - 1 and text.endswith("."):
             return text

@@ -1,4 +1,4 @@
-"""Questions that people asked, with the code that answered them: what documentation never sounds like.
+"""Questions that people asked, with the code that answered them. They differ in style from documentation.
 
 Two published collections of Stack Overflow questions (CC BY-SA) are read: CODE-NN's tables and CoNaLa's lists.
 """
@@ -23,16 +23,16 @@ _TEXTS = ("query", "docstring")
 
 
 def collect(sources: Sequence[Path], language: str, output: Path, exclude: Sequence[Path]) -> int:
-    """Write questions and their code as gzipped JSON lines; returns how many.
+    """Write questions and their code as gzipped JSON lines. Returns their number.
 
     Args:
         sources: CODE-NN tables (.txt, tab-separated) and CoNaLa lists (.json).
-        language: what the code is written in.
-        output: the file, replaced when everything is done.
-        exclude: evaluation files (.jsonl, .jsonl.gz); a question or code that repeats one of theirs is left out.
+        language: the language of the code.
+        output: the file. It is replaced when everything is done.
+        exclude: evaluation files (.jsonl, .jsonl.gz). Questions and code that repeat one of theirs are left out.
 
     Raises:
-        InvalidInput: a file cannot be read, or is of neither kind.
+        InvalidInput: a file cannot be read, or is of neither format.
     """
     asked, seen = set[str](), Seen()
     for path in exclude:
@@ -59,7 +59,7 @@ def collect(sources: Sequence[Path], language: str, output: Path, exclude: Seque
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        text = path.read_bytes().decode()  # a lone carriage return ends no line of these tables
+        text = path.read_bytes().decode()  # a lone carriage return is not a line end in these tables
         yield from _conala(text) if path.suffix == ".json" else _code_nn(text)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{path} is neither a CODE-NN table (.txt) nor a CoNaLa list (.json): {error!r}.") from error

@@ -1,6 +1,6 @@
-"""Where releases come from: each registry's own tool, asked for one release by name and version.
+"""Fetching releases with each registry's own tool, by name and version.
 
-The tools know the user's mirrors, proxies and credentials; nothing of that is repeated here.
+The tools know the user's mirrors, proxies and credentials, so nothing of that is repeated here.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _TOOLS = {"npm": "npm", "debian": "apt-get"}
 _APT_OPTION = re.compile(r"^(?:Types:\s*deb|deb)(?=\s)", re.MULTILINE)
 
 Download = Callable[[str, str, Path], Sequence[Path]]
-"""(name, version, empty folder) -> the release's archives in that folder; none where it cannot be had."""
+"""(name, version, empty folder) -> the release's archives in that folder; none if it cannot be fetched."""
 
 
 def download_pypi(name: str, version: str, folder: Path) -> Sequence[Path]:
-    """The wheel of a release, or its source archive where there is no wheel for this machine."""
+    """The wheel of a release, or its source archive if there is no wheel for this machine."""
     for binary in ("--only-binary=:all:", "--no-binary=:all:"):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", binary]
         if _run([*command, "--dest", str(folder), f"{name}=={version}"], folder):
@@ -40,7 +40,7 @@ def download_npm(name: str, version: str, folder: Path) -> Sequence[Path]:
 
 
 def download_debian(name: str, version: str, folder: Path) -> Sequence[Path]:
-    """The upstream tarballs of a source package, by `apt-get source`; Debian's own patches are not needed."""
+    """The upstream tarballs of a source package, by `apt-get source`, without Debian's patches."""
     _run(["apt-get", *_apt_options(folder.parent.parent), "source", "--download-only", f"{name}={version}"], folder)
     return [
         path for path in sorted(folder.glob("*.tar.*")) if ".debian.tar." not in path.name and path.suffix != ".asc"
@@ -48,7 +48,7 @@ def download_debian(name: str, version: str, folder: Path) -> Sequence[Path]:
 
 
 def require_tool(registry: str) -> None:
-    """Make sure that the tool of a registry is on this machine.
+    """Check that the tool of a registry is installed.
 
     Raises:
         InvalidInput: it is not.
@@ -59,7 +59,7 @@ def require_tool(registry: str) -> None:
 
 
 def prepare_debian(folder: Path) -> None:
-    """Read the lists of source packages into `folder`, from the mirrors that this machine takes its packages from.
+    """Read the lists of source packages into `folder`, from this machine's mirrors.
 
     Raises:
         InvalidInput: the mirrors cannot be read.
@@ -74,13 +74,13 @@ def prepare_debian(folder: Path) -> None:
     for name in ("lists/partial", "cache/archives/partial"):
         (folder / ".apt" / name).mkdir(parents=True, exist_ok=True)
     options = _apt_options(folder)
-    # The caches are made here once: several apt-get that make them at the same time disturb each other.
+    # Make the caches once here, because several apt-get processes making them at the same time disturb each other.
     if not (_run(["apt-get", *options, "update"], folder) and _run(["apt-cache", *options, "gencaches"], folder)):
         raise InvalidInput("apt-get could not read the lists of source packages; see whether `apt-get update` works.")
 
 
 DOWNLOADS: dict[str, Download] = {"pypi": download_pypi, "npm": download_npm, "debian": download_debian}
-"""The registries by the name that a sources file gives them."""
+"""The registries, by their names in sources files."""
 
 
 def _apt_options(folder: Path) -> list[str]:
@@ -95,7 +95,7 @@ def _apt_options(folder: Path) -> list[str]:
 
 
 def _run(command: Sequence[str], folder: Path) -> bool:
-    """Whether a command ends well inside `folder`."""
+    """Whether a command succeeds in `folder`."""
     try:
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False

@@ -1,1 +1,1 @@
-"""What every training shares: the loop, batches, rounding while learning, exact resumption."""
+"""Shared parts of training: the loop, batches, fake quantization, exact resumption."""

@@ -1,4 +1,4 @@
-"""Texts as batches that a model runs on: what will be served, in tokens of the model's own tokenizer."""
+"""Batches of texts, tokenized with the model's own tokenizer as they will be served."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from sprig_export.models.checkpoints import positions_of
 from sprig_server.types import Task
 
 _TOKENS = 4096  # of a batch, padding included
-_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut: their beginnings are like the rest
-_POOL = 32  # batches that are sorted by length together
+_CODE_TOKENS, _PROSE_TOKENS = 160, 40  # longer texts are cut
+_POOL = 32  # batches whose texts are sorted by length together
 Pair = tuple[str, str]
-"""Code as the model reads it, and the prose that goes with it."""
+"""Code as the model reads it, and its prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch of calibration: token ids and masks, int64 [b, t]; of an encoder-decoder also what its decoder reads,
-    int64 [b, s]. `trimmable` says whether these are functions, of which a bundle may leave tokens out."""
+    """A batch of calibration: token ids and masks, int64 [b, t]; for an encoder-decoder also the decoder's input, int64
+    [b, s]. `trimmable` says whether the texts are functions, which may be trimmed.
+    """
 
     ids: Tensor
     mask: Tensor
@@ -40,12 +41,12 @@ class Batch:
 
 
 def fill_batches(ordered: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Runs of text numbers, sorted by length, that fill `tokens` once they are padded.
+    """Groups of text numbers, in order of length, each filling `tokens` after padding.
 
     Args:
-        ordered: numbers of texts, shortest first, int64 [n].
-        lengths: of all texts, int64.
-        tokens: the most that a batch may have; a longer text is a batch of its own.
+        ordered: numbers of the texts, shortest first, int64 [n].
+        lengths: the lengths of all texts, int64.
+        tokens: the most tokens of a batch. A longer text is a batch by itself.
     """
     start = 0
     for end in range(1, len(ordered) + 1):
@@ -59,8 +60,8 @@ def make_batches(
 ) -> list[Batch]:
     """Batches of about 4,096 tokens, in an order drawn with `seed`.
 
-    For search, code and prose are texts of the same kind, in batches of their own. For summaries, code is what the
-    encoder reads and prose what the decoder is to write; a decoder-only model reads both as one text.
+    For search, code and prose are inputs of the same kind, in separate batches. For summaries, the encoder reads code
+    and the decoder writes prose; a decoder-only model reads both as one text.
     """
     generator, positions = np.random.default_rng(seed), positions_of(model.config) or _CODE_TOKENS
     most_code, most_prose = min(_CODE_TOKENS, positions), min(_PROSE_TOKENS, positions)
@@ -75,7 +76,7 @@ def make_batches(
             for rows in _batches(side, generator)
         ]
     elif not model.config.is_encoder_decoder:
-        most_prose = min(most_prose, positions // 2)  # both stand in one text
+        most_prose = min(most_prose, positions // 2)  # both are in one text
         prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], min(most_code, positions - most_prose))
         answers = tokenizer([prose for _, prose in pairs], add_special_tokens=False)["input_ids"]
         both = [prompt + answer[:most_prose] for prompt, answer in zip(prompts, answers, strict=True)]
@@ -97,7 +98,7 @@ def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str], most: int) -
 
 
 def _batches(rows: Sequence[Sequence[int]], generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Numbers of rows of similar lengths that fill a batch once they are padded."""
+    """Batches of row numbers with similar lengths."""
     lengths = np.array([len(row) for row in rows])
     order = generator.permutation(len(rows))
     pool = max(1, _POOL * _TOKENS // max(1, int(lengths.mean())))
@@ -107,7 +108,7 @@ def _batches(rows: Sequence[Sequence[int]], generator: np.random.Generator) -> I
 
 
 def _pad(rows: Sequence[Sequence[int]], chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Ids and mask, int64 [chosen, longest]; the ids of padding are 0, which a mask hides."""
+    """Ids and mask, int64 [chosen, longest]. Padding has the id 0 and is masked."""
     longest = max(len(rows[index]) for index in chosen)
     ids = torch.zeros((len(chosen), longest), dtype=torch.int64)
     mask = torch.zeros_like(ids)

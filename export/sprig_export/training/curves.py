@@ -1,4 +1,4 @@
-"""The curves of a training log as an SVG picture."""
+"""Drawing the curves of a training log as SVG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STYLE = (
 
 
 def write_plot(log: Path, picture: Path) -> None:
-    """Draw each logged figure over the steps, one panel a figure; figures of one point are left out."""
+    """Draw each logged figure over the steps, in its own panel. Figures with only one point are left out."""
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for line in log.read_text(encoding="utf-8").splitlines():
         values = json.loads(line)

@@ -1,4 +1,4 @@
-"""Texts as tokens, and tokens as vectors while a model learns."""
+"""Tokenizing texts, and encoding them as vectors during training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tokens:
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> Tokens:
-    """Texts as token ids, special tokens included, each cut at `most` of them."""
+    """Texts as token ids, including special tokens, each cut after `most` tokens."""
     tokenizer.enable_truncation(most)
     tokenizer.no_padding()
     rows: list[NDArray[np.uint16]] = []
@@ -53,14 +53,15 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> Tokens:
 
 
 def encode(encoder: PreTrainedModel, tokens: Tensor) -> Tensor:
-    """Unit vectors [n, width] of token ids int64 [n, tokens]: the mean over the tokens that are no padding."""
+    """Unit vectors [n, width] of token ids int64 [n, tokens]: the mean over all tokens except padding."""
     mask = (tokens != int(encoder.config.pad_token_id or 0)).long()
     return pool(encoder(input_ids=tokens, attention_mask=mask).last_hidden_state, mask)
 
 
 def pool(states: Tensor, mask: Tensor, pooling: str = "mean") -> Tensor:
-    """Unit vectors [n, width] of states [n, tokens, width] where the mask int64 [n, tokens] is 1: what the server's
-    encoder does, so that gradients pass."""
+    """Unit vectors [n, width] of states [n, tokens, width] where the mask int64 [n, tokens] is 1: the pooling of the
+    server's encoder, with gradients.
+    """
     parts = [_pool_one(states, mask, part) for part in pooling.split("+")]
     return functional.normalize(torch.cat(parts, dim=-1), dim=-1)
 
@@ -81,7 +82,7 @@ def _pool_one(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
 
 @torch.no_grad()
 def encode_all(encoder: PreTrainedModel, tokens: Tokens) -> Vectors:
-    """Unit vectors, float32 [n, width], of any number of texts, computed in bfloat16 where the hardware does."""
+    """Unit vectors, float32 [n, width], of any number of texts, computed in bfloat16 if the hardware supports it."""
     rows = np.argsort(tokens.lengths, kind="stable")
     vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=np.float32)
     for part in np.array_split(rows, max(1, len(rows) // _BATCH)):

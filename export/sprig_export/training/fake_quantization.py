@@ -1,7 +1,7 @@
-"""Training for fewer bits: the forward pass sees weights and activations rounded as the bundle will round them.
+"""Quantization-aware training: the forward pass rounds weights and activations as the bundle will.
 
-Gradients pass the rounding unchanged (straight-through; Bengio et al. 2013), so the weights settle where rounding
-does little harm.
+Gradients pass through the rounding unchanged (straight-through estimator; Bengio et al. 2013), so the weights move to
+values at which rounding does little harm.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from sprig_export.config.recipe import BLOCK, Precision
 
-_HIGHEST = 7  # symmetric: -8 goes unused but for the one number that sets the factor
+_HIGHEST = 7  # symmetric: -8 is used only by the number that sets the factor
 _LEVELS = 64  # of int8 weights on either side of zero: products have 7 bits, see onnx/quantize.py
 
 
 def rounded_parameters(model: nn.Module, linear_dtype: Precision = "int4") -> dict[str, Tensor]:
-    """The matrices of `model` by name as weights of fewer bits see them, each connected to its parameter for gradients.
+    """The quantized matrices of `model` by name, each connected to its parameter for gradients.
 
-    Embeddings of positions, absolute or relative, stay as they are; so does what is no matrix.
+    Position embeddings, absolute or relative, are not rounded, nor is any parameter that is not a matrix.
     """
     found: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
@@ -36,9 +36,9 @@ def rounded_parameters(model: nn.Module, linear_dtype: Precision = "int4") -> di
 
 @contextmanager
 def used_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let a model compute with other tensors than its parameters of these names, wherever these are tied to.
+    """Replace parameters of a model, by name, with other tensors while it computes, wherever they are tied.
 
-    `torch.func.functional_call` does not find its way back where one module has several names, as T5's embedding has.
+    `torch.func.functional_call` does not restore a module that has several names, such as T5's embedding.
     """
     by_parameter = {id(parameter): tensors[name] for name, parameter in model.named_parameters() if name in tensors}
     places = [
@@ -57,26 +57,28 @@ def used_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator
 
 
 def round_weights(weights: Tensor) -> Tensor:
-    """Weights [rows, columns] rounded to 16 levels, one factor for each block of a row, of which the last may be
-    shorter."""
+    """Weights [rows, columns] rounded to 16 levels, with a factor for each block of a row. The last block may be
+    shorter.
+    """
     columns = weights.shape[1]
     blocks = functional.pad(weights, (0, -columns % BLOCK)).reshape(len(weights), -1, BLOCK)
     largest = blocks.gather(2, blocks.abs().argmax(dim=2, keepdim=True))
-    factors = largest / -8  # the number of the largest magnitude becomes -8, so that all 16 levels are used
+    factors = largest / -8  # the number with the largest magnitude becomes -8, so all 16 levels are used
     safe = torch.where(factors == 0, torch.ones_like(factors), factors)
     return (torch.clamp(torch.round(blocks / safe), -8, _HIGHEST) * factors).reshape(len(weights), -1)[:, :columns]
 
 
 def round_rows(weights: Tensor) -> Tensor:
-    """Weights [outputs, inputs] rounded as int8 products have them, one factor for each output."""
+    """Weights [outputs, inputs] rounded as in int8 matrix products, with a factor for each output."""
     factors = weights.abs().amax(dim=1, keepdim=True) / _LEVELS
     safe = torch.where(factors == 0, torch.ones_like(factors), factors)
     return torch.round(weights / safe) * factors
 
 
 def round_activations(states: Tensor) -> Tensor:
-    """States of any shape rounded as int8 products see them: 256 levels from the least to the largest, zero one of
-    them."""
+    """States of any shape rounded as in int8 matrix products: 256 levels from the smallest to the largest value,
+    including zero.
+    """
     low, high = states.amin().clamp(max=0.0).float(), states.amax().clamp(min=0.0).float()
     factor = ((high - low) / 255).clamp(min=1e-12)
     zero = torch.round(-low / factor)
@@ -85,7 +87,7 @@ def round_activations(states: Tensor) -> Tensor:
 
 @contextmanager
 def rounded_activations(model: nn.Module) -> Iterator[None]:
-    """Let the linear layers of `model` read rounded states."""
+    """Make the linear layers of `model` read rounded states."""
 
     def round_inputs(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         states = inputs[0]

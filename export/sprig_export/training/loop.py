@@ -1,4 +1,4 @@
-"""The loop that every training run shares: it logs, validates, shows how long it will take, and resumes exactly."""
+"""The training loop. It logs, validates, estimates the remaining time, and resumes exactly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Batch = TypeVar("_Batch")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a run is, and how often it does what."""
+    """The length of a run, and how often it logs, validates and saves."""
 
     steps: int
     validation_steps: int
@@ -39,10 +39,10 @@ class Pace:
 
 
 class TrainingRun(ABC, Generic[_Batch]):
-    """One training run: a model, its optimizer, and the folder that it writes to.
+    """A training run: a model, its optimizer, and the folder that it writes to.
 
-    The folder holds `state.pt` (what a later call continues from), `log.jsonl` (one JSON object a line), `log.svg` (its
-    curves), and whatever `keep` writes for the best validation so far.
+    The folder contains `state.pt` (from which a later call continues), `log.jsonl` (one JSON object a line), `log.svg`
+    (its curves), and what `keep` writes for the best validation so far.
     """
 
     def __init__(
@@ -54,26 +54,26 @@ class TrainingRun(ABC, Generic[_Batch]):
 
     @abstractmethod
     def batches(self) -> Iterator[_Batch]:
-        """Endless batches from the run's beginning, the same for the same seed."""
+        """Endless batches from the beginning of the run, the same for the same seed."""
 
     @abstractmethod
     def loss(self, batch: _Batch) -> Tensor:
-        """The loss to descend, a scalar; called under autocast."""
+        """The loss, a scalar. Called under autocast."""
 
     @abstractmethod
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0; a parameter group may take a `share` of it."""
+        """The learning rate of a step, counted from 0. A parameter group may have a `share` of it."""
 
     @abstractmethod
     def validate(self) -> tuple[Mapping[str, float], float]:
-        """Figures for the log, and the one that is to become small; called without gradients."""
+        """Figures for the log, and the figure to minimize. Called without gradients."""
 
     @abstractmethod
     def keep(self) -> None:
-        """Write the model: its validation is the best so far."""
+        """Write the model, whose validation is the best so far."""
 
     def finish(self, stop_after: int | None = None) -> None:
-        """All remaining steps, or those up to `stop_after`.
+        """Run all remaining steps, or those up to `stop_after`.
 
         Raises:
             InvalidInput: the folder holds a run of another recipe, or its state is damaged.
@@ -82,7 +82,7 @@ class TrainingRun(ABC, Generic[_Batch]):
         self._resume()
         pace, last, batches = self.pace, min(self.pace.steps, stop_after or self.pace.steps), self.batches()
         for _ in range(self.step):
-            next(batches)  # the data is tokenized already: a batch costs a small part of a step
+            next(batches)  # the data is tokenized already, so making a batch is cheap
         started, first, losses = time.monotonic(), self.step, list[float]()
         with _progress() as progress:
             task = progress.add_task("training", total=pace.steps, completed=self.step, loss="")
@@ -137,7 +137,7 @@ class TrainingRun(ABC, Generic[_Batch]):
         self.step, self.best = state.step, state.best
 
     def _frozen(self) -> set[str]:
-        """The weights that no step changes: they are where the run began, and need not be kept."""
+        """The frozen weights. They are in the model that the run began with, so they are not saved."""
         return {
             name
             for name, parameter in self.model.named_parameters(remove_duplicate=False)
@@ -159,7 +159,7 @@ class TrainingRun(ABC, Generic[_Batch]):
 
 
 def autocast(model: nn.Module) -> torch.autocast:
-    """bfloat16 where the hardware computes in it; emulated, it is four times slower than float32."""
+    """bfloat16 if the hardware supports it. Emulated, it is four times slower than float32."""
     kind = next(model.parameters()).device.type
     return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or has_bf16())
 
@@ -170,7 +170,7 @@ def _progress() -> Progress:
 
 
 def _keep_memory() -> None:
-    """Let glibc keep freed memory: handing it back after every tensor costs up to half of a step in page faults."""
+    """Make glibc keep freed memory. Returning it after every tensor costs up to half of a step in page faults."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
@@ -180,5 +180,5 @@ def _keep_memory() -> None:
 
 
 def has_bf16() -> bool:
-    """Whether this machine's CPU multiplies bfloat16 matrices by itself."""
+    """Whether this machine's CPU multiplies bfloat16 matrices in hardware."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,4 +1,4 @@
-"""The state of a training on disk, from which it goes on exactly."""
+"""The state of a training run on disk, from which it resumes exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sprig_server.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that the next step depends on; the data position follows from `step` and the seed."""
+    """Everything that the next step depends on. The position in the data follows from `step` and the seed."""
 
     step: int
     model: dict[str, Tensor]
@@ -27,7 +27,7 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write a state; a kill while writing leaves the former one."""
+    """Write a state. If the process is killed meanwhile, the previous state stays."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as stream:  # given a path, PyTorch does not say that the disk is full
         torch.save({name: getattr(state, name) for name in State.__slots__}, stream)
@@ -35,7 +35,7 @@ def save_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State | None:
-    """The state that was saved last, or None where there is none.
+    """The last saved state; None if there is none.
 
     Raises:
         InvalidInput: the file is damaged.

@@ -1,4 +1,4 @@
-"""The tokenizer of a summary base: byte-level BPE over words and identifiers cut into words, with case."""
+"""The tokenizer of a summary base: cased byte-level BPE over words and parts of identifiers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORDS = r" ?[A-Z]+(?![a-z])| ?[A-Z]?[a-z]+| ?[0-9]{1,2}|_+| ?[^\sA-Za-z0-9_]+|\
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     """A tokenizer of `size` entries: pad 0, end 1, unknown 2, the language tags, then bytes and merges.
 
-    Encoding a text closes it with the end token; decoding leaves special tokens out.
+    Encoding appends the end token; decoding omits special tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
