@@ -1,4 +1,4 @@
-"""The pairs that a language model is taught with: the best of the corpora, balanced, as token ids."""
+"""Training pairs for an adapter: the best of the corpora, balanced, as token ids."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A smaller base for all languages: a model is cut to a shape and learns from the whole one for long.
+"""A smaller base for all languages: a model is cut to a shape and distilled at length.
 
-Exports start from it (`start` in a recipe), so that the recovery for one language may be short.
+Exports start from it (`start` in a recipe), so that the recovery for one language can be short.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _STYLES, _HIDDEN_NAMES = (0.35, 0.15, 0.2, 0.3), 0.4  # as in bases/recipes/sear
 
 
 def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Sequence[Path] = ()) -> Path:
-    """Cut a model and let it learn on all corpora alike; writes `model` in half precision into `output`.
+    """Cut a model and distil it on all corpora alike. Writes `model` in half precision into `output`.
 
-    What an interrupted run left in `output` is continued.
+    An interrupted run in `output` is continued.
 
     Args:
-        recipe: the task, the model, what stays of it (or, as `start`, the smaller model that goes on learning), and how
-            long and how fast it learns; the rest is not read.
+        recipe: the task, the model, its shape (or, as `start`, a smaller model that continues to learn), and the length
+            and rate of the distillation. The rest is ignored.
         corpora: LANGUAGE.parquet of every language.
-        questions: further pair files, for search: what people really ask, and code that answers it.
+        questions: further pair files, for search: real questions with code that answers them.
 
     Returns:
         The model's folder.
 
     Raises:
-        InvalidInput: the model or a corpus cannot be used, the recipe takes nothing out, or `output` holds what another
-            recipe made.
+        InvalidInput: the model or a corpus cannot be used, the recipe removes nothing, or `output` belongs to another
+            recipe.
     """
     if not replace(recipe, start="").cuts:
         raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
@@ -64,13 +64,13 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
     cut = cut_checkpoint(base, CutRequest(recipe, mixed, output, start=start, trimming=trimming), {})
     with replace_folder(output / "model") as folder:
         halve_checkpoint(cut, recipe.task, folder)
-    if (log := output / "state" / "log.jsonl").is_file():  # nothing was taught without recovery_steps
+    if (log := output / "state" / "log.jsonl").is_file():  # without recovery_steps there is no training
         shutil.copy(log, output / "model" / "training.jsonl")
     return output / "model"
 
 
 def _read_functions(recipe: Recipe, corpora: Sequence[Path]) -> list[Example]:
-    """As many functions of each corpus as show which tokens count, in turn."""
+    """Functions of each corpus in turn, enough for an importance table."""
     drawn = [random.Random(recipe.seed).sample(rows, min(_FUNCTIONS, len(rows))) for rows in map(_train_rows, corpora)]
     turns = (row for turn in zip_longest(*drawn) for row in turn if row is not None)
     return [Example(row["language"], row["code"], row["summary"]) for row in turns]
@@ -83,7 +83,7 @@ def _train_rows(corpus: Path) -> list[dict[str, str]]:
 def _draw(
     recipe: Recipe, base: Checkpoint, corpora: Sequence[Path], questions: Sequence[Path]
 ) -> list[tuple[str, str]]:
-    """As many pairs of code and prose as can be seen, from all corpora alike, and those of the further files."""
+    """As many pairs of code and prose as the run can read, from all corpora alike, and those of the further files."""
     draw, share = random.Random(recipe.seed), -(-pairs_for(recipe) // len(corpora))
     pairs: list[tuple[str, str]] = []
     for corpus in corpora:

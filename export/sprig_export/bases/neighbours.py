@@ -1,7 +1,7 @@
-"""Groups of pairs that ask for similar things: in one batch, each is the others' hard negative.
+"""Groups of pairs with similar queries, which are hard negatives for each other in one batch.
 
-Random negatives are told apart by their topic alone; what a search has to decide is which of a few functions about
-one topic is meant. A balanced tree over the queries' vectors finds such groups without comparing all pairs.
+Random negatives differ in their topic alone. A search must decide between functions about the same topic. A balanced
+tree over the queries' vectors finds such groups without comparing all pairs.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from sprig_server.types import Vectors
 
-_BANDS = 8  # by length of the code: a batch of similar lengths has little padding
+_BANDS = 8  # by length of the code, so that a batch has little padding
 
 
 def group_pairs(
     vectors: Vectors, languages: NDArray[np.int8], lengths: NDArray[np.int64], size: int, seed: int
 ) -> NDArray[np.int64]:
-    """The number of each pair's group, int64 [n]; a group is of one language and of similar code lengths.
+    """The group number of each pair, int64 [n]. A group has one language and similar code lengths.
 
     Args:
         vectors: unit vectors of the queries, float32 [n, width].
         languages: a number for each pair's language, int8 [n].
         lengths: tokens of each pair's code, int64 [n].
-        size: pairs of a group; the last group of a language and length has what is left over.
-        seed: decides the directions of the tree's cuts.
+        size: pairs of a group; the last group of a language and length has the rest.
+        seed: for the directions of the tree's cuts.
     """
     generator = np.random.default_rng(seed)
     groups, count = np.zeros(len(vectors), dtype=np.int64), 0
@@ -40,7 +40,7 @@ def group_pairs(
 def _halve(
     rows: NDArray[np.int64], vectors: Vectors, size: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Leaves of a tree: each cut is at right angles to the line between two rows drawn at random."""
+    """The leaves of a tree. Each cut is perpendicular to the line between two random rows."""
     if len(rows) <= size:
         return [rows] if len(rows) else []
     first, second = generator.choice(rows, 2, replace=False)

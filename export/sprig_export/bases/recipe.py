@@ -1,4 +1,4 @@
-"""Recipes of base models: everything that shapes their weights, frozen, read from TOML."""
+"""Recipes of base models: everything that affects their weights, read from TOML."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from sprig_server.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One part of the training, with its own share of data and its own frozen parts."""
+    """A stage of the training, with its own share of data and its own frozen parts."""
 
     name: str
     steps: int
     learning_rate: float
-    """At the beginning of the stage, for the decoder; it falls linearly to the next stage's, or to zero."""
+    """The decoder's learning rate at the beginning of the stage. It falls linearly to the next stage's, or to zero."""
     target_share: float = 0.0
-    """The share of batches from the target files (the style to reach) instead of the mined pairs."""
+    """The share of batches from the target files (the desired style) instead of the mined pairs."""
     dropout: float = 0.0
     batch_tokens: int = 2048
     """Source tokens of one batch, padding included."""
     train_encoder: bool = True
     weight_bits: int = 0
-    """4 to train for weights of 4 bits (see `fake_quantization`), 0 for full precision."""
+    """4 to simulate weights of 4 bits (see `fake_quantization`), 0 for full precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRecipe:
-    """How a summary base model is made."""
+    """The recipe of a summary base."""
 
     name: str
     start: str
     """A BERT encoder to start from, or an earlier summary base: a hub id or a folder."""
     stages: tuple[Stage, ...]
     targets: tuple[str, ...] = ()
-    """Names of the evaluation project's training files (.jsonl.gz) that show the style to reach."""
+    """Names of training files (.jsonl.gz) with sentences in the desired style."""
     target_validation: str = ""
     most_pairs: int = 120_000
     """Pairs of each corpus."""
@@ -44,12 +44,12 @@ class SummaryRecipe:
     encoder_layers: int = 6
     decoder_layers: int = 2
     positions: int = 256
-    """The most source tokens the model can ever read; longer functions are cut."""
+    """The most source tokens that the model can read. Longer functions are cut."""
     source_tokens: int = 160
-    """The most source tokens in training, the closing one included."""
+    """The most source tokens in training, including the end token."""
     target_tokens: int = 40
     long_tokens: int = 96
-    """Sources from this length on are rarer in training than in the corpus, since they cost so much more."""
+    """Sources of at least this length are rarer in training than in the corpus, because they cost much more."""
     long_share: float = 0.4
     warm_up_steps: int = 100
     encoder_rate: float = 0.3
@@ -70,7 +70,7 @@ class SummaryRecipe:
 
 @dataclass(frozen=True, slots=True)
 class SearchRecipe:
-    """How a search base model is made."""
+    """The recipe of a search base."""
 
     name: str
     start: str
@@ -79,13 +79,13 @@ class SearchRecipe:
     learning_rate: float
     """The highest; it is reached after the warm-up and falls to zero in a straight line."""
     styles: tuple[float, ...]
-    """What a query is made of, in shares: first sentence, whole documentation, question, keywords."""
+    """The shares of the kinds of queries: first sentence, whole documentation, question, keywords."""
     queries: tuple[str, ...] = ()
-    """Names of further pair files (.jsonl.gz) with what people really ask; each is trained on once."""
+    """Names of further pair files (.jsonl.gz) with real questions. Each pair is used once."""
     validation: tuple[str, ...] = ()
     """Names of search sets: NAME.valid and NAME.corpus (.jsonl.gz)."""
     validation_pool: int = 1500
-    """Functions beside the right answers of such a set."""
+    """The number of functions besides the right answers in such a set."""
     validation_pairs: int = 500
     """Pairs of the held-out packages of each language."""
     most_pairs: int = 40_000
@@ -99,7 +99,7 @@ class SearchRecipe:
     neighbours: int = 1
     """Pairs with similar queries that share a batch, as hard negatives of each other; 1 for none."""
     same_above: float = 1.0
-    """Pairs of a batch whose queries have a greater cosine ask for the same thing and are no negatives."""
+    """Pairs of a batch whose queries have a greater cosine ask for the same thing, so they are not negatives."""
     warm_up_steps: int = 40
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -110,21 +110,21 @@ class SearchRecipe:
 
 @dataclass(frozen=True, slots=True)
 class AdapterRecipe:
-    """How a language model is taught to write summaries: by low-rank factors beside its matrices (LoRA)."""
+    """The recipe of an adapter (LoRA): low-rank factors that teach a language model to write summaries."""
 
     name: str
     model: str
     """The language model: a GGUF file, a folder or a hub id."""
     prompt: str
-    """What it goes on with: `{code}` where the function goes, `{language}` where the name of its language does."""
+    """The prompt: `{code}` is replaced by the function, `{language}` by the name of its language."""
     steps: int
     learning_rate: float
     """The highest; it is reached after the warm-up and falls to zero in a straight line."""
     rank: int = 16
     scale: float = 2.0
-    """What the product of the factors is multiplied with."""
+    """The factor of the low-rank product."""
     matrices: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    """The names of the matrices that factors stand beside."""
+    """The names of the matrices that get factors."""
     pairs: int = 1_000
     """The most pairs of each language."""
     of_package: int = 150
@@ -134,13 +134,15 @@ class AdapterRecipe:
     getters: float = 0.05
     """The largest share of functions with a body of one line."""
     among: int = 200
-    """Functions of its language among which each must be found by its sentence; 0 to search for none."""
+    """The number of functions of the same language among which each must be found by its sentence; 0 to skip this
+    test.
+    """
     found_within: int = 3
-    """The rank that it must have there."""
+    """The rank that it must have in that search."""
     code_tokens: int = 256
-    """Functions with more tokens are left out."""
+    """The most tokens of a function. Longer ones are left out."""
     trimmed: tuple[float, ...] = (0.0, 0.0, 0.3, 0.5)
-    """The shares of tokens that are left out of a function, each as likely."""
+    """The shares of tokens to leave out of a function, equally likely."""
     sentence_tokens: int = 40
     batch_tokens: int = 600
     """The most tokens of a batch, padding included."""
@@ -167,7 +169,7 @@ def read_adapter_recipe(path: Path) -> AdapterRecipe:
 
 
 def is_adapter_recipe(path: Path) -> bool:
-    """Whether a recipe of `sprig train summarize` teaches a language model."""
+    """Whether a recipe of `sprig train summarize` is for an adapter."""
     return "prompt" in read_toml(path)
 
 
@@ -198,5 +200,5 @@ def read_search_recipe(path: Path) -> SearchRecipe:
 
 
 def fingerprint(recipe: SearchRecipe | SummaryRecipe | AdapterRecipe) -> str:
-    """The recipe as text, to tell whether a state was made by it."""
+    """The recipe as text, to check whether a state belongs to it."""
     return repr(asdict(recipe))

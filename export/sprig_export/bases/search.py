@@ -1,7 +1,7 @@
-"""The training of the search base: documentation and queries pulled towards their code, away from other code.
+"""Training the search base: queries move towards their code and away from other code.
 
-In-batch contrastive learning, both ways (InfoNCE; van den Oord et al. 2018, as sentence encoders use it). All pairs of
-a batch are of one language: telling languages apart is too easy to learn from.
+In-batch contrastive learning in both directions (InfoNCE; van den Oord et al. 2018, as sentence encoders use it). All
+pairs of a batch are of one language, because pairs of different languages are too easy to tell apart.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _POOL = 8  # batches that are sorted by length together
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids of queries [n, query tokens] and of their code [n, code tokens], row by row."""
+    """Token ids of queries [n, query tokens] and of their code [n, code tokens]."""
 
     queries: Tensor
     code: Tensor
     same: Tensor
-    """bool [n, n]: the pair beside has the same text on one side, so that it is no negative."""
+    """bool [n, n]: pairs with the same text on one side, which are not negatives."""
 
 
 def train_search(recipe: SearchRecipe, data: Path, output: Path, stop_after: int | None = None) -> None:
@@ -45,8 +45,8 @@ def train_search(recipe: SearchRecipe, data: Path, output: Path, stop_after: int
     Args:
         recipe: what to train.
         data: the folder that `search_data.prepare` wrote.
-        output: a folder for the run; its `model` is the best by validation so far.
-        stop_after: stop, resumable, once so many steps are done.
+        output: a folder for the run. Its `model` is the best by validation so far.
+        stop_after: stop after this many steps, resumable.
 
     Raises:
         InvalidInput: data or model cannot be read, or `output` belongs to another recipe.
@@ -61,7 +61,7 @@ class _SearchRun(TrainingRun[Batch]):
             raise InvalidInput(f"{recipe.start} does not pool by the mean, and only such encoders can be trained.")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.recipe, self.start = recipe, checkpoint
-        # Without dropout: it costs a third of the time here, and one pass over the pairs does not overfit.
+        # No dropout: it costs a third of the time here, and one pass over the pairs does not overfit.
         none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         encoder: PreTrainedModel = AutoModel.from_pretrained(
             checkpoint.folder, add_pooling_layer=False, attn_implementation="eager", **none
@@ -83,7 +83,7 @@ class _SearchRun(TrainingRun[Batch]):
         pairs, recipe = self.pairs, self.recipe
         for rows in plan_batches(pairs.languages, pairs.code.lengths, pairs.groups, recipe.batch, recipe.seed):
             queries, code = (pad(self.encoder, side, rows) for side in (self.pairs.queries, self.pairs.code))
-            texts = self.pairs.texts[rows]  # [n]: pairs of one number say the same
+            texts = self.pairs.texts[rows]  # [n]: pairs with the same number have the same documentation
             yield Batch(queries, code, torch.from_numpy(texts[:, None] == texts[None, :]).to(self.device))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -119,13 +119,13 @@ class _SearchRun(TrainingRun[Batch]):
 def plan_batches(
     languages: NDArray[np.int8], lengths: NDArray[np.int64], groups: NDArray[np.int64], batch: int, seed: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Endless batches of pair numbers, each of one language and of similar lengths; the same for the same seed.
+    """Endless batches of pair numbers, each of one language and with similar lengths; the same for the same seed.
 
     Args:
         languages: a number for each pair's language, int8 [n].
         lengths: tokens of each pair's code, int64 [n].
-        groups: pairs of one number, all of one language, go into a batch together, int64 [n].
-        batch: pairs of a batch; what is left over of a language after that waits for the next epoch.
+        groups: pairs with the same number, all of one language, go into a batch together, int64 [n].
+        batch: pairs of a batch. The rest of a language waits for the next epoch.
         seed: decides the order.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the search base is trained on: pairs of a query and code as token ids, and the rankings it is validated on."""
+"""The data of the search base: pairs of query and code as token ids, and the rankings for validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
 _LANGUAGES = ("python", "java", "javascript", "typescript", "cpp")
-_MASK = "f"  # what a function is called where its name is hidden
+_MASK = "f"  # replaces the name of a function that is hidden
 
 Pair = tuple[str, str, str]
 """Query, code and language."""
@@ -34,9 +34,10 @@ Pair = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Queries and code, row by row, with a number for the language, int8 [n], and one for what the query says,
-    int64 [n]: two functions with one documentation are no negatives of each other. Pairs of one group, int64 [n], share
-    a batch (`neighbours`)."""
+    """Queries and code, row by row, with a number for the language, int8 [n], and one for the documentation, int64 [n]:
+    functions with the same documentation are not negatives of each other. Pairs of one group, int64 [n], share a batch
+    (`neighbours`).
+    """
 
     queries: Tokens
     code: Tokens
@@ -67,8 +68,8 @@ def prepare(
         recipe: what to train.
         corpora: Parquet files of `corpus.build.build`, of any languages.
         output: the folder to write: pairs.npz, and rankings/NAME.npz for each validation set.
-        evaluation: the folder of the recipe's query and validation files; needed only where it names some.
-        questions: further pair files, of `corpus.questions.collect`.
+        evaluation: the folder of the recipe's query and validation files; needed only if it names some.
+        questions: further pair files, from `corpus.questions.collect`.
 
     Raises:
         InvalidInput: a corpus, a file or the tokenizer cannot be read.
@@ -113,7 +114,7 @@ def read_pairs(data: Path) -> Pairs:
     """The pairs that `prepare` wrote.
 
     Raises:
-        InvalidInput: they are not there.
+        InvalidInput: they do not exist.
     """
     arrays = _load(data / "pairs.npz")
     languages = arrays["languages"].astype(np.int8)
@@ -130,7 +131,7 @@ def read_rankings(data: Path) -> dict[str, Ranking]:
 
 
 def hide_name(code: str, name: str) -> str:
-    """A function's code without its name, so that its body has to be read."""
+    """A function's code without its name, so that the body must be read."""
     return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _MASK, code) if name else code
 
 
@@ -150,10 +151,10 @@ def draw_pairs(
 
     Args:
         rows: of corpora.
-        shares: of what the queries are made of: first sentence, whole documentation, question, keywords.
+        shares: the shares of the kinds of queries: first sentence, whole documentation, question, keywords.
         hidden_names: the share of functions whose name is hidden in their code.
         most: pairs of each language.
-        draw: decides which.
+        draw: the random generator.
     """
     styles = (_summary, _documentation, question, keywords)
     by_language: dict[str, list[dict[str, str]]] = {}
@@ -208,7 +209,7 @@ def _corpus_ranking(
 def _file_ranking(
     folder: Path, name: str, recipe: SearchRecipe, draw: random.Random
 ) -> tuple[list[str], list[str], list[int]]:
-    """The queries of NAME.valid against the functions of NAME.corpus: the right ones and a sample of the others."""
+    """The queries of NAME.valid against functions of NAME.corpus: the right ones and a sample of the others."""
     queries = list(read_jsonl(folder / f"{name}.valid.jsonl.gz"))
     pool = {str(record["id"]): str(record["code"]) for record in read_jsonl(folder / f"{name}.corpus.jsonl.gz")}
     right = [str(query["code_id"]) for query in queries]
@@ -228,7 +229,7 @@ def _tokenizer(recipe: SearchRecipe) -> Tokenizer:
 
 
 def _language_number(language: str) -> int:
-    """JavaScript and TypeScript count as one: they are searched together."""
+    """The number of a language. JavaScript and TypeScript count as one, because they are searched together."""
     return _LANGUAGES.index("javascript" if language == "typescript" else language)
 
 

@@ -1,7 +1,7 @@
-"""The model before its first step: an encoder-decoder whose halves start from a BERT encoder, or an earlier base.
+"""The initial model: an encoder-decoder whose halves start from a BERT encoder, or an earlier base.
 
-BART's layers are BERT's layers (post-norm, GELU) under other names, so an encoder moves over exactly. Its
-vocabulary does not: every new token starts as the mean of the old pieces that spell it.
+BART's layers are BERT's layers (post-norm, GELU) under other names, so an encoder can be copied exactly. The vocabulary
+cannot: every new token starts as the mean of the old pieces that spell it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sprig_export.models.folder import replace_folder
 from sprig_export.training.tokenizer import END, END_ID, PAD, PAD_ID, TAGS, UNKNOWN
 
 _OFFSET = 2  # BART's learned positions begin at row 2
-_MARK = 0.3  # how far the marks below move a token, as a share of its length
-_NOISE = 0.05  # the same for what tells apart tokens of the same pieces
+_MARK = 0.3  # the length of the marks below, as a share of a token's length
+_NOISE = 0.05  # the same for the noise that distinguishes tokens with the same pieces
 _NAMES = {
     "attention.self.query": "self_attn.q_proj",
     "attention.self.key": "self_attn.k_proj",
@@ -42,9 +42,9 @@ def start_model(
 ) -> BartForConditionalGeneration:
     """A model for `tokenizer` with the encoder of `bert`.
 
-    The decoder's self-attention and feed-forward layers start from the lowest layers of `bert`, its
-    cross-attention at random. The bias of the output is the logarithm of how often a token stands in
-    `summaries` (token ids), so that no step is spent on learning frequencies.
+    The decoder's self-attention and feed-forward layers start from the lowest layers of `bert`, its cross-attention at
+    random. The output bias is the logarithm of each token's frequency in `summaries` (token ids), so that no step is
+    spent on learning frequencies.
     """
     torch.manual_seed(recipe.seed)
     size = tokenizer.get_vocab_size()
@@ -71,8 +71,9 @@ def start_model(
 def continue_model(
     bart: BartForConditionalGeneration, old_tokenizer: Tokenizer, tokenizer: Tokenizer
 ) -> BartForConditionalGeneration:
-    """An earlier base with another vocabulary: tokens that stay keep their weights, a new one starts as the mean of
-    the old tokens that spell it."""
+    """An earlier base with another vocabulary. Tokens that stay keep their weights; a new one starts as the mean of the
+    old tokens that spell it.
+    """
     old, bias = bart.model.shared.weight.detach(), bart.final_logits_bias[0]
     old_ids, size = old_tokenizer.get_vocab(), tokenizer.get_vocab_size()
     rows, biases = old.mean(dim=0).repeat(size, 1), bias.min().repeat(size)
@@ -118,7 +119,7 @@ def _config(recipe: SummaryRecipe, bert: BertModel, size: int) -> BartConfig:
 
 
 def generation_config(recipe: SummaryRecipe) -> GenerationConfig:
-    """How summaries are decoded where nothing else is said."""
+    """The default decoding of summaries."""
     return GenerationConfig(
         pad_token_id=PAD_ID,
         eos_token_id=END_ID,
@@ -138,8 +139,9 @@ def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _transfer(old: Tensor, old_tokenizer: Tokenizer, tokenizer: Tokenizer) -> Tensor:
-    """Embeddings [new vocabulary, width]: the mean of the old pieces, marked for a leading space or capital;
-    otherwise "Return" and " return" would be one token to the output layer."""
+    """Embeddings [new vocabulary, width]: the mean of the old pieces, with a mark for a leading space or capital,
+    because otherwise the output layer could not tell "Return" from " return".
+    """
     old_ids = old_tokenizer.get_vocab()
     generator = torch.Generator().manual_seed(0)
     width, scale = old.shape[1], old.std()
@@ -149,7 +151,7 @@ def _transfer(old: Tensor, old_tokenizer: Tokenizer, tokenizer: Tokenizer) -> Te
         text = tokenizer.decoder.decode([token])
         pieces = old_tokenizer.encode(text.strip(), add_special_tokens=False).ids
         if not text.strip() and "\n" in text:
-            pieces = [old_ids[";"]]  # what a line break is in code; BERT never sees one
+            pieces = [old_ids[";"]]  # stands for a line break in code, which BERT never sees
         if index == END_ID:
             pieces = [old_ids["[SEP]"]]
         elif index == PAD_ID or token in TAGS:
@@ -167,12 +169,12 @@ def _transfer(old: Tensor, old_tokenizer: Tokenizer, tokenizer: Tokenizer) -> Te
 
 
 def write_model(model: BartForConditionalGeneration, tokenizer: Tokenizer, tokens: int, folder: Path) -> None:
-    """Write a model in half precision with its tokenizer, as a folder that transformers loads by itself.
+    """Write a model in half precision with its tokenizer, as a folder that transformers can load.
 
     Args:
-        model: any precision; it is left as it is.
-        tokenizer: the model's.
-        tokens: the most source tokens it reads.
+        model: the model, in any precision. It is not changed.
+        tokenizer: the model's tokenizer.
+        tokens: the most source tokens that it reads.
         folder: replaced as a whole.
     """
     half = BartForConditionalGeneration(model.config)

@@ -1,4 +1,4 @@
-"""The training of the summary base. The same code runs on a CPU and on a GPU."""
+"""Training the summary base. The same code runs on a CPU and on a GPU."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def train_summary(recipe: SummaryRecipe, data: Path, output: Path, stop_after: i
     Args:
         recipe: what to train.
         data: the folder that `summary_data.prepare` wrote.
-        output: a folder for the run; its `model` is the best by validation so far.
-        stop_after: stop, resumable, once so many steps are done.
+        output: a folder for the run. Its `model` is the best by validation so far.
+        stop_after: stop after this many steps, resumable.
 
     Raises:
         InvalidInput: the data cannot be read, or the state in `output` belongs to another recipe.
@@ -50,7 +50,7 @@ def train_summary(recipe: SummaryRecipe, data: Path, output: Path, stop_after: i
 
 
 def learning_rate(recipe: SummaryRecipe, step: int) -> float:
-    """The decoder's learning rate at a step, counted from 0: warm-up, then straight lines between stages."""
+    """The decoder's learning rate at a step, counted from 0: warm-up, then linear between stages."""
     stage, position = _stage(recipe, step)
     rates = [s.learning_rate for s in recipe.stages] + [0.0]
     following = rates[recipe.stages.index(stage) + 1]
@@ -59,16 +59,17 @@ def learning_rate(recipe: SummaryRecipe, step: int) -> float:
 
 
 class _Forward(nn.Module):
-    """The forward pass as a module, so that it can be run with other weights than its own."""
+    """The forward pass as a module, so that it can run with other weights than its own."""
 
     def __init__(self, bart: BartForConditionalGeneration) -> None:
         super().__init__()
         self.bart = bart
 
     def forward(self, batch: Batch, train_encoder: bool) -> Tensor:
-        """Logits [labelled tokens, vocabulary]: half of the targets is padding, and the vocabulary is wide.
+        """Logits [labelled tokens, vocabulary], without padding: half of the targets are padding, and the vocabulary is
+        large.
 
-        No gradients for an encoder that does not learn.
+        A frozen encoder gets no gradients.
         """
         with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
             states = self.bart.model.encoder(input_ids=batch.sources, attention_mask=batch.mask)[0]
@@ -89,9 +90,10 @@ class _SummaryRun(TrainingRun[Batch]):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             self.tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
-            # PyTorch's fused attention is two to ten times slower backwards on CPUs, in bfloat16, than plain products.
+            # On CPUs, in bfloat16, the backward pass of PyTorch's fused attention is two to ten times slower than plain
+            # products.
             model = BartForConditionalGeneration.from_pretrained(data / "start", attn_implementation="eager")
-        except Exception as error:  # tokenizers raises nothing narrower
+        except Exception as error:  # tokenizers raises plain exceptions
             raise InvalidInput(f"{data} is not a folder that the recipe's data was prepared in: {error}") from error
         self.bart = model.float().to(self.device)
         self.forward = _Forward(self.bart)
@@ -114,7 +116,7 @@ class _SummaryRun(TrainingRun[Batch]):
         return _loss(self._logits(batch, stage), batch, self.recipe.label_smoothing)
 
     def validate(self) -> tuple[Mapping[str, float], float]:
-        """The loss per target token of each validation set; judged by their sum."""
+        """The loss per target token of each validation set. Their sum decides which model is best."""
         measured: dict[str, float] = {}
         stage, _ = _stage(self.recipe, self.step - 1)
         for name, examples in self.valid.items():
@@ -186,7 +188,7 @@ def _loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
 
 
 def _stage(recipe: SummaryRecipe, step: int) -> tuple[Stage, int]:
-    """The stage of a step, and the step's place in it."""
+    """The stage of a step, and the step's position in it."""
     for stage in recipe.stages:
         if step < stage.steps:
             return stage, step

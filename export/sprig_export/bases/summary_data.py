@@ -1,4 +1,4 @@
-"""What training reads: the pairs as token ids in flat arrays, the tokenizer, and the model to start from."""
+"""The data of the summary base: pairs as token ids in flat arrays, the tokenizer, and the model to start from."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
-_TOKENIZER_TEXTS = 60_000  # pairs that the tokenizer is trained on; more change nothing
+_TOKENIZER_TEXTS = 60_000  # pairs for training the tokenizer; more would not change it
 _SETS = ("mined.train", "mined.valid", "target.train", "target.valid")
 _POOL = 50  # batches that are sorted by length together
 
 Text = tuple[str, str]
-"""What the encoder reads, and the summary."""
+"""The encoder's input, and the summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def prepare(recipe: SummaryRecipe, corpora: Sequence[Path], output: Path, evalua
         corpora: Parquet files of `corpus.build.build`, of any languages.
         output: the folder to write: tokenizer.json, an .npz for each set of examples, and
             `start`, the model to begin with.
-        evaluation: the folder of the recipe's target files; needed only where it names some.
+        evaluation: the folder of the recipe's target files; needed only if it names some.
 
     Raises:
         InvalidInput: the pairs, a target file or the model to start from cannot be read.
@@ -92,7 +92,7 @@ def read_examples(path: Path) -> Examples:
     """Examples that `prepare` wrote.
 
     Raises:
-        InvalidInput: no such file, or not of this kind.
+        InvalidInput: the file does not exist, or is of another kind.
     """
     try:
         with np.load(path) as arrays:
@@ -104,13 +104,13 @@ def read_examples(path: Path) -> Examples:
 def plan_batches(
     lengths: NDArray[np.int64], recipe: SummaryRecipe, tokens: int, seed: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Endless batches of example numbers, of similar lengths each; the same for the same seed.
+    """Endless batches of example numbers with similar lengths; the same for the same seed.
 
     Args:
         lengths: source tokens of each example, int64 [n].
-        recipe: says how many of the long examples take part in an epoch.
+        recipe: says how many of the long examples are in an epoch.
         tokens: the most source tokens of a batch, padding included.
-        seed: decides the order.
+        seed: for the order.
     """
     generator = np.random.default_rng(seed)
     while True:
@@ -126,7 +126,7 @@ def plan_batches(
 
 def _read_pairs(corpora: Sequence[Path], split: str, recipe: SummaryRecipe) -> list[Text]:
     """The pairs of a split, as many of each corpus as the recipe takes, mixed."""
-    import pyarrow.parquet  # not on every machine that trains: only preparing reads Parquet
+    import pyarrow.parquet  # imported here because only preparing reads Parquet
 
     from sprig_server.code.text import summary_input
 
@@ -155,7 +155,7 @@ def _read_targets(path: Path) -> list[Text]:
 
 
 def _tokenizer_of(recipe: SummaryRecipe) -> Tokenizer | None:
-    """The tokenizer of an earlier base, which its continuation keeps where the vocabulary is to be as large."""
+    """The tokenizer of an earlier base, if the new vocabulary has the same size and so keeps it."""
     checkpoint = open_checkpoint(recipe.start)
     wanted = {"model_type": "bart", "vocab_size": recipe.vocabulary_size}
     if any(checkpoint.config.get(key) != value for key, value in wanted.items()):
@@ -183,7 +183,7 @@ def _encode(tokenizer: Tokenizer, texts: Sequence[Text], recipe: SummaryRecipe) 
 
 
 def write_examples(path: Path, examples: Examples) -> None:
-    """Keep examples for `read_examples`; a kill while writing leaves the former ones."""
+    """Write examples for `read_examples`. If the process is killed meanwhile, the previous ones stay."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
     np.savez_compressed(temporary, **{name: getattr(examples, name) for name in Examples.__slots__})
     temporary.replace(path)

@@ -1,1 +1,1 @@
-"""Measuring quality: of models in PyTorch and of bundles as they are served, with the same metric code."""
+"""Measuring the quality of models in PyTorch and of bundles as served, with the same metric code."""

@@ -1,4 +1,4 @@
-"""`sprig evaluate`: the suite is run, printed, and written as pages."""
+"""`sprig evaluate`: run the suite, print it, and write it as pages."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from sprig_export.report.progress import shown_progress
 from sprig_server.errors import InvalidInput
 from sprig_server.types import MIN_CONFIDENCE
 
-_PIPE_WIDTH = 260  # characters; nothing is wrapped where nobody looks at a screen
+_PIPE_WIDTH = 260  # characters; no wrapping if the output is not a terminal
 _CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
 _SHOWN = {"shown": "d", "hidden": "b"}
 _MARKS = re.compile(r"([\\`*_<>\[\]|#~])")
 
 
 def evaluate(plan: Evaluation, output: Path, samples: Path | None, messages: Console) -> None:
-    """Run the standard suite; write `report.json` and `report.html` into `output`, drawn summaries to `samples`.
+    """Run the standard suite. Writes `report.json` and `report.html` into `output`, and sampled summaries to `samples`.
 
     Raises:
-        InvalidInput: the plan cannot be carried out, or the files cannot be written.
+        InvalidInput: the data or models cannot be used, or the files cannot be written.
         InvalidBundle: a bundle is damaged.
     """
-    for folder in filter(None, (output, samples and samples.parent)):  # before the long work, not after it
+    for folder in filter(None, (output, samples and samples.parent)):  # checked before the long work
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -67,7 +67,7 @@ def evaluate(plan: Evaluation, output: Path, samples: Path | None, messages: Con
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The tables of a report, and what was left out."""
+    """Print the tables of a report, and what was left out."""
     for made in tables(report):
         table = PrintedTable(
             title=made.title, caption=made.meaning, box=None, title_justify="left", caption_justify="left"
@@ -171,7 +171,7 @@ def _left_out(reasons: Sequence[str]) -> Iterator[str]:
 
 
 def render_samples(report: Report) -> str:
-    """Every sample of a report, good and bad as drawn, under what it takes to draw them again."""
+    """All samples of a report, good and bad as drawn, with the command that draws them again."""
     held_out = any(sample.package for sample in report.samples)
     words = ["sprig evaluate --suite standard --data DATA", *(["--held-out CORPUS"] if held_out else [])]
     words += [f"--limit {report.limit}"] if report.limit is not None else []

@@ -1,4 +1,4 @@
-"""The data of the standard suite: benchmark files and held-out packages as queries, candidates and sentences."""
+"""The data of the standard suite: queries, candidates and sentences from benchmark files and held-out packages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.errors import InvalidInput
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
-HELD_OUT_SEARCHED = 500  # pairs of held-out packages, each query against the code of all of them
+HELD_OUT_SEARCHED = 500  # pairs of held-out packages; each query is searched in the code of all of them
 HELD_OUT_SUMMARIZED = 200
-NEIGHBOURS = 4_000  # training pairs among which a nearest neighbour is looked for
+NEIGHBOURS = 4_000  # training pairs for the nearest-neighbour baseline
 _COLUMNS = ("package", "language", "name", "code", "summary")
 
 _T = TypeVar("_T")
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A function without its documentation, and the sentence that describes it; `package` is "" where unknown."""
+    """A function without its documentation, and the sentence that describes it. `package` is "" if unknown."""
 
     package: str
     language: str
@@ -38,7 +38,7 @@ class Documented:
 
 @dataclass(frozen=True, slots=True)
 class SearchSet:
-    """Queries, the functions they choose from, and for each query the index of its one right function."""
+    """Queries, candidate functions, and for each query the index of its one right function."""
 
     name: str
     language: str
@@ -47,7 +47,7 @@ class SearchSet:
     relevant: tuple[int, ...]
 
     def drawn(self, count: int, seed: int) -> SearchSet:
-        """At most `count` of the queries, drawn with `seed`, and as candidates only what answers these."""
+        """At most `count` of the queries, drawn with `seed`, with only their answers as candidates."""
         rows = draw(range(len(self.queries)), count, seed)
         kept = sorted({self.relevant[row] for row in rows})
         place = {old: new for new, old in enumerate(kept)}
@@ -62,7 +62,7 @@ class SearchSet:
 
 @dataclass(frozen=True, slots=True)
 class SummarySet:
-    """Functions to summarize; `pool` names the training pairs whose sentences are a floor for them."""
+    """Functions to summarize. `pool` names the training pairs for the nearest-neighbour baseline."""
 
     name: str
     language: str
@@ -72,7 +72,7 @@ class SummarySet:
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """Everything the standard suite measures on; `left_out` says what is missing and why."""
+    """The data of the standard suite. `left_out` says what is missing and why."""
 
     search: tuple[SearchSet, ...]
     summaries: tuple[SummarySet, ...]
@@ -81,16 +81,16 @@ class Standard:
 
 
 def load_standard(data: Path, held_out: Path | None, limit: int | None, seed: int) -> Standard:
-    """The sets of the standard suite, as far as their files are there.
+    """The sets of the standard suite whose files exist.
 
     Args:
         data: the folder of the benchmark files, gzipped JSON lines.
         held_out: the folder of `python.parquet` and so on, as `sprig corpus build` writes them.
-        limit: the most examples of each set and of each pool; None for all.
-        seed: draws where there are more.
+        limit: the most examples of each set and each pool; None for all.
+        seed: for drawing if there are more.
 
     Raises:
-        InvalidInput: no such folder, none of the files in it, or a file that is not what its name says.
+        InvalidInput: the folder does not exist or has none of the files, or a file has the wrong content.
     """
     for folder in filter(None, (data, held_out)):
         if not folder.is_dir():
@@ -143,7 +143,7 @@ def draw(items: Sequence[_T], count: int, seed: int) -> list[_T]:
 
 
 class _Missing(Exception):
-    """Data that is not there; the message says what exactly."""
+    """Missing data. The message says what is missing."""
 
 
 def _cosqa(data: Path) -> SearchSet:
@@ -161,7 +161,7 @@ def _cosqa(data: Path) -> SearchSet:
 
 
 def _own_answers(name: str, language: str, functions: Sequence[Documented]) -> SearchSet:
-    """Each function's sentence as the query for it, among the code of all of them."""
+    """Each function's sentence as a query, with the code of all functions as candidates."""
     return SearchSet(
         name,
         language,
@@ -172,7 +172,7 @@ def _own_answers(name: str, language: str, functions: Sequence[Documented]) -> S
 
 
 def _described(data: Path, name: str, sentence: str) -> tuple[Documented, ...]:
-    """The functions of a benchmark file, the text in the field `sentence` describing them."""
+    """The functions of a benchmark file, described by the text in the field `sentence`."""
     path = _existing(data / f"{name}.jsonl.gz")
     return tuple(
         Documented("", language, next((f.name for f in parse_functions(code, language)), ""), code, text)
@@ -181,10 +181,10 @@ def _described(data: Path, name: str, sentence: str) -> tuple[Documented, ...]:
 
 
 def _texts(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Some fields of every record, all of them texts.
+    """The text fields of every record.
 
     Raises:
-        InvalidInput: the file cannot be read, is empty, or a record lacks one of the fields.
+        InvalidInput: the file cannot be read or is empty, or a record lacks one of the fields.
     """
     number = 0
     for number, record in enumerate(read_jsonl(path), 1):
@@ -198,7 +198,7 @@ def _texts(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _read_pairs(path: Path, seed: int, split: str, count: int) -> tuple[Documented, ...]:
-    """At most `count` pairs of one split of a corpus, drawn with `seed`; none that exports choose by."""
+    """At most `count` pairs of a split of a corpus, drawn with `seed`, without those that exports use for choices."""
     _existing(path)
     try:
         table = pyarrow.parquet.read_table(path, columns=[*_COLUMNS, "split"], filters=[("split", "=", split)])

@@ -1,4 +1,4 @@
-"""How good a bundle is beside the model that it was made from, function by function."""
+"""Comparing a bundle with the model that it was made from, function by function."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ _FORGOTTEN = 8  # examples
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One example that got worse: what was asked or should be said, the function's first line, and the rank or the
-    summary before and after."""
+    """An example that got worse: the query or the reference, the function's first line, and the rank or the summary
+    before and after.
+    """
 
     text: str
     code: str
@@ -42,8 +43,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What was measured: scores that may not become worse, each as (of the base, of the bundle), the first of them the
-    one that is spoken of; all figures; the worst losses."""
+    """The measurements: the gated scores, each as (base, bundle), the main one first; all figures; the worst losses."""
 
     scores: dict[str, tuple[float, float]]
     figures: dict[str, float]
@@ -51,7 +51,7 @@ class Quality:
 
     @property
     def lost(self) -> tuple[str, float]:
-        """The score that lost most, and how many per cent of the base's."""
+        """The score that lost most, and its loss in per cent of the base's."""
         losses = {
             name: 100 * (1 - after / before) if before > 0 else 0.0 for name, (before, after) in self.scores.items()
         }
@@ -59,15 +59,16 @@ class Quality:
 
 
 def questions_of(sample: Sequence[Example]) -> dict[str, list[str]]:
-    """What a sample's functions are asked for with, by the name of the score: what their documentation says, and search
-    words made of it."""
+    """The queries for a sample's functions, by the name of the score: their documentation, and keywords made from
+    it.
+    """
     draw = random.Random(0)
     typed = [keywords(example.text, example.language, draw) for example in sample]
     return {"MRR": [example.text for example in sample], "keyword MRR": typed}
 
 
 def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> dict[str, float]:
-    """A model's scores on a sample, in PyTorch: MRR for each kind of question, or greedy BLEU-4."""
+    """A model's scores on a sample, in PyTorch: MRR for each kind of query, or greedy BLEU-4."""
     if recipe.task == "summarize":
         return {"BLEU-4": float(score_examples(checkpoint, recipe, sample).mean())}
     code, own = vectors_of_texts(checkpoint, [example.code for example in sample]), range(len(sample))
@@ -76,7 +77,7 @@ def score_checkpoint(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Ex
 
 
 def score_examples(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> NDArray[np.float64]:
-    """The reciprocal rank of each function of a sample among them, or the BLEU-4 of its greedy summary: float64 [n]."""
+    """The reciprocal rank of each function of a sample within it, or the BLEU-4 of its greedy summary: float64 [n]."""
     if recipe.task == "search":
         code = vectors_of_texts(checkpoint, [example.code for example in sample])
         queries = vectors_of_texts(checkpoint, [example.text for example in sample], asked=True)
@@ -86,7 +87,7 @@ def score_examples(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Exam
 
 
 def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> float:
-    """A bundle's mean MRR over both kinds of question, or greedy BLEU-4, on a sample, as the server runs it."""
+    """A bundle's mean MRR over both kinds of query, or greedy BLEU-4, on a sample, as the server runs it."""
     if recipe.task == "search":
         encoder = Encoder(bundle, default_threads())
         code, asked = encoder.encode(_passages(sample)), questions_of(sample).values()
@@ -100,9 +101,10 @@ def score_bundle(bundle: Bundle, recipe: Recipe, sample: Sequence[Example]) -> f
 def measure_search(
     base: Checkpoint, pruned: Checkpoint, folder: Path, manifest: Manifest, sample: Sequence[Example]
 ) -> Quality:
-    """A search bundle beside its base: MRR among the sample's functions, asked for by what their documentation says and
-    by search words made of it; and the mean cosine of their vectors with the pruned model's, which is what quantization
-    changed."""
+    """Compare a search bundle with its base: MRR among the sample's functions, for queries from their documentation and
+    for keywords; and the mean cosine of their vectors with the pruned model's, which shows the effect of
+    quantization.
+    """
     encoder, own = Encoder(Bundle(folder, manifest), default_threads()), range(len(sample))
     functions = [example.code for example in sample]
     base_code, code = vectors_of_texts(base, functions), encoder.encode(_passages(sample))
@@ -137,7 +139,7 @@ def measure_search(
 def measure_summaries(
     base: Checkpoint, recipe: Recipe, folder: Path, manifest: Manifest, sample: Sequence[Example]
 ) -> Quality:
-    """A summary bundle beside its base: BLEU-4 of greedy summaries, and all figures of those by beam search."""
+    """Compare a summary bundle with its base: BLEU-4 of greedy summaries, and all figures of beam search."""
     summarizer = Summarizer(Bundle(folder, manifest), default_threads())
     references = [example.text for example in sample]
     before = _summaries(base, recipe, sample)
@@ -159,7 +161,7 @@ def _passages(sample: Sequence[Example]) -> list[Passage]:
 
 
 def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str], asked: bool = False) -> Vectors:
-    """What a model makes of texts, in PyTorch: of functions, or of questions where they are `asked`."""
+    """A model's vectors of texts, in PyTorch: of functions, or of queries if they are `asked`."""
     model, tokenizer = load_model(checkpoint, "search"), load_tokenizer(checkpoint)
     prompts = checkpoint.sentences.prompts
     prompt = prompts.query if asked else prompts.document

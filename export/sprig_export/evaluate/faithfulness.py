@@ -1,4 +1,4 @@
-"""What BLEU does not see of a sentence: whether its words stand in the function, and whether it is one at all."""
+"""What BLEU does not measure: whether a sentence's words come from the function, and whether it is a sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sprig_server.code.words import stem
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A sentence that a model wrote, and the function that it is about."""
+    """A generated sentence, and the function that it is about."""
 
     sentence: str
     name: str
@@ -21,16 +21,17 @@ class Written:
 
 
 def faithfulness(written: Written) -> float:
-    """The share of a sentence's content words that stem from the function or are common words of programming, 0 to 1;
-    0 for a sentence without any, which says nothing."""
+    """The share of a sentence's content words that come from the function or are common words of programming, 0 to 1; 0
+    for a sentence without content words.
+    """
     return ground(written.sentence, written.name, written.code).known
 
 
 def defects(written: Written, english: Container[str]) -> tuple[str, ...]:
-    """What is wrong with a sentence that can be seen without understanding it, each in a few words.
+    """The formal defects of a sentence, each in a few words.
 
     Args:
-        english: the words that need not stand in the function, in lower case.
+        english: words that need not be in the function, in lower case.
     """
     words, stems = content_words(written.sentence), code_stems(written.code)
     found = []

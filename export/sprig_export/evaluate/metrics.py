@@ -1,4 +1,4 @@
-"""Figures of sentences and rankings, and the floors that a model has to beat: pure functions."""
+"""Metrics of sentences and rankings, and baselines for models. Pure functions."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def _ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a threshold does: how many summaries it shows and hides, and the share of good ones among each.
+    """The effect of a threshold: how many summaries it shows and hides, and the share of good ones among each.
 
-    A share is None where there is nothing it could be a share of; `ratio`, of the good among the shown to the good
-    among the hidden, is None where it is not defined.
+    A share of nothing is None. `ratio` is the share of good ones among the shown, divided by that among the hidden;
+    None if it is not defined.
     """
 
     threshold: float
@@ -84,7 +84,7 @@ class Point:
 
 
 def at_threshold(confidences: Sequence[float], rouge_l: Sequence[float], threshold: float) -> Point:
-    """What showing only summaries of at least this confidence (a mean log-probability) does."""
+    """The effect of showing only summaries with at least this confidence (a mean log-probability)."""
     good = np.asarray(rouge_l) >= GOOD_ROUGE_L
     shown = np.asarray(confidences) >= threshold
     good_shown, good_hidden = _share(good[shown]), _share(good[~shown])
@@ -99,7 +99,9 @@ def curve(confidences: Sequence[float], rouge_l: Sequence[float]) -> tuple[Point
 
 
 def threshold_for(points: Sequence[Point], ratio: float) -> float | None:
-    """The smallest threshold of a curve at which the shown are good at least `ratio` times as often as the hidden."""
+    """The smallest threshold of a curve at which shown summaries are good at least `ratio` times as often as hidden
+    ones.
+    """
     return next(
         (
             point.threshold
@@ -120,7 +122,7 @@ def _share(values: NDArray[np.bool_]) -> float | None:
 def bm25(queries: Sequence[str], documents: Sequence[str]) -> NDArray[np.float64]:
     """BM25 scores over identifiers and their parts: float64 [q, c], at least 0.
 
-    A query's stop words count only where it has no others, and a repeated word counts once.
+    The stop words of a query count only if it has no other words. A repeated word counts once.
     """
     counts = [Counter(split_words(document)) for document in documents]
     lengths = np.array([count.total() for count in counts], dtype=np.float64)  # [c]
@@ -146,6 +148,6 @@ def words_of_name(name: str) -> str:
 
 
 def nearest(vectors: Vectors, pool: Vectors) -> NDArray[np.int64]:
-    """For each vector [n, d] the row of the pool [p, d] with the highest cosine: int64 [n]."""
+    """For each vector [n, d], the row of the pool [p, d] with the highest cosine: int64 [n]."""
     rows: NDArray[np.int64] = (vectors @ pool.T).argmax(axis=1)
     return rows

@@ -1,4 +1,4 @@
-"""The models a suite compares: base checkpoints in float32 through PyTorch, and bundles as the server runs them."""
+"""The models that a suite compares: base checkpoints in float32 in PyTorch, and bundles as the server runs them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Text = TypeVar("_Text", str, Passage)
 
 
 class SearchModel(Protocol):
-    """Gives vectors, float32 [n, d], L2-normalised."""
+    """Encodes functions and questions as vectors, float32 [n, d], L2-normalised."""
 
     name: str
     sha256: str
@@ -69,7 +69,7 @@ class TorchEncoder:
 
 
 class ServedEncoder:
-    """A search bundle; it reads questions one by one, as the server does."""
+    """A search bundle. It reads questions one by one, as the server does."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.name, self.sha256 = encoder.bundle.manifest.name, encoder.bundle.manifest.digest
@@ -94,7 +94,7 @@ class TorchSummarizer:
         self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(checkpoint)
 
     def summarize(self, functions: Sequence[Documented], like: Bundle | None, tick: Tick) -> list[str]:
-        """Sentences, decoded as the bundle `like` decodes; without one, as an export would have it decode."""
+        """Summaries, decoded with the settings of the bundle `like`, or without one with those of an export."""
         window = like.manifest.max_tokens if like else self._recipe.summary_tokens
         decoding = like.manifest.decoding or self._recipe if like else self._recipe
         summaries: list[str] = []
@@ -131,7 +131,7 @@ class ServedSummarizer:
 
 @dataclass(frozen=True, slots=True)
 class Contestants:
-    """All models of a suite; None and absent languages are models that do not exist."""
+    """All models of a suite. None and absent languages are models that do not exist."""
 
     baseline: TorchEncoder | None
     search_base: TorchEncoder | None
@@ -147,13 +147,13 @@ def open_contestants(
     """Load every model that exists.
 
     Args:
-        bases: the folder that holds the checkpoints `search` and `summary`.
-        baseline: folder or hub id of the unpruned sentence encoder.
-        languages: for which bundles are looked up.
+        bases: the folder with the checkpoints `search` and `summary`.
+        baseline: the folder or hub id of the unpruned sentence encoder.
+        languages: the languages to look up bundles for.
         bundles: folders or names of bundles that come before the installed ones.
 
     Raises:
-        InvalidInput: a folder that is no model, or a hub id that cannot be reached.
+        InvalidInput: a folder is not a model, or a hub id cannot be reached.
         InvalidBundle: a bundle is damaged.
     """
     unpruned = TorchEncoder(open_checkpoint(baseline)) if baseline else None

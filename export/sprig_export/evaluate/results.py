@@ -1,4 +1,4 @@
-"""What an evaluation found, as values and as tables."""
+"""The results of an evaluation, as values and as tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NONE = "–"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that took part: its column, its name, and the digest of its weights (of a bundle: its digest)."""
+    """An evaluated model: its column, its name, and the digest of its weights or of the bundle."""
 
     task: str
     column: str
@@ -43,7 +43,7 @@ class Model:
 class SearchFigure:
     """Search by one column on one set: the mean reciprocal rank with its 95 % interval, and the share in the top 10.
 
-    `n` queries each choose from `pool` functions.
+    Each of `n` queries has `pool` candidates.
     """
 
     data: str
@@ -62,7 +62,7 @@ class SearchFigure:
 class SummaryFigure:
     """Summaries by one column on one set: means over `n` functions.
 
-    `bleu` and `rouge_l` are 0 to 100, `repeats` is the share with a word three times running, `words` is the length.
+    `bleu` and `rouge_l` are 0 to 100. `repeats` is the share with a word three times in a row, `words` the mean length.
     """
 
     data: str
@@ -80,7 +80,7 @@ class SummaryFigure:
 class Comparison:
     """Two columns on the same `n` examples: "base - baseline" is a difference, "bundle / base" a ratio of means.
 
-    `low` and `high` are the 95 % interval of a difference of MRR, pair by pair; None where none is computed.
+    `low` and `high` are the 95 % interval of a paired difference of MRR; None if there is none.
     """
 
     data: str
@@ -96,10 +96,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceCurve:
-    """How well the bundle's confidence sorts its summaries of one set.
+    """How well the bundle's confidence separates good from bad summaries of one set.
 
-    `points` lie at the deciles, `default` at the server's own threshold; `twice_at` is the smallest decile at which the
-    shown are good at least twice as often as the hidden, None where there is none.
+    `points` are at the deciles, `default` at the server's threshold. `twice_at` is the smallest decile at which shown
+    summaries are good at least twice as often as hidden ones; None if there is none.
     """
 
     data: str
@@ -114,7 +114,7 @@ class ConfidenceCurve:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One generated summary as it was drawn; `shown` says whether a hover would show it by default."""
+    """A sampled summary. `shown` says whether a hover would show it by default."""
 
     data: str
     language: str
@@ -130,7 +130,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one run found out; `commit` is None where the code is in no repository."""
+    """All results of a run. `commit` is None if the code is not in a repository."""
 
     suite: str
     date: str
@@ -150,12 +150,12 @@ _F = TypeVar("_F", SearchFigure, SummaryFigure)
 
 
 def render_json(report: Report) -> str:
-    """The text of `report.json`; numbers are rounded to four decimals."""
+    """The text of `report.json`, with numbers rounded to four decimals."""
     return json.dumps(_rounded(asdict(report)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def by_data(figures: Sequence[_F]) -> dict[str, dict[str, _F]]:
-    """Figures as a table: data set, then column, both in the order in which they were measured."""
+    """Figures by data set and column, both in the order of measurement."""
     rows: dict[str, dict[str, _F]] = {}
     for figure in figures:
         rows.setdefault(figure.data, {})[figure.column] = figure
@@ -163,7 +163,7 @@ def by_data(figures: Sequence[_F]) -> dict[str, dict[str, _F]]:
 
 
 def describe(report: Report) -> str:
-    """One line on when, on what and how a report was made."""
+    """One line that says when, on which commit and how a report was made."""
     parts = [
         f"suite {report.suite}",
         report.date,
@@ -185,7 +185,9 @@ def _rounded(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A heading, what its cells mean, the names of the columns, and the rows; the first cell of a row names it."""
+    """A table: its heading, the meaning of its cells, the names of its columns, and its rows. The first cell of a row
+    is its name.
+    """
 
     title: str
     meaning: str
@@ -194,7 +196,7 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Search, summaries and confidence, each only where something was measured."""
+    """The tables of search, summaries and confidence, without those that have no measurements."""
     made = [
         _search(report.search, report.comparisons),
         _summaries(report.summaries, report.comparisons),
@@ -257,7 +259,7 @@ def _confidence(curves: Sequence[ConfidenceCurve]) -> Table:
 
 
 def _compared(comparisons: Iterable[Comparison], metrics: Sequence[str]) -> list[tuple[str, str]]:
-    """The (metric, comparison) pairs that occur, in their order."""
+    """The (metric, comparison) pairs that occur, in order."""
     return list(dict.fromkeys((c.metric, c.of) for c in comparisons if c.metric in metrics))
 
 

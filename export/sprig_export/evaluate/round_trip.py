@@ -1,4 +1,4 @@
-"""The round trip: whether a function is found again by the sentence that was written about it."""
+"""The round trip: whether a search finds a function by the sentence that was generated for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Search = Callable[[str, Sequence[str], Sequence[str]], tuple[Vectors, Vectors]]
 
 
 def bundle_search(threads: int = 1) -> Search:
-    """The installed search bundles, which read functions as they do when they serve, but without their names."""
+    """The installed search bundles. They read functions as in the server, but without their names."""
     models = Models((), threads)
 
     def search(language: str, functions: Sequence[str], sentences: Sequence[str]) -> tuple[Vectors, Vectors]:
@@ -32,13 +32,13 @@ def bundle_search(threads: int = 1) -> Search:
 
 
 def find_ranks(functions: Vectors, sentences: Vectors, among: int, seed: int = 0) -> NDArray[np.int64]:
-    """The rank of each of n functions, from 1, when its sentence is the question: int64 [n].
+    """The rank of each of n functions, from 1, if its sentence is the query: int64 [n].
 
     Args:
         functions: float32 [n, d], L2-normalised, and `sentences` likewise, in the same order.
-        among: how many functions are searched, the right one included; all where there are not so many. Which ones is
-            drawn for each sentence.
-        seed: of that draw.
+        among: how many functions are searched, including the right one; all if there are fewer. They are drawn for each
+            sentence.
+        seed: for that draw.
     """
     n, draw = len(functions), np.random.default_rng(seed)
     ranks = np.ones(n, dtype=np.int64)

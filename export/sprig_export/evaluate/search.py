@@ -1,4 +1,4 @@
-"""Retrieval quality: the rank of the right function for each query, and how sure a mean over queries is."""
+"""Retrieval quality: the rank of the right function for each query, and confidence intervals of means."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _RESAMPLES = 2_000
 
 
 def ranks(scores: NDArray[np.floating[Any]], relevant: Sequence[int]) -> NDArray[np.int64]:
-    """The place of the one right candidate of each query, the best being 1.
+    """The rank of the one right candidate of each query, from 1.
 
-    It is the number of candidates that score at least as high, so that ties count against the model.
+    It is the number of candidates that score at least as high, so ties count against the model.
 
     Args:
         scores: float [q, c], higher is better.
@@ -71,8 +71,8 @@ def encode_with_torch(
     """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure.
 
     Args:
-        prompt: what stands before every text.
-        pool_prompt: whether its tokens are pooled too.
+        prompt: the text before every text.
+        pool_prompt: whether the prompt's tokens are pooled too.
     """
     cut = {"truncation": True, "max_length": max_tokens}
     read = [tokenizer(prompted(text, prompt), **cut)["input_ids"] for text in texts]
@@ -82,7 +82,7 @@ def encode_with_torch(
     rows: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(texts)
     for start in range(0, len(by_length), _BATCH):
         batch = by_length[start : start + _BATCH]
-        # Padded behind, as the server does: some models count positions from the first place, padding or not.
+        # Padding is at the end, as in the server: some models count positions from the first token, padding or not.
         ids = torch.zeros((len(batch), max(1, max(len(read[index]) for index in batch))), dtype=torch.int64)
         mask = torch.zeros_like(ids)
         for row, index in enumerate(batch):
@@ -101,6 +101,6 @@ def encode_with_torch(
 
 
 def _prompt_length(prompt: str, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The tokens of a prompt, with the special ones in front and without one behind."""
+    """The number of tokens of a prompt, with the special tokens before it and without those after it."""
     special = tokenizer(prompt, return_special_tokens_mask=True)["special_tokens_mask"]
     return len(special) - (special[-1] if special else 0)

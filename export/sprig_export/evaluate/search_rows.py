@@ -1,4 +1,4 @@
-"""One row of the search table: every column on one set of queries."""
+"""A row of the search table: every column on one set of queries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOP = 10
 def measure_search(
     data: SearchSet, columns: Mapping[str, SearchModel | None], seed: int, announce: Announce
 ) -> tuple[list[SearchFigure], list[Comparison]]:
-    """Full text and every model there is on one set: vectors alone, bodies alone, the whole pool."""
+    """Measure full text and every model on one set: vectors alone, code alone, all candidates."""
     code = [search_passage(candidate, 0, data.language) for candidate in data.candidates]
     places = {BM25: ranks(bm25(data.queries, data.candidates), data.relevant)}
     for column, model in columns.items():
@@ -51,7 +51,7 @@ def _figure(data: SearchSet, column: str, rank: NDArray[np.int64], seed: int) ->
 
 
 def _compare(data: SearchSet, gains: Mapping[str, NDArray[np.float64]], seed: int) -> Iterator[Comparison]:
-    """What training gained over the unpruned model, and what the bundle keeps of it; `gains` are 1 / rank."""
+    """Compare the base with the unpruned model, and the bundle with the base. `gains` are 1 / rank."""
     n = len(data.queries)
     if BASE in gains and BASELINE in gains:
         difference = gains[BASE] - gains[BASELINE]

@@ -1,4 +1,4 @@
-"""The standard suite: every quality figure of the models, measured in one go."""
+"""The standard suite: all quality figures of the models in one run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sprig_server.types import Task
 class Evaluation:
     """What to evaluate: the folders of data, base checkpoints and held-out packages, the baseline, and the seed.
 
-    `limit` is the most examples of each set and of each pool, None for all; `task` the only one to measure, None for
-    both; `bundles` are measured instead of the installed ones for the same task and language.
+    `limit` is the most examples of each set and each pool, None for all. `task` is the only task to measure, None for
+    both. `bundles` replace the installed ones for the same task and language.
     """
 
     data: Path
@@ -37,10 +37,10 @@ class Evaluation:
 
 
 def run_standard(plan: Evaluation, announce: Announce = lambda stage, done, total: None) -> Report:
-    """Measure everything that the plan's folders allow.
+    """Measure everything for which the folders have data and models.
 
     Raises:
-        InvalidInput: the plan names data or a model that cannot be used.
+        InvalidInput: data or a model cannot be used.
         InvalidBundle: a bundle is damaged.
     """
     if plan.limit is not None and plan.limit < 1:
@@ -122,10 +122,10 @@ def _without_neighbours(data: Standard, neighbours: Mapping[str, Neighbours]) ->
 
 
 def _commit() -> str | None:
-    """The commit of the running code, "-dirty" behind it where files differ; None where it is in no repository."""
+    """The commit of the running code, followed by "-dirty" if files differ; None if it is not in a repository."""
     here = Path(__file__).resolve()
     try:
-        # Installed into somebody else's repository, the code is not one of its files.
+        # Code that is installed inside another repository is not one of its files.
         subprocess.run(
             ["git", "ls-files", "--error-unmatch", here.name],
             cwd=here.parent, check=True, capture_output=True, timeout=20, stdin=subprocess.DEVNULL,

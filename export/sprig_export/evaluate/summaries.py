@@ -1,4 +1,4 @@
-"""Summary quality: what a bundle or a model writes, against reference sentences."""
+"""Summary quality: the output of a bundle or a model against reference sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from sprig_server.code.text import prompt_ids, summary_input
 
 
 def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), the share that repeat a word three times running, and mean words."""
+    """Mean smoothed BLEU-4 and ROUGE-L (0 to 100), the share that repeat a word three times in a row, and mean
+    words.
+    """
     pairs = list(zip(summaries, references, strict=True))
     return {
         "bleu": sum(sentence_bleu(s, r) for s, r in pairs) / len(pairs),
@@ -24,7 +26,7 @@ def score_summaries(summaries: Sequence[str], references: Sequence[str]) -> dict
 
 
 def repeats(summary: str) -> bool:
-    """Whether some word stands three times in a row."""
+    """Whether a word occurs three times in a row."""
     words = summary.lower().split()
     return any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
 
@@ -40,10 +42,10 @@ def summarize_with_torch(
     prompt: str = "",
     least: int = 0,
 ) -> list[str]:
-    """Summaries from the unexported model, of `least` tokens at least; `examples` are (code, language).
+    """Summaries from the unexported model, with at least `least` tokens. `examples` are (code, language).
 
-    A decoder-only model goes on with `prompt`, or with the default one, up to the end of a line; it may repeat itself,
-    since PyTorch would not let it repeat the function's code either.
+    A decoder-only model continues `prompt`, or the default one, up to the end of a line. It may repeat itself, because
+    with that rule PyTorch would not let it repeat the function's code either.
     """
     two_halves = model.config.is_encoder_decoder
     ends = [*end_tokens(model), *(() if two_halves else stop_tokens(tokenizer))]

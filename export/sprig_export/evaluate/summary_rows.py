@@ -1,4 +1,4 @@
-"""One row of the summary table: every column on one set of functions, and what the bundle's confidence is worth."""
+"""A row of the summary table: every column on one set of functions, and the value of the bundle's confidence."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ from sprig_server.code.text import search_passage
 from sprig_server.types import MIN_CONFIDENCE, Summary, Vectors
 
 BASE_SUMMARIES = 25
-"""The base runs on at most so many functions of a set, drawn by the seed: beam search in PyTorch is slow."""
+"""The base runs on at most this many functions of a set, drawn with the seed, because beam search in PyTorch is
+slow.
+"""
 
 SAMPLES = 10
-"""So many summaries of each language are shown as they are."""
+"""The number of summaries of each language that are sampled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest neighbour's sentence as a floor: training pairs by the name of their pool, and a model to compare."""
+    """The nearest-neighbour baseline: training pairs by the name of their pool, and a model to compare them."""
 
     model: SearchModel
     pools: Mapping[str, Sequence[Documented]]
@@ -49,7 +51,7 @@ class Neighbours:
     _vectors: dict[str, Vectors] = field(default_factory=dict)
 
     def sentences(self, data: SummarySet) -> list[str] | None:
-        """For each function of a set the sentence of the most similar pair; None where the set's pool is missing."""
+        """The sentence of the most similar pair for each function of a set; None if the set's pool is missing."""
         pool = self.pools.get(data.pool)
         if pool is None:
             return None
@@ -65,7 +67,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the bundle wrote about each function of a set, and the ROUGE-L (0 to 100) of each of these sentences."""
+    """The bundle's sentence for each function of a set, and the ROUGE-L (0 to 100) of each."""
 
     data: SummarySet
     summaries: tuple[Summary, ...]
@@ -80,7 +82,7 @@ def measure_summaries(
     seed: int,
     announce: Announce,
 ) -> tuple[list[SummaryFigure], list[Comparison], Written | None]:
-    """The floors and every model there is on one set; what the bundle wrote is None where there is no bundle."""
+    """Measure the baselines and every model on one set. The bundle's sentences are None if there is no bundle."""
     functions, written = data.functions, None
     everything = range(len(functions))
     few = sorted(draw(everything, BASE_SUMMARIES, seed))
@@ -115,7 +117,7 @@ def measure_summaries(
 
 
 def measure_confidence(written: Written, seed: int) -> ConfidenceCurve:
-    """What thresholds on the confidence of these summaries do."""
+    """The effect of thresholds on the confidence of these summaries."""
     confidences = [summary.confidence for summary in written.summaries]
     points = curve(confidences, written.rouge_l)
     return ConfidenceCurve(
@@ -131,7 +133,7 @@ def measure_confidence(written: Written, seed: int) -> ConfidenceCurve:
 
 
 def draw_samples(written: Iterable[Written], seed: int) -> list[Sample]:
-    """Ten summaries of each language, drawn by the seed: from held-out packages, or from the first set there is."""
+    """Ten summaries of each language, drawn with the seed, from held-out packages or else from the first set."""
     by_language: dict[str, Written] = {}
     for candidate in written:
         language, packages = candidate.data.language, candidate.data.functions[0].package
@@ -156,7 +158,7 @@ def draw_samples(written: Iterable[Written], seed: int) -> list[Sample]:
 
 
 def _compare(figures: Mapping[str, SummaryFigure]) -> Iterator[Comparison]:
-    """What the bundle keeps of its base, on the examples that both ran on."""
+    """The share of the base's score that the bundle keeps, on the examples that both ran on."""
     if BASE in figures and BUNDLE_AGAIN in figures:
         base, bundle = figures[BASE], figures[BUNDLE_AGAIN]
         for metric, whole, part in (("bleu", base.bleu, bundle.bleu), ("rouge_l", base.rouge_l, bundle.rouge_l)):

@@ -1,6 +1,6 @@
-"""How fast a model or a bundle is on this machine, each measured in a process of its own.
+"""Measuring the speed of a model or a bundle on this machine, each in a separate process.
 
-Several ONNX Runtime sessions in one process disturb each other: their waiting threads spin.
+Several ONNX Runtime sessions in one process disturb each other, because their waiting threads spin.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from sprig_server.inference.session import default_threads
 from sprig_server.types import Task
 
 Work = Callable[[Sequence[tuple[str, str]]], int]
-"""(functions as code and language) -> how much was done."""
+"""(functions as code and language) -> the number of functions or tokens."""
 
-_ROUNDS = 3  # the best one counts: a busy machine makes figures worse, never better
+_ROUNDS = 3  # the best round counts, because a busy machine only makes figures worse
 _SOURCE_TOKENS = 256
 _WRITTEN = 16
-"""Tokens of every summary, whether its model would end it or not: how much is written must not depend on what."""
+"""The number of tokens of every summary, even if the model would end it earlier, so that speed does not depend on the
+text.
+"""
 
 
 def measure_throughput(folder: Path, task: Task, sample: Sequence[Example]) -> float:
@@ -40,11 +42,11 @@ def measure_throughput(folder: Path, task: Task, sample: Sequence[Example]) -> f
 
     Args:
         folder: a bundle (measured with ONNX Runtime), or a model folder (measured with PyTorch).
-        task: what is measured; summaries are written greedily, all of the same length.
-        sample: functions; the time to load the model does not count.
+        task: the task. Summaries are written greedily, all with the same length.
+        sample: functions. The time to load the model does not count.
 
     Raises:
-        SprigError: the measuring process failed; says how.
+        SprigError: the measuring process failed; the message says why.
     """
     with tempfile.TemporaryDirectory() as temporary:
         texts = Path(temporary) / "sample.json"
@@ -59,7 +61,7 @@ def measure_throughput(folder: Path, task: Task, sample: Sequence[Example]) -> f
 
 def _measure(folder: Path, task: Task, pairs: Sequence[tuple[str, str]]) -> float:
     work = _bundle_work(folder, task) if (folder / FILE_NAME).is_file() else _torch_work(folder, task)
-    work(pairs[:4])  # the first run allocates and compiles
+    work(pairs[:4])  # the first run is a warm-up
     rates = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
