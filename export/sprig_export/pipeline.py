@@ -27,6 +27,7 @@ from sprig_export.models.inspection import fit_lengths, inspect_model
 from sprig_export.models.loading import load_model
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
+from sprig_export.pruning.gptq import fit_checkpoint
 from sprig_export.report.stages import StageLog
 from sprig_export.trimming.choose import SCORED_TRIMMED, check_trim, choose_trim
 from sprig_export.trimming.importance import collect_importance, learn_trimming
@@ -177,6 +178,11 @@ def _prune(state: ExportState, log: StageLog) -> ExportState:
             request = CutRequest(recipe, calibration, work, start=start, trimming=trimming)
             checkpoint = cut_checkpoint(checkpoint, request, facts)
             facts |= _rounded(score_checkpoint(checkpoint, recipe, state.sample))
+    if recipe.linear_dtype == "mixed":
+        if calibration is None:
+            raise InvalidInput("weights are fitted to 4 bits on code: give code with --calibration")
+        with log.stage("fit the weights to 4 bits"):
+            checkpoint = fit_checkpoint(checkpoint, recipe, calibration, work / "fitted")
     return replace(state, checkpoint=checkpoint)
 
 

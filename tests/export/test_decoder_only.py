@@ -86,6 +86,18 @@ def test_a_trimmed_cut_and_quantized_bundle_answers(
     assert np.isfinite(first.confidence)
 
 
+def test_a_bundle_of_mixed_precision_answers(
+    checkpoint: Path, examples: list[Example], repository: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe("summarize", str(checkpoint), "python", **LOOSE, vocabulary=360, linear_dtype="mixed")
+    manifest = export(ExportRequest(recipe, tmp_path / "bundle", repository, examples=tuple(examples)), StageLog())
+    assert manifest.quantization == "int4 and int8 weights"
+    assert Summarizer(open_bundle(tmp_path / "bundle"), 1).summarize("def f(x):\n    return x", "python").confidence < 0
+    no_code = ExportRequest(recipe, tmp_path / "none", examples=tuple(examples))
+    with pytest.raises(InvalidInput, match="give code with --calibration"):
+        export(no_code, StageLog())
+
+
 def test_a_long_function_loses_its_end_and_not_the_prompt(tokenizer: PreTrainedTokenizerFast) -> None:
     ids = prompt_ids(encoder_of(tokenizer), "{code}\n# Summary:", "def f():\n" + "    x = 1\n" * 500, "python", 64)
     assert len(ids) == 64

@@ -100,7 +100,7 @@ def with_precision(recipe: Recipe, variant: Variant) -> Recipe:
         recipe,
         linear_dtype=variant.linear_dtype,
         embedding_dtype=variant.embedding_dtype,
-        recovery_linear_dtype=recipe.recovery_linear_dtype or recipe.linear_dtype,
+        recovery_linear_dtype=recipe.rounding,
         min_cosine=min(recipe.min_cosine, _LEAST_COSINE),
         min_agreement=min(recipe.min_agreement, _LEAST_AGREEMENT),
     )

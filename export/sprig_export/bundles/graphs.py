@@ -22,6 +22,7 @@ from sprig_export.models.loading import load_model, load_tokenizer, write_tokeni
 from sprig_export.models.projection import projection_of
 from sprig_export.models.prompts import check_prompt, default_prompt, encoder_of, stop_tokens
 from sprig_export.onnx.convert import convert_decoder_only, convert_encoder, convert_encoder_decoder
+from sprig_export.onnx.mixed import quantize_mixed
 from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import (
@@ -280,7 +281,10 @@ def _decoder_inputs(
 def _replace_quantized(path: Path, recipe: Recipe) -> None:
     full = path.with_suffix(".fp32.onnx")
     path.rename(full)
-    quantize(full, path, recipe.linear_dtype, recipe.embedding_dtype)
+    if recipe.linear_dtype == "mixed":
+        quantize_mixed(full, path, recipe.sensitive)
+    else:
+        quantize(full, path, recipe.linear_dtype, recipe.embedding_dtype)
     full.unlink()
 
 

@@ -11,6 +11,7 @@ from sprig_export.config.toml import fill, read_toml
 from sprig_server.types import Task, TrimMethod
 
 Precision = Literal["float32", "int8", "int4"]
+Linear = Literal["float32", "int8", "int4", "mixed"]
 Rounding = Literal["", "float32", "int8", "int4"]
 Which = Literal["spread", "first"]
 Scores = Literal["fluctuation", "wanda"]
@@ -58,8 +59,11 @@ class Recipe:
     """
     recovery_linear_dtype: Rounding = ""
     """The precision that the second half of the recovery simulates ("": that of the bundle)."""
-    linear_dtype: Precision = "int8"
-    """The precision of matrix products."""
+    linear_dtype: Linear = "int8"
+    """The precision of matrix products. "mixed" is 4 bits in small blocks, fitted by GPTQ, and 8 bits for the sensitive
+    ones; an embedding that is the output layer too is stored as that."""
+    sensitive: tuple[str, ...] = ("lm_head",)
+    """Parts of the names of matrices that have 8 bits in mixed precision."""
     embedding_dtype: Precision = "int8"
     """The precision of embeddings."""
     trim: TrimMethod = "novelty"
@@ -108,8 +112,17 @@ class Recipe:
         return not whole or self.recovery_steps > 0 or self.start != ""
 
     @property
+    def rounding(self) -> Precision:
+        """What the second half of the recovery rounds matrix products to."""
+        if self.recovery_linear_dtype != "":
+            return self.recovery_linear_dtype
+        return "int4" if self.linear_dtype == "mixed" else self.linear_dtype
+
+    @property
     def quantization(self) -> str:
         """The precision as the manifest names it."""
+        if self.linear_dtype == "mixed":
+            return "int4 and int8 weights"
         named = {("float32", "float32"): "none", ("int4", "int4"): "int4 weights", ("int8", "int8"): "int8-dynamic"}
         products = "int8-dynamic" if self.linear_dtype == "int8" else f"{self.linear_dtype} products"
         return named.get((self.linear_dtype, self.embedding_dtype), f"{products}, {self.embedding_dtype} tables")

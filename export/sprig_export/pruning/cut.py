@@ -125,8 +125,7 @@ def cut_checkpoint(checkpoint: Checkpoint, request: CutRequest, facts: dict[str,
     facts["parameters_before"], facts["parameters"] = _parameters(teacher), _parameters(student)
     if recipe.recovery_steps:
         lasting = recipe.recovery_steps, recipe.recovery_rate
-        rounding = recipe.recovery_linear_dtype or recipe.linear_dtype
-        schedule = Schedule(*lasting, recipe.seed, rounding, recipe.train_embeddings)
+        schedule = Schedule(*lasting, recipe.seed, recipe.rounding, recipe.train_embeddings)
         recover(
             student, teacher, batches, schedule, request.folder / "state", checkpoint.pooling, trimming=request.trimming
         )

@@ -65,22 +65,33 @@ def observe(
 
     Padded positions do not count.
     """
-    linears = block.linears()
-    found = {name: Inputs(linear.in_features, second_moments) for name, linear in linears.items()}
+    found = observe_all(model, [block], batches, second_moments)
+    return {name.removeprefix(f"{block.name}/"): inputs for name, inputs in found.items()}
+
+
+def observe_all(
+    model: PreTrainedModel, blocks: Sequence[Block], batches: Sequence[Batch], second_moments: bool = False
+) -> dict[str, Inputs]:
+    """The same of several blocks, the last one last, in one pass: by the names of block and matrix, "block/matrix"."""
+    found: dict[str, Inputs] = {}
     current: list[Batch] = []
 
-    def take(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def take(block: Block, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             batch = current[0]
             own = batch.mask if block.part == "encoder" or name in block.reads_source else batch.target_mask
             mask = batch.mask if own is None else own  # a decoder-only model has no second half
-            found[name].add(arguments[0][mask.bool()])
+            found[f"{block.name}/{name}"].add(arguments[0][mask.bool()])
 
         return hook
 
-    handles = [linear.register_forward_pre_hook(take(name)) for name, linear in linears.items()]
+    handles = []
+    for block in blocks:
+        for name, linear in block.linears().items():
+            found[f"{block.name}/{name}"] = Inputs(linear.in_features, second_moments)
+            handles.append(linear.register_forward_pre_hook(take(block, name)))
     try:
-        with torch.no_grad(), _stopping_after(block.module) as stopped:
+        with torch.no_grad(), _stopping_after(blocks[-1].module) as stopped:
             for batch in batches:
                 current[:] = [batch]
                 try:
