@@ -1,1 +1,1 @@
-"""What a model's activations know of code, how much of that is said twice, and what an export may leave out."""
+"""What a model's activations contain about code, how redundant they are, and what an export may remove."""

@@ -1,7 +1,7 @@
-"""What happens to a class of words when the neurons it is read from are held at zero inside the model.
+"""Ablation: what happens to a class of words when the neurons that a probe reads it from are set to zero in the model.
 
-That a probe uses a neuron does not say that the model does (Antverg and Belinkov 2022). So the class must suffer more
-than the others, and more than from random neurons.
+A neuron that a probe uses may be unused by the model (Antverg and Belinkov 2022). So the class must lose more accuracy
+than the others, and more than with random neurons.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sprig_export.analysis.probe import Features, Labels, Probe
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """What holding a concept's neurons at zero inside the model does to a probe of its last layer.
+    """The effect of setting a concept's neurons to zero in the model, on a probe of its last layer.
 
-    `loss` is the accuracy that each class loses (negative where it gains), `random` the mean loss from as many random
-    neurons of the same layers over all draws, and `worst` the largest of these for the concept's own class. The
-    concept is `confirmed` where its own class loses more than the others do on average, and more than `worst`.
+    `loss` is the accuracy that each class loses (negative if it gains), `random` the mean loss over all draws with as
+    many random neurons of the same layers, and `worst` the largest of these for the concept's own class. The concept is
+    `confirmed` if its own class loses more than the others on average, and more than `worst`.
     """
 
     label: str
@@ -32,22 +32,22 @@ class Ablation:
 
     @property
     def own(self) -> float:
-        """What the concept's own class loses."""
+        """The loss of the concept's own class."""
         return self.loss[self.label]
 
     @property
     def others(self) -> float:
-        """What the other classes lose on average."""
+        """The mean loss of the other classes."""
         return float(np.mean([loss for label, loss in self.loss.items() if label != self.label]))
 
     @property
     def confirmed(self) -> bool:
-        """Whether the neurons are those of the concept inside the model too."""
+        """Whether the model uses these neurons for the concept."""
         return self.own > max(self.others, self.worst)
 
 
 def choose_functions(functions: NDArray[np.int64], labels: Labels, most: int) -> NDArray[np.int64]:
-    """Functions to test on, int64, at most `most`: those with the most words of each class, one class after the other.
+    """Functions to test on, int64, at most `most`: those with the most words of each class, taking the classes in turn.
 
     Args:
         functions: the function of each word, int64 [words].
@@ -72,15 +72,15 @@ def ablate(
     width: int,
     seed: int,
 ) -> tuple[Ablation, ...]:
-    """Hold the neurons of each concept at zero, and as many random ones of the same layers.
+    """Set the neurons of each concept to zero, and as many random ones of the same layers.
 
     Args:
-        sets: the neurons of each class by number, all of one size, in the order of the probe's classes.
-        read: the standardised last layer of the same words with these neurons at zero, float32 [words, width].
-        probe: trained on that layer of the model as it is.
+        sets: the neuron numbers of each class, all of one size, in the order of the probe's classes.
+        read: returns the standardised last layer of the words with these neurons at zero, float32 [words, width].
+        probe: a probe of that layer of the unchanged model.
         labels: the classes of the words, int64 [words].
         width: neurons of a layer.
-        seed: for the random neurons; each concept gives one draw, and all draws are shared, being of one size.
+        seed: for the random neurons. There is one draw for each concept; all have the same size and are shared.
     """
     draw = np.random.default_rng(seed)
     before = _by_class(probe, read(np.empty(0, dtype=np.int64)), labels)
@@ -106,7 +106,7 @@ def _by_class(probe: Probe, features: Features, labels: Labels) -> NDArray[np.fl
 
 
 def _elsewhere(neurons: NDArray[np.int64], width: int, draw: np.random.Generator) -> NDArray[np.int64]:
-    """Other neurons, as many in each layer."""
+    """Random other neurons, as many in each layer."""
     found = []
     for layer in np.unique(neurons // width).tolist():
         own = neurons[neurons // width == layer]

@@ -1,4 +1,4 @@
-"""The activations of an encoder at every layer, and the same with some of its neurons held at zero."""
+"""The activations of an encoder at every layer, also with some of its neurons set to zero."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sprig_export.models.families import find_family
 from sprig_server.errors import InvalidInput
 
 _BATCH = 32
-_WITH_POOLER = ("bert", "roberta")  # whose states go through a layer that nobody trained
+_WITH_POOLER = ("bert", "roberta")  # families whose states pass through an untrained layer
 
 Units = Mapping[int, NDArray[np.int64]]
 """Neurons by layer: 0 is the embedding layer, the others are counted from 1."""
@@ -27,8 +27,9 @@ Units = Mapping[int, NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
-    """Hidden states: `words` float32 [n, depth + 1, width], the mean over the sub-tokens of each word, layer 0 being
-    the embedding layer; `pooled` float32 [functions, width], the mean over all sub-tokens in the last layer."""
+    """Hidden states. `words`, float32 [n, depth + 1, width]: the mean over the tokens of each word; layer 0 is the
+    embedding layer. `pooled`, float32 [functions, width]: the mean over all tokens in the last layer.
+    """
 
     words: NDArray[np.float32]
     pooled: NDArray[np.float32]
@@ -36,8 +37,9 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoder:
-    """An encoder, or a decoder-only model, of a known family, in float32 and evaluation mode: `blocks` gives the module
-    whose output is each hidden state, the embedding layer first."""
+    """An encoder or a decoder-only model of a known family, in float32 and evaluation mode. `blocks` are the modules
+    whose outputs are the hidden states, the embedding layer first.
+    """
 
     model: PreTrainedModel
     blocks: tuple[nn.Module, ...]
@@ -45,20 +47,20 @@ class Encoder:
 
     @property
     def depth(self) -> int:
-        """How many layers there are above the embedding layer."""
+        """The number of layers above the embedding layer."""
         return len(self.after_units)
 
     @property
     def width(self) -> int:
-        """Neurons of a layer."""
+        """The number of neurons in a layer."""
         return int(self.model.config.hidden_size)
 
 
 def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encoder:
-    """The encoder of a checkpoint: the whole of a BERT or of a decoder-only model, the first half of a BART or a T5.
+    """The encoder of a checkpoint: all of a BERT or decoder-only model, the first half of a BART or a T5.
 
     Args:
-        untrained: a seed, for the same architecture with weights as they are before any training.
+        untrained: a seed for the same architecture with random initial weights.
 
     Raises:
         InvalidInput: the model is of another family, or cannot be loaded.
@@ -91,12 +93,12 @@ def load_encoder(checkpoint: Checkpoint, untrained: int | None = None) -> Encode
 def read_states(
     encoder: Encoder, passages: Passages, words: NDArray[np.int64], zeroed: Units, tick: Callable[[int], None]
 ) -> States:
-    """The hidden states of words, and the mean output for each function that holds one of them.
+    """The hidden states of words, and the mean output for each function that contains one of them.
 
     Args:
         words: rows of `passages.places`, int64 [n].
-        zeroed: neurons that are held at zero while the model runs.
-        tick: told how many functions are done.
+        zeroed: neurons that are set to zero while the model runs.
+        tick: called with the number of functions that are done.
     """
     places = passages.places[words]
     rows_of: dict[int, list[int]] = {}
@@ -107,7 +109,7 @@ def read_states(
     with ExitStack() as hooks:
         for layer, units in zeroed.items():
             hooks.enter_context(encoder.blocks[layer].register_forward_hook(_hold_at_zero(units)))
-        seen: dict[int, Tensor] = {}  # not as the model tells: some families tell of states before a hook changes them
+        seen: dict[int, Tensor] = {}  # from hooks, because some families return states from before a hook changes them
         for layer, block in enumerate(encoder.blocks):
             hooks.enter_context(block.register_forward_hook(_keep_output(seen, layer)))
         for numbers, inputs in _batches(encoder, passages, sorted(rows_of)):
@@ -124,7 +126,7 @@ def read_states(
 
 @torch.no_grad()
 def read_units(encoder: Encoder, passages: Passages, functions: Sequence[int]) -> list[NDArray[np.float32]]:
-    """The units of each layer's feed-forward network, behind their activation function, for all sub-tokens.
+    """The units of each layer's feed-forward network, after the activation function, for all tokens.
 
     Returns:
         for each layer, float32 [sub-tokens of the functions, units].
@@ -175,7 +177,7 @@ def _keep_output(seen: dict[int, Tensor], layer: int) -> Callable[[nn.Module, An
 
 
 def _state(output: Any) -> Tensor:
-    """A layer gives its hidden state alone, or first among others."""
+    """A layer returns its hidden state alone, or as the first of several values."""
     state: Tensor = output[0] if isinstance(output, tuple) else output
     return state
 

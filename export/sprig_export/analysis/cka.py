@@ -1,4 +1,4 @@
-"""How alike two layers are: linear centred kernel alignment with the unbiased estimate of HSIC."""
+"""The similarity of layers: linear centred kernel alignment with the unbiased estimate of HSIC."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MOST_ROWS = 1000  # of a batch
 
 
 def layer_similarity(states: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """CKA between every two layers, summed over five random batches before it is normalised.
+    """The CKA of every two layers, summed over five random batches before normalisation.
 
     Args:
         states: float32 [n, layers, width], n at least 4.
 
     Returns:
-        float64 [layers, layers], symmetric, 1 on the diagonal; around 0 for layers that have nothing in common.
+        float64 [layers, layers], symmetric, 1 on the diagonal; about 0 for layers with nothing in common.
     """
     rows = min(_MOST_ROWS, len(states))
     draw = np.random.default_rng(seed)

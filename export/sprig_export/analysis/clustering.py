@@ -1,4 +1,4 @@
-"""Correlation clustering: neurons that say the same thing, up to sign, are one."""
+"""Correlation clustering: neurons with the same values, up to sign, form a cluster."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from sprig_export.analysis.probe import Features
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
-    """An average-linkage tree over n items: int64 [n - 1, 2] members of the two groups that each merge joins, one of
-    each, and float32 [n - 1] the distances at which they are joined."""
+    """An average-linkage tree over n items: for each merge, one member of each of the two joined groups, int64 [n - 1,
+    2], and the distance, float32 [n - 1].
+    """
 
     pairs: NDArray[np.int64]
     heights: NDArray[np.float32]
 
     def keep_first(self, distance: float) -> NDArray[np.int64]:
-        """One item of each cluster when the tree is cut at a distance: int64, ascending.
+        """One item of each cluster if the tree is cut at a distance: int64, ascending.
 
-        It is the one with the lowest number: of neurons that say the same, the one in the lowest layer, which the
-        smallest network still has. (The paper draws one, and its figures move with the draw.)
+        It is the one with the lowest number, so of redundant neurons the one in the lowest layer, which even the
+        smallest network has. (The paper draws one at random, so its figures vary with the draw.)
         """
         parent = np.arange(len(self.pairs) + 1)
 
@@ -41,7 +42,7 @@ class Tree:
 def correlation_distances(features: Features) -> Features:
     """1 - |Pearson correlation| of every two columns: float32 [columns, columns], 0 on the diagonal.
 
-    A column that never changes correlates with nothing.
+    A constant column correlates with nothing.
     """
     centred = features - features.mean(axis=0)
     norms = np.sqrt(np.square(centred).sum(axis=0))
@@ -70,7 +71,7 @@ def average_linkage(distances: Features) -> Tree:
         last = chain[-1]
         nearest = int(np.argmin(distances[last]))
         if len(chain) > 1 and distances[last, chain[-2]] <= distances[last, nearest]:
-            nearest = chain[-2]  # a tie must not lead on, or the chain would never end
+            nearest = chain[-2]  # a tie must not extend the chain, or it would never end
         if len(chain) < 2 or nearest != chain[-2]:
             chain.append(nearest)
             continue

@@ -1,4 +1,4 @@
-"""`sprig analyze`: the study is run, and written as a page."""
+"""`sprig analyze`: run the study and write it as a page."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sprig_server.errors import InvalidInput
 
 
 def run(plan: Study, output: Path, messages: Console) -> None:
-    """Analyse a model; write `report.json` and `report.html` into `output`, and print what the figures say.
+    """Analyse a model. Writes `report.json` and `report.html` into `output`, and prints the conclusions.
 
     Raises:
-        InvalidInput: the plan cannot be carried out, or the files cannot be written.
+        InvalidInput: the model or the corpus cannot be used, or the files cannot be written.
     """
     try:
-        output.mkdir(parents=True, exist_ok=True)  # before the long work, not after it
+        output.mkdir(parents=True, exist_ok=True)  # checked before the long work
     except OSError as error:
         raise InvalidInput(f'cannot write to "{output}" ({error.strerror}): give another folder') from None
     with shown_progress(messages) as announce:

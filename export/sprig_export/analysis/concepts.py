@@ -1,4 +1,4 @@
-"""Which neurons a class of words is read from, and which words move them."""
+"""The neurons that a probe reads a class of words from, and the words that activate them most."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _NEURONS, _WORDS = 5, 5
 
 @dataclass(frozen=True, slots=True)
 class ConceptNeuron:
-    """A neuron that a class is read from: its place, its weight in the class's probe and the share of all of that
-    class's weights, its rank without a probe (0 is the first), and the words that move it most."""
+    """A neuron that a class is read from: its position, its weight in the class's probe and its share of all weights of
+    that class, its rank without a probe (from 0), and the words that activate it most.
+    """
 
     layer: int
     unit: int
@@ -29,14 +30,14 @@ class ConceptNeuron:
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A class of words and the neurons that it is read from, the heaviest first."""
+    """A class of words and the neurons that it is read from, largest weight first."""
 
     label: str
     neurons: tuple[ConceptNeuron, ...]
 
 
 def top_words(activations: Features, types: Sequence[str], count: int) -> tuple[str, ...]:
-    """The word types that move a neuron most: by the mean of |z| over the occurrences of each (NeuroX).
+    """The word types that activate a neuron most, by the mean of |z| over their occurrences (NeuroX).
 
     Args:
         activations: standardised, float32 [words].
@@ -50,7 +51,7 @@ def top_words(activations: Features, types: Sequence[str], count: int) -> tuple[
 def map_concepts(
     weights: Features, classes: Sequence[str], words: Typed, probeless: NDArray[np.float64], width: int
 ) -> tuple[Concept, ...]:
-    """For each class the five neurons with the largest weights, with the five words that move each of them most.
+    """For each class, the five neurons with the largest weights, and the five words that activate each of them most.
 
     Args:
         weights: of a probe that reads all neurons, float32 [classes, neurons].

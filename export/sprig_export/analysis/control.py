@@ -1,4 +1,4 @@
-"""The control task: what the same probe finds of labels that mean nothing (Hewitt and Liang 2019)."""
+"""The control task: the accuracy of the same probe on random labels (Hewitt and Liang 2019)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Typed:
 
 
 def random_labels(types: Iterable[str], classes: int, seed: int) -> dict[str, int]:
-    """A class for each word type, drawn for it alone; all classes are equally likely, as they are in the task."""
+    """A random class for each word type. All classes are equally likely, as in the task."""
     own = sorted(set(types))
     return dict(zip(own, np.random.default_rng(seed).integers(0, classes, len(own)).tolist(), strict=True))
 
@@ -30,8 +30,7 @@ def run_control(train: Typed, others: Sequence[Typed], classes: int, trainer: Tr
     """The accuracy on `others` of a probe that was trained on random labels of word types.
 
     Args:
-        epochs: how long the probe of the task was trained. Training until labels that cannot be foreseen are best
-            foreseen would end it at random.
+        epochs: how long the probe of the task was trained. Early stopping on random labels would stop at a random time.
     """
     known = [*train.types, *(kind for words in others for kind in words.types)]
     drawn = random_labels(known, classes, trainer.seed)

@@ -1,4 +1,4 @@
-"""Functions as a model reads them: sub-tokens, and which of them make up each labelled word."""
+"""Functions as a model reads them: tokens, and which of them make up each labelled word."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sprig_server.types import Task
 class Passages:
     """Functions and their words.
 
-    `tokens` holds the sub-tokens of each function, special ones included; `words` the words of all of them, and
-    `places`, int64 [words, 3], for each its function and its sub-tokens [first, last).
+    `tokens` are the tokens of each function, including special ones; `words` are the words of all functions; `places`,
+    int64 [words, 3], gives for each word its function and its tokens [first, last).
     """
 
     tokens: tuple[tuple[int, ...], ...]
@@ -29,15 +29,15 @@ class Passages:
 
 
 def cut_passages(functions: Sequence[str], language: str, task: Task, tokenizer: Tokenizer, window: int) -> Passages:
-    """What a model reads of functions.
+    """Tokenize functions and place their words.
 
-    A word counts where its sub-tokens hold nothing but it: the activation of a sub-token that two words share belongs
-    to neither. What lies beyond the window has no activations, and so no words.
+    A word counts if its tokens contain nothing else: the activation of a token that two words share belongs to neither.
+    Code beyond the window has no activations, and so no words.
 
     Args:
         functions: the source of each function.
         task: decides how code is presented (`sprig_server.code.text`).
-        window: sub-tokens of a function that are read, special ones included.
+        window: the number of tokens of a function that are read, special ones included.
 
     Raises:
         InvalidInput: unknown language.
@@ -57,7 +57,7 @@ def cut_passages(functions: Sequence[str], language: str, task: Task, tokenizer:
 
 
 def _placed(words: Sequence[Word], code: str, text: str, encoding: Encoding) -> Iterator[tuple[Word, int, int]]:
-    """The words whose sub-tokens [first, last) are theirs alone."""
+    """The words whose tokens [first, last) belong to no other word."""
     moved = _moved(code, text)
     tokens = [(number, start, end) for number, (start, end) in enumerate(encoding.offsets) if end > start]
     starts, ends = [start for _, start, _ in tokens], [end for _, _, end in tokens]
@@ -67,14 +67,14 @@ def _placed(words: Sequence[Word], code: str, text: str, encoding: Encoding) -> 
         first, last = bisect_right(ends, start), bisect_left(starts, end)
         if first < last and ends[last - 1] >= end:
             beside = text[starts[first] : start] + text[end : ends[last - 1]]
-            if not beside.strip():  # byte-level tokenizers put the space before a word into its first sub-token
+            if not beside.strip():  # byte-level tokenizers put the space before a word into its first token
                 yield word, tokens[first][0], tokens[last - 1][0] + 1
 
 
 def _moved(code: str, text: str) -> list[int]:
-    """Where each visible character of the code stands in the text that presents it; other entries mean nothing.
+    """The position of each visible character of the code in the model's input text; other entries are undefined.
 
-    Presenting code only puts something before it and takes white space away (`code.text`): the order stays.
+    The input text only adds text before the code and removes white space (`code.text`), so the order stays.
     """
     visible = [place for place, character in enumerate(text) if not character.isspace()]
     shown = [not character.isspace() for character in code]

@@ -1,4 +1,4 @@
-"""The linear probe: what can be read of a word's class from activations, with an elastic net on its weights.
+"""The linear probe: predicting a word's class from activations, with an elastic net on the weights.
 
 Softmax cross-entropy, Adam at 1e-3 in batches of 128, and in the loss lambda1 * sum |W| +
 lambda2 * sqrt(sum W^2) (the norm itself, not its square), at most 100 epochs with patience 2 on a development split.
@@ -23,7 +23,7 @@ _RATE = 1e-3
 _BATCH = 128
 _MOST_EPOCHS = 100
 _PATIENCE = 2  # epochs
-_LEAST_STEPS = 200  # before patience counts: in a few steps of Adam all weights grow alike, and none says anything
+_LEAST_STEPS = 200  # steps before patience counts: in the first steps of Adam, all weights grow alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Penalty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A trained probe: weights float32 [classes, features], bias float32 [classes], and how long it was trained."""
+    """A trained probe: weights float32 [classes, features], bias float32 [classes], and the number of epochs."""
 
     weights: Features
     bias: NDArray[np.float32]
     epochs: int
 
     def predict(self, features: Features) -> Labels:
-        """The likeliest class of each row, int64 [n]."""
+        """The most likely class of each row, int64 [n]."""
         likeliest: Labels = np.argmax(features @ self.weights.T + self.bias, axis=1).astype(np.int64)
         return likeliest
 
     def accuracy(self, features: Features, labels: Labels) -> float:
-        """The share of rows whose class is found, 0 to 1."""
+        """The share of rows whose class is predicted correctly, 0 to 1."""
         return float(np.mean(self.predict(features) == labels))
 
 
@@ -60,13 +60,13 @@ def train_probe(
     seed: int,
     until: tuple[Features, Labels] | int,
 ) -> Probe:
-    """A probe that was trained from zero weights; the same arguments give the same probe.
+    """Train a probe from zero weights. The same arguments give the same probe.
 
     Args:
-        until: a development split: training stops when two epochs in a row bring no better accuracy on it, though not
-            in its first 200 steps, and the best weights are kept; or a number of epochs.
+        until: a development split, or a number of epochs. With a split, training stops when two epochs in a row do not
+            improve the accuracy on it, but not in the first 200 steps, and the best weights are kept.
     """
-    with torch.no_grad():  # the gradients of a linear model are written out: twice as fast as to have them found
+    with torch.no_grad():  # explicit gradients of the linear model are twice as fast as autograd
         x, y = torch.from_numpy(np.ascontiguousarray(features)), functional.one_hot(torch.from_numpy(labels), classes)
         draw = torch.Generator().manual_seed(seed)
         weights, bias = torch.zeros(classes, x.shape[1]), torch.zeros(classes)
@@ -89,7 +89,7 @@ def train_probe(
 
 def _set_gradients(weights: Tensor, bias: Tensor, x: Tensor, y: Tensor, penalty: Penalty) -> None:
     error = (torch.softmax(x @ weights.T + bias, dim=1) - y) / len(x)
-    norm = weights.norm().clamp_min(1e-12)  # at zero the root has no slope
+    norm = weights.norm().clamp_min(1e-12)  # the root has no derivative at zero
     weights.grad = error.T @ x + penalty.lasso * weights.sign() + weights * (penalty.ridge / norm)
     bias.grad = error.sum(dim=0)
 

@@ -1,4 +1,4 @@
-"""What an export may leave out of a model: layers, units and output dimensions, as far as an analysis can tell."""
+"""What an export may remove from a model, according to an analysis: layers, units and output dimensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sprig_export.analysis.selection import LayerScore, select_layer
 from sprig_export.config.proposal import LayerChoice, LayerRedundancy, Proposal
 
 DISTANCE = 0.3
-"""Where trees are cut: neurons of one cluster have |r| of 0.7 or more, on average (the default of the paper)."""
+"""The distance at which trees are cut: neurons of a cluster have |r| of 0.7 or more, on average (the paper's
+default).
+"""
 DELTAS = (0.01, 0.02, 0.03)
 """The shares of the accuracy that layer selection may lose."""
 _VARIANCE = 0.95
@@ -44,7 +46,7 @@ def propose(scores: Sequence[LayerScore], states: Features, units: Sequence[Feat
 
 
 def principal_dimensions(rows: Features, variance: float) -> int:
-    """How many principal directions hold a share of the variance of rows, float32 [n, dimensions]."""
+    """The number of principal directions that contain a share of the variance of rows, float32 [n, dimensions]."""
     values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False).astype(np.float64) ** 2
     return int(np.searchsorted(np.cumsum(values), variance * values.sum())) + 1
 

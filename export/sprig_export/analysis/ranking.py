@@ -1,4 +1,4 @@
-"""Which neurons a class is read from: by the weights of a probe, and without any probe (METHODS 3.2 and 3.3)."""
+"""Ranking the neurons that a class is read from: by the weights of a probe, and without a probe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STEPS = 1000
 
 
 def top_set(weights: NDArray[np.float32], mass: float) -> NDArray[np.int64]:
-    """The fewest neurons that hold a share of one class's weight: int64, the largest weight first, never empty.
+    """The fewest neurons that have a share of a class's weight: int64, largest weight first, never empty.
 
     Args:
         weights: float32 [neurons].
@@ -22,10 +22,10 @@ def top_set(weights: NDArray[np.float32], mass: float) -> NDArray[np.int64]:
 
 
 def global_order(weights: NDArray[np.float32]) -> NDArray[np.int64]:
-    """All neurons, those first that come into some class's top set at a smaller mass: int64 [neurons].
+    """All neurons, ordered by the smallest mass at which they are in some class's top set: int64 [neurons].
 
-    The mass grows in a thousand steps. Those that come in at one step are ordered by their largest weight and then by
-    their number, and those without any weight come last, so that the order is always the same one.
+    The mass grows in a thousand steps. Neurons that enter at the same step are ordered by their largest weight and then
+    by their number. Those without any weight come last. So the order is deterministic.
 
     Args:
         weights: float32 [classes, neurons].
@@ -34,7 +34,7 @@ def global_order(weights: NDArray[np.float32]) -> NDArray[np.int64]:
     for number, row in enumerate(weights):
         order, before, total = _by_size(row)
         if total:
-            # In at the first step whose mass is more than what larger weights hold.
+            # A neuron enters at the first step whose mass exceeds the sum of all larger weights.
             entry[number, order] = np.minimum(np.floor(before * _STEPS / total) + 1, _STEPS + 1)
             entry[number, order[0]] = 0
     largest = np.abs(weights).max(axis=0)
@@ -42,10 +42,10 @@ def global_order(weights: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def probeless_scores(features: Features, labels: Labels, classes: int) -> NDArray[np.float64]:
-    """How far a class's mean activation lies from the others': sum over the others of |difference|.
+    """The distance of a class's mean activation from the others': the sum over the others of |difference|.
 
-    The score of a neuron over all classes is the sum of a column divided by two, since each pair is counted twice
-    (Antverg and Belinkov 2022).
+    The score of a neuron over all classes is half the sum of its column, because each pair is counted twice (Antverg
+    and Belinkov 2022).
 
     Returns:
         float64 [classes, neurons].
@@ -56,12 +56,12 @@ def probeless_scores(features: Features, labels: Labels, classes: int) -> NDArra
 
 
 def probeless_order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """All neurons by their score over all classes, the highest first: int64 [neurons]."""
+    """All neurons by their score over all classes, highest first: int64 [neurons]."""
     return np.argsort(-scores.sum(axis=0), kind="stable")
 
 
 def _by_size(weights: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
-    """Neurons by |weight|, how much weight stands before each of them, and how much there is."""
+    """Neurons by |weight|, the total weight before each of them, and the total weight."""
     order = np.argsort(-np.abs(weights), kind="stable")
     sums = np.cumsum(np.abs(weights[order]), dtype=np.float64)
     return order, np.concatenate([[0.0], sums[:-1]]), float(sums[-1])

@@ -1,4 +1,4 @@
-"""What an analysis found out, as plain values: each figure says on which words and with which seed it was made."""
+"""The results of an analysis as plain values."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ ORDERS = {
     PROBELESS: "by how far the means of the classes lie apart",
     RANDOM: "in a random order",
 }
-"""How neurons are ordered before the first ones are taken."""
+"""The orders in which neurons are taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The model that was analysed: its name, the digest of its weights, and the encoder's shape; `layers` are counted
-    above the embedding layer."""
+    """The analysed model: its name, the digest of its weights, and the encoder's shape. `layers` are counted above the
+    embedding layer.
+    """
 
     name: str
     sha256: str
@@ -35,8 +36,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The words: where they come from, how many functions of at most `window` sub-tokens were cut into words, how many
-    words of each class each split holds, and how many word types these are, by split and class."""
+    """The data: its corpus, the number of functions (of at most `window` tokens each), the number of words of each
+    class in each split, and the number of word types by split and class.
+    """
 
     language: str
     corpus: str
@@ -53,7 +55,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """What a probe of all activations is to be compared with; all are accuracies, 0 to 1, on the test split.
+    """Baselines for a probe of all activations. All are accuracies, 0 to 1, on the test split.
 
     `chance` is guessing among balanced classes. `control` is the same probe on random labels of word types; since no
     word type is in two splits it can only guess, and `selectivity`, the accuracy less this one, says little more than
@@ -75,20 +77,20 @@ class Baselines:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one run found out.
+    """All results of a run.
 
     Attributes:
-        full: the probe that reads the activations of all layers.
+        full: the score of the probe that reads the activations of all layers.
         by_class: its accuracy on the test words of each class.
         penalty: the factor of both norms in every probe's loss.
         layers: each layer's score.
-        clusters: what is left of the neurons when they are clustered.
-        orders: scores of the first neurons, by how these are ordered.
-        minimal: the first neurons of the probe's own order that are enough.
+        clusters: scores with one neuron of each cluster.
+        orders: scores with the first neurons, by order.
+        minimal: the first neurons, in the probe's own order, that are enough.
         tolerance: the share of the accuracy that `minimal` and `cascade` may lose.
         similarity: CKA of every two layers.
         concepts: the neurons of each class.
-        ablations: what happens without them, to a probe of the last layer, on `ablated_words` words of each class.
+        ablations: the effect of removing them on a probe of the last layer, on `ablated_words` words of each class.
     """
 
     date: str
@@ -113,12 +115,12 @@ class Report:
 
     @property
     def features(self) -> int:
-        """How many activations a probe of all layers reads."""
+        """The number of activations that a probe of all layers reads."""
         return (self.subject.layers + 1) * self.subject.width
 
 
 def render_json(report: Report) -> str:
-    """The text of `report.json`; numbers are rounded to four digits."""
+    """The text of `report.json`, with numbers rounded to four digits."""
     value = asdict(report)
     for ablation, made in zip(value["ablations"], report.ablations, strict=True):
         ablation |= {"own": made.own, "others": made.others, "confirmed": made.confirmed}
@@ -126,7 +128,7 @@ def render_json(report: Report) -> str:
 
 
 def conclude(report: Report) -> tuple[str, ...]:
-    """What the figures say, and what they do not say, in sentences."""
+    """The conclusions from the figures, with their limits, in sentences."""
     confirmed = [ablation.label for ablation in report.ablations if ablation.confirmed]
     names = f": {', '.join(confirmed)}." if confirmed else "."
     return (

@@ -1,4 +1,4 @@
-"""The sections of an analysis's page: what was measured, said in words, tables and charts."""
+"""The sections of an analysis's page: words, tables and charts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How little of a model's activations a probe needs: layers, clusters, neurons.
+"""Selecting the activations that a probe needs: layers, clusters, neurons.
 
-Whatever is chosen here is chosen on the development split; the test split is scored along with it and decides nothing.
-(The released code of the paper chose the best of 15 probes, and layers, on test data.)
+All choices are made on the development split. The test split is scored too, and decides nothing. (The paper's released
+code chose the best of 15 probes, and layers, on test data.)
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from sprig_export.config.proposal import Score
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # ascending
 _SHARES = (0.001, 0.002, 0.003, 0.004, 0.005, *(n / 100 for n in range(1, 11)), 0.15, 0.25, 0.5)
 DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Where trees are cut, ascending."""
+"""The distances at which trees are cut, ascending."""
 
 Columns = NDArray[np.int64]
-"""Numbers of features: neuron n is unit n % width of layer n // width."""
+"""Feature numbers: neuron n is unit n % width of layer n // width."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Words of one split: standardised activations, and classes."""
+    """The words of a split: standardised activations, and classes."""
 
     features: Features
     labels: Labels
@@ -37,7 +37,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Splits:
-    """What probes are trained on, what is chosen by, and what is only reported."""
+    """The splits: for training probes, for choices, and for reporting only."""
 
     train: Rows
     dev: Rows
@@ -52,7 +52,7 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """How probes are trained, so that they can be compared."""
+    """The settings for training probes, the same for all, so that they can be compared."""
 
     penalty: Penalty
     seed: int
@@ -67,7 +67,7 @@ class Trainer:
 
 @dataclass(frozen=True, slots=True)
 class LayerScore:
-    """What one layer says alone, and what it says together with all below it."""
+    """The score of a layer alone, and together with all layers below it."""
 
     layer: int
     alone: Score
@@ -76,7 +76,7 @@ class LayerScore:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A probe that reads so many neurons; `distance` is where the tree was cut, for those that clustering keeps."""
+    """The score of a probe that reads this many neurons. `distance` is where the tree was cut, for clustering."""
 
     neurons: int
     score: Score
@@ -85,7 +85,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Neurons that are enough, by number, and the score of a probe that reads them alone."""
+    """Neurons that are enough, as numbers, and the score of a probe that reads only them."""
 
     neurons: tuple[int, ...]
     score: Score
@@ -93,8 +93,9 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Layer selection, then clustering, then the minimal set: the top layer kept, how many neurons clustering left, and
-    the neurons that are enough of these ("CCFS" in the parent paper)."""
+    """Layer selection, then clustering, then the minimal set: the highest layer kept, the number of neurons after
+    clustering, and the neurons that are enough ("CCFS" in the parent paper).
+    """
 
     layer: int
     clustered: int
@@ -104,8 +105,8 @@ class Cascade:
 def choose_trainer(splits: Splits, seed: int) -> Trainer:
     """The largest penalty, the same for both norms, with which a probe of all features does as well as any.
 
-    As well means within one standard error of the best on the development split: of probes that cannot be told apart
-    there, the one with the fewest weights says most about which neurons matter.
+    "As well" means within one standard error of the best on the development split. Of probes that cannot be
+    distinguished there, the one with the fewest weights tells most about which neurons matter.
     """
     scores = {value: Trainer(Penalty(value, value), seed).fit(splits)[1].dev for value in _PENALTIES}
     best = max(scores.values())
@@ -124,7 +125,7 @@ def score_layers(splits: Splits, width: int, trainer: Trainer) -> Iterator[Layer
 
 
 def select_layer(scores: Sequence[LayerScore], delta: float) -> LayerScore:
-    """The lowest layer with which, and with all below it, a probe loses at most `delta` of its accuracy.
+    """The lowest layer up to which a probe loses at most `delta` of its accuracy.
 
     Args:
         scores: of every layer, ascending; the last one reads all features.
@@ -134,12 +135,12 @@ def select_layer(scores: Sequence[LayerScore], delta: float) -> LayerScore:
 
 
 def prefix_sizes(count: int) -> tuple[int, ...]:
-    """How many of `count` neurons are tried, ascending: from a thousandth of them to half."""
+    """The numbers of neurons to try, out of `count`, ascending: from a thousandth to half of them."""
     return tuple(dict.fromkeys(max(1, int(share * count + 1e-9)) for share in _SHARES))
 
 
 def score_prefixes(splits: Splits, order: Columns, sizes: Sequence[int], trainer: Trainer) -> Iterator[Point]:
-    """The scores of probes that read the first neurons of an order only, for one size after the other."""
+    """The scores of probes that read only the first neurons of an order, for each size."""
     for size in sizes:
         yield Point(size, trainer.fit(splits.only(order[:size]))[1])
 
@@ -148,7 +149,7 @@ def minimal_set(order: Columns, points: Iterable[Point], enough: float) -> Subse
     """The first neurons of an order that are enough on the development split.
 
     Args:
-        points: of `score_prefixes`, ascending; where none is enough, the last one is taken.
+        points: from `score_prefixes`, ascending. If none is enough, the last one is taken.
         enough: the accuracy that is asked for.
     """
     for point in points:
@@ -158,23 +159,23 @@ def minimal_set(order: Columns, points: Iterable[Point], enough: float) -> Subse
 
 
 def cluster(splits: Splits) -> Tree:
-    """The tree of the features by how they correlate on the training split."""
+    """The tree of the features by their correlation on the training split."""
     return average_linkage(correlation_distances(splits.train.features))
 
 
 def score_clusters(splits: Splits, tree: Tree, trainer: Trainer) -> Iterator[Point]:
-    """The scores of probes that read one neuron of each cluster, for ever larger clusters."""
+    """The scores of probes that read one neuron of each cluster, for increasing clusters."""
     for distance in DISTANCES:
         kept = tree.keep_first(distance)
         yield Point(len(kept), trainer.fit(splits.only(kept))[1], distance)
 
 
 def run_cascade(splits: Splits, width: int, layer: int, distance: float, trainer: Trainer, enough: float) -> Cascade:
-    """One neuron of each cluster in the layers up to `layer`, and the fewest of them that are enough.
+    """Keep one neuron of each cluster in the layers up to `layer`, and the fewest of them that are enough.
 
     Args:
         distance: where the tree of these layers is cut.
-        enough: the accuracy that is asked for on the development split.
+        enough: the required accuracy on the development split.
     """
     below = splits.only(np.arange((layer + 1) * width))
     kept = cluster(below).keep_first(distance)

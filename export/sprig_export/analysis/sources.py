@@ -1,4 +1,4 @@
-"""Where the functions come from that are analysed: a corpus, or a folder of source code."""
+"""Reading the functions to analyse, from a corpus or a folder of source code."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sprig_server.errors import InvalidInput
 
 
 def read_functions(source: Path, language: str, count: int, seed: int) -> list[str]:
-    """The code of functions without their documentation, no two alike, in a random order.
+    """The code of functions without their documentation, without duplicates, in random order.
 
     Args:
-        source: a Parquet file of `sprig corpus build`, or a folder whose source files are searched for functions.
-        language: the name of a language; what is written in others is passed over.
-        count: how many at most.
-        seed: of the order.
+        source: a Parquet file of `sprig corpus build`, or a folder of source files.
+        language: the name of a language. Code in other languages is ignored.
+        count: the most functions.
+        seed: for the order.
 
     Raises:
-        InvalidInput: there is no such file or folder, or no function of that language in it.
+        InvalidInput: the file or folder does not exist, or contains no function in that language.
     """
     draw = random.Random(seed)
     functions = _of_folder(source, language, count, draw) if source.is_dir() else _of_corpus(source, language)
@@ -42,7 +42,7 @@ def _of_corpus(path: Path, language: str) -> list[str]:
 
 
 def _of_folder(folder: Path, language: str, count: int, draw: random.Random) -> list[str]:
-    """Functions of files in a random order, until there are a few times as many as are needed."""
+    """Functions of files in random order, until there are a few times as many as needed."""
     paths = sorted(path for path in folder.rglob("*") if language_of_path(path.name) is not None and path.is_file())
     draw.shuffle(paths)
     functions: list[str] = []

@@ -1,7 +1,7 @@
-"""Words for training, choosing and testing: balanced, and no word type in two of the splits.
+"""Splitting words for training, choosing and testing: balanced, and no word type in two splits.
 
-A probe that has seen "return" in training knows a keyword by heart; whether the activations say that a word is one
-shows only on words it has not seen (Sharma et al., on redundancy and concepts of code models).
+A probe that has seen "return" in training memorizes it as a keyword. Whether activations show that a word is a keyword
+can be tested only with unseen words (Sharma et al., on redundancy and concepts of code models).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from sprig_server.errors import InvalidInput
 Split = Literal["train", "dev", "test"]
 
 _SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-# One of five neighbours in frequency is for testing, one for choosing; the first ones count where fewer are left.
+# Of five neighbours in frequency, one is for testing and one for choosing. If fewer are left, the first entries are
+# used.
 _PATTERN: tuple[Split, ...] = ("train", "test", "dev", "train", "train")
-_LEAST_TYPES = 3  # of a class in training: with fewer, the class is a list of words
-_LEAST_SHARE = 0.25  # of the words that were asked for; a class with fewer is left out
+_LEAST_TYPES = 3  # word types of a class in training; with fewer, the class would be a list of words
+_LEAST_SHARE = 0.25  # the least share of the requested words; a class with fewer is left out
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many words of each class are for training, choosing and testing."""
+    """The numbers of words of each class for training, choosing and testing."""
 
     train: int
     dev: int
@@ -37,10 +38,10 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Rows of the words that were drawn, int64: equally many of each class in `train`, `dev` and `test`.
+    """The drawn words as row numbers, int64: equally many of each class in `train`, `dev` and `test`.
 
-    `seen` holds further occurrences of word types that are in `train`, also balanced; it may be empty. `split_of`
-    gives the split of every word type, and `left_out` says for each class that is missing why.
+    `seen` contains further occurrences of word types in `train`, also balanced; it may be empty. `split_of` gives the
+    split of every word type. `left_out` gives the reason for each missing class.
     """
 
     classes: tuple[str, ...]
@@ -55,9 +56,9 @@ class Sample:
 def draw_sample(types: Sequence[str], labels: Sequence[str], classes: Sequence[str], sizes: Sizes, seed: int) -> Sample:
     """A balanced sample of words.
 
-    A class that has less than a quarter of the words asked for in some split, or fewer than three word types in
-    training, is left out; all others are cut to what the smallest of them has. Every type of a class occurs once before
-    one occurs twice.
+    A class is left out if it has less than a quarter of the requested words in some split, or fewer than three word
+    types in training. All others are cut to the size of the smallest. Every type of a class occurs once before one
+    occurs twice.
 
     Args:
         types: the word type of each word.
@@ -83,7 +84,7 @@ def draw_sample(types: Sequence[str], labels: Sequence[str], classes: Sequence[s
             "the corpus has too few words to tell classes apart: "
             + "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         )
-    # Where words for training are scarce, a part of them is kept back for `seen`.
+    # If words for training are scarce, a part of them is reserved for `seen`.
     share = sizes.train / (sizes.train + sizes.test)
     train = [found["train"][: math.ceil(share * len(found["train"]))] for found in rows.values()]
     drawn = {split: _balanced([found[split] for found in rows.values()], wanted[split]) for split in ("dev", "test")}
@@ -98,10 +99,10 @@ def draw_sample(types: Sequence[str], labels: Sequence[str], classes: Sequence[s
 
 
 def split_types(types: Sequence[str], labels: Sequence[str], seed: int) -> dict[str, Split]:
-    """A split for each word type, whatever classes it occurs in.
+    """A split for each word type, in all classes it occurs in.
 
-    The types of a class (of the one they occur in most) are ordered by frequency, and each five in a row are dealt out
-    at random, so that every split gets frequent ones and rare ones.
+    The types of a class (the one they occur in most) are ordered by frequency, and each five in a row are assigned at
+    random, so that every split gets frequent and rare types.
     """
     counts = Counter(types)
     by_label: dict[str, Counter[str]] = {}
@@ -121,7 +122,7 @@ def split_types(types: Sequence[str], labels: Sequence[str], seed: int) -> dict[
 
 
 def _in_turn(rows: Iterable[int], types: Sequence[str]) -> NDArray[np.int64]:
-    """Rows with the first occurrence of every type before the second one of any."""
+    """Row numbers, with the first occurrence of every type before the second one of any."""
     seen: Counter[str] = Counter()
     turns = []
     for row in rows:
@@ -131,7 +132,7 @@ def _in_turn(rows: Iterable[int], types: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _too_few(pool: Mapping[Split, Sequence[int]], types: Sequence[str], wanted: Mapping[Split, int]) -> str:
-    """Why a class is left out; "" where it is not."""
+    """Why a class is left out; "" if it is not."""
     if not any(pool.values()):
         return "no such word"
     short = {split: size for split, size in wanted.items() if len(pool[split]) < max(1, _LEAST_SHARE * size)}

@@ -1,4 +1,4 @@
-"""One analysis, from the model and the corpus to the report; read it from top to bottom."""
+"""An analysis, from the model and the corpus to the report. Read it from top to bottom."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from sprig_export.report.progress import Announce, stage
 from sprig_server.code.languages import find_language
 
 _T = TypeVar("_T")
-_TOLERANCE = 0.01  # the share of the accuracy that the minimal sets may lose
-_UNIT_FUNCTIONS = 64  # whose sub-tokens tell which feed-forward units correlate
-_ABLATED_FUNCTIONS = 64  # to test on without a concept's neurons: they are read anew for every concept
+_TOLERANCE = 0.01  # the share of accuracy that the minimal sets may lose
+_UNIT_FUNCTIONS = 64  # functions for the correlation of feed-forward units
+_ABLATED_FUNCTIONS = 64  # functions for ablations; they are read again for every concept
 _ABLATED_SHARE = 0.01  # of the neurons below the last layer
 _LEAST_SEEN = 20  # words of each class; fewer give no figure
 
@@ -53,7 +53,7 @@ def analyze(plan: Study, announce: Announce) -> Report:
     """Analyse a model in one language.
 
     Args:
-        announce: told what is being done, and how far it is.
+        announce: called with the current stage and its progress.
 
     Raises:
         InvalidInput: the model, the language or the corpus cannot be used, or the corpus has too few words.
@@ -115,7 +115,7 @@ def analyze(plan: Study, announce: Announce) -> Report:
 
 
 def _score_untrained(checkpoint: Checkpoint, corpus: Corpus, trainer: Trainer, announce: Announce) -> Score:
-    """What a probe finds in the same architecture with random weights."""
+    """The score of a probe on the same architecture with random weights."""
     encoder = load_encoder(checkpoint, untrained=trainer.seed)
     return trainer.fit(read_words(encoder, corpus, announce, "activations of random weights").splits)[1]
 
@@ -145,7 +145,7 @@ def _compare(corpus: Corpus, words: Words, train: Typed, trainer: Trainer, probe
 def _score_order(
     words: Words, order: Columns, name: str, full: Score, trainer: Trainer, announce: Announce
 ) -> tuple[Point, ...]:
-    """The scores of the first neurons of an order, and of all of them, which no order changes."""
+    """The scores of the first neurons of an order, and of all neurons, which do not depend on the order."""
     sizes = prefix_sizes(len(order))
     points = _told(announce, f"neurons, {name}", score_prefixes(words.splits, order, sizes, trainer), len(sizes))
     return (*points, Point(len(order), full))
@@ -154,10 +154,11 @@ def _score_order(
 def _ablate(
     encoder: Encoder, corpus: Corpus, words: Words, probe: Probe, trainer: Trainer, announce: Announce
 ) -> tuple[tuple[Ablation, ...], dict[str, int]]:
-    """Without the neurons of each class, as many for one as for another; and how many words of each class tell so.
+    """The ablations of each class, with equally many neurons, and the number of words of each class that they are
+    measured on.
 
-    Only neurons below the last layer are held at zero: those of the last one are what the probe reads, and to take them
-    from it would say nothing about the model.
+    Only neurons below the last layer are set to zero. The probe reads those of the last layer, so removing them would
+    say nothing about the model.
     """
     sample, width, last = corpus.sample, encoder.width, encoder.depth * encoder.width
     splits = words.splits.only(np.arange(last, last + width))
@@ -217,7 +218,7 @@ def _by_class(probe: Probe, words: Words, classes: tuple[str, ...]) -> dict[str,
 
 
 def _told(announce: Announce, name: str, work: Iterable[_T], total: int) -> tuple[_T, ...]:
-    """All of some work, done step by step while it is told how far it is."""
+    """Do work step by step, and report its progress."""
     tick, done = stage(announce, name, total), []
     for one in work:
         done.append(one)

@@ -1,4 +1,4 @@
-"""The words of an analysis: drawn from a corpus, and read by a model."""
+"""The words of an analysis: drawing them from a corpus, and reading them with a model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from sprig_export.report.progress import Announce, stage
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
 
-_WINDOW = 128  # sub-tokens of a function that are read: time grows with them, and the classes are all in the first ones
-_FUNCTIONS = 4  # are cut into words for each training word of a class; those without a chosen word are not read
-_LEAST_TOKENS = 10  # words of a class to train on
+_WINDOW = 128  # tokens of a function that are read: time grows with them, and the first ones contain all classes
+_FUNCTIONS = (
+    4  # functions that are cut into words for each training word of a class; those without a chosen word are not read
+)
+_LEAST_TOKENS = 10  # the fewest words of a class to train on
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
     """What to analyse: a model folder or hub id, a language, its corpus (a Parquet file or a folder of source code),
-    how many words of each class to train on, and the seed of all that is drawn."""
+    the number of words of each class to train on, and the seed.
+    """
 
     model: str
     language: str
@@ -41,8 +44,9 @@ class Study:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Functions as the model reads them, at most `window` sub-tokens of each, the word type of every word in them, and
-    the words that were drawn."""
+    """Functions as the model reads them, at most `window` tokens of each, the word type of every word, and the drawn
+    words.
+    """
 
     passages: Passages
     types: tuple[str, ...]
@@ -54,18 +58,18 @@ class Corpus:
         return [self.types[row] for row in rows]
 
     def labels_of(self, rows: NDArray[np.int64]) -> Labels:
-        """The classes of some words, by their place in `sample.classes`."""
+        """The classes of some words, as indices into `sample.classes`."""
         number = {name: place for place, name in enumerate(self.sample.classes)}
         return np.array([number[self.passages.words[row].label] for row in rows], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
-    """The words of a sample, as probes see them and as the model gave them.
+    """The words of a sample: the input of probes, and the model's states.
 
-    `splits` and `seen` are standardised by the `mean` and `deviation` of the training words, float32 [features];
-    `states` are the hidden states of these, float32 [words, layers + 1, width]; `pooled` is the mean output for each
-    function, float32 [functions, width].
+    `splits` and `seen` are standardised by the `mean` and `deviation` of the training words, float32 [features].
+    `states` are the hidden states of the training words, float32 [words, layers + 1, width]. `pooled` is the mean
+    output for each function, float32 [functions, width].
     """
 
     splits: Splits
@@ -77,7 +81,7 @@ class Words:
 
 
 def read_corpus(plan: Study, checkpoint: Checkpoint, language: str, announce: Announce) -> Corpus:
-    """Functions of the plan's corpus, cut into words, and a sample of these.
+    """Functions of the study's corpus, cut into words, and a sample of these.
 
     Raises:
         InvalidInput: the corpus or the tokenizer cannot be used, or there are too few words.
@@ -92,7 +96,7 @@ def read_corpus(plan: Study, checkpoint: Checkpoint, language: str, announce: An
     functions = read_functions(plan.corpus, language, _FUNCTIONS * plan.tokens, plan.seed)
     passages = cut_passages(functions, language, task, _tokenizer(checkpoint), window)
     sizes = Sizes(plan.tokens, max(1, round(0.15 * plan.tokens)), max(1, round(0.2 * plan.tokens)))
-    types = tuple(word.text.casefold() for word in passages.words)  # a base's tokenizer may drop the case
+    types = tuple(word.text.casefold() for word in passages.words)  # the tokenizer may ignore case
     sample = draw_sample(types, [word.label for word in passages.words], CLASSES, sizes, plan.seed)
     tick(1)
     return Corpus(passages, types, sample, window)
@@ -102,7 +106,7 @@ def read_words(encoder: Encoder, corpus: Corpus, announce: Announce, name: str) 
     """The activations of a sample's words in a model.
 
     Args:
-        name: what to call this stage.
+        name: the name of this stage.
     """
     sample = corpus.sample
     parts = (sample.train, sample.seen, sample.dev, sample.test)

@@ -1,1 +1,1 @@
-"""Does the language that a model is calibrated on matter? Sub-models of every language, measured on every language."""
+"""Does the calibration language matter? Sub-models for every language, measured on every language."""

@@ -1,4 +1,4 @@
-"""A comparison as one page of HTML: heat maps of what is kept, and of how far apart the masks are."""
+"""A comparison as an HTML page: heat maps of what is kept, and of the distances between masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def say(level: Level, metric: str) -> str:
-    """What one level shows about matching, in a sentence."""
+    """The effect of matching languages at one level, in a sentence."""
     advantage = level.advantage
     interval = f"{advantage.mean:+.3f} {metric} (95 % interval {advantage.low:+.3f} to {advantage.high:+.3f})"
     if not advantage.shows:

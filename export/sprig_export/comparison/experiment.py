@@ -28,14 +28,15 @@ from sprig_server.types import Task
 
 LANGUAGES = ("python", "java", "javascript", "cpp")
 ENGLISH = "english text"
-_CALIBRATED = 512  # functions or sentences that decide what goes
+_CALIBRATED = 512  # functions or sentences for calibration
 _SUMMARY_TOKENS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What to compare: a model, the corpora LANGUAGE.parquet of a folder, how many weights go and by which method,
-    functions measured a language."""
+    """What to compare: a model, the corpora LANGUAGE.parquet in a folder, the sparsities and the method, and the number
+    of functions to measure in each language.
+    """
 
     task: Task
     model: str
@@ -48,16 +49,16 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What came out at one sparsity.
+    """The results at one sparsity.
 
     Attributes:
-        sparsity: the share of the weights that went.
-        pruned: it in words, as in "50%, 2:4".
-        scores: the mean score, by calibration and measured language.
-        kept: the share of the unpruned model's, likewise.
-        distances: how far the masks of two calibrations are apart.
-        redrawn: how far those of one language are apart when other functions of it are drawn, where there are more.
-        advantage: whether matching helps.
+        sparsity: the share of weights that were pruned.
+        pruned: the sparsity in words, as in "50%, 2:4".
+        scores: the mean score, by calibration and by measured language.
+        kept: the share of the unpruned model's score, likewise.
+        distances: the distances between the masks of two calibrations.
+        redrawn: the distance between masks of two draws of functions in one language, if there are enough functions.
+        advantage: the effect of matching languages.
     """
 
     sparsity: float
@@ -71,7 +72,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All levels, with what they are measured by and against."""
+    """All levels, with their metric and the unpruned model's scores."""
 
     task: Task
     model: str
@@ -86,14 +87,14 @@ class Comparison:
 def compare_languages(
     experiment: Experiment, output: Path, announce: Callable[[str], None] = lambda stage: None
 ) -> Comparison:
-    """Prune a model once for each language and for English text, and measure every sub-model on every language.
+    """Prune a model for each language and for English text, and measure every sub-model on every language.
 
     Writes `report.json` and the packed masks into `output`.
 
     Raises:
         InvalidInput: the model, a corpus, a sparsity or the output folder cannot be used.
     """
-    for sparsity in experiment.sparsities:  # now, not after minutes
+    for sparsity in experiment.sparsities:  # checked before the long work
         check_method(experiment.method, sparsity)
     if experiment.functions < 2:
         raise InvalidInput(f"--functions {experiment.functions} is too few to rank: give 2 at least")
@@ -156,7 +157,7 @@ def _read(experiment: Experiment, language: str) -> Calibration:
 
 
 def _draw(pairs: Sequence[tuple[str, str]], seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What to calibrate on, and as much of the same kind again, as far as there is so much."""
+    """The calibration texts, and a second draw of the same size if there are enough texts."""
     drawn = random.Random(seed).sample(list(pairs), min(2 * _CALIBRATED, len(pairs)))
     return drawn[:_CALIBRATED], drawn[_CALIBRATED:]
 

@@ -1,4 +1,4 @@
-"""What a sub-model keeps of each language, as numbers: pure functions of per-function scores."""
+"""What a sub-model keeps of each language. Pure functions of per-function scores."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = Mapping[str, NDArray[np.float64]]
-"""A score for each measured function, float64 [n], by the language measured."""
+"""A score for each measured function, float64 [n], by the measured language."""
 
 _RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Advantage:
-    """How much better a sub-model is on the language that it was calibrated on than the other languages' sub-models
-    are there: a difference of mean scores, with its 95 % bootstrap interval."""
+    """How much better a sub-model is on its own calibration language than the sub-models of other languages are there:
+    a difference of mean scores, with its 95 % bootstrap interval.
+    """
 
     mean: float
     low: float
@@ -25,7 +26,7 @@ class Advantage:
 
     @property
     def shows(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
@@ -45,8 +46,8 @@ def matched_advantage(by_calibration: Mapping[str, Scores], seed: int) -> Advant
     """The mean over languages of (matched score - mean of the mismatched scores), functions resampled in pairs.
 
     Args:
-        by_calibration: the scores of the sub-model calibrated on each language, over the same functions. A calibration
-            that is no measured language (English text) is no part of this.
+        by_calibration: the scores of the sub-model calibrated on each language, over the same functions. Calibrations
+            that are not a measured language (English text) are ignored.
         seed: of the resamples.
     """
     languages = [name for name in by_calibration if name in by_calibration[name]]
@@ -64,9 +65,9 @@ def matched_advantage(by_calibration: Mapping[str, Scores], seed: int) -> Advant
 
 
 def kept_shares(by_calibration: Mapping[str, Scores], whole: Scores, seed: int) -> dict[str, dict[str, Kept]]:
-    """What each sub-model keeps, by calibration and measured language, functions resampled in pairs.
+    """What each sub-model keeps, by calibration and by measured language, functions resampled in pairs.
 
-    Of a model that can do nothing, all is kept.
+    If the unpruned model scores 0, everything is kept.
 
     Args:
         seed: of the resamples.

@@ -1,1 +1,1 @@
-"""What reports look like: one frame for every page, and charts as inline SVG."""
+"""The layout of reports: one frame for every page, and charts as inline SVG."""

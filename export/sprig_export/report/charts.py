@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the labels of its rows, room for the last value
+_WIDTH, _LEFT, _RIGHT = 860, 190, 70  # pixels: the whole chart, the row labels, room for the last value
 _LANE, _GAP, _AXIS = 13, 12, 22  # pixels: one dot's height, the space between rows, the axis below them
 _CELL_WIDTH, _CELL_HEIGHT = 64, 30  # pixels: one cell of a heat map
 _FIELD_LEFT, _FIELD_TOP = 120, 26  # pixels for the labels of its rows and columns
@@ -20,7 +20,7 @@ _SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 270, 190, 34
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A value, its text, and its interval where it has one."""
+    """A value, its text, and its interval if it has one."""
 
     value: float
     text: str
@@ -31,13 +31,13 @@ class Dot:
 def dot_chart(
     label: str, rows: Mapping[str, Mapping[str, Dot]], classes: Mapping[str, str], ticks: Sequence[float]
 ) -> str:
-    """A row for each data set with one lane for each column.
+    """A chart with a row for each data set and a lane for each column.
 
     Args:
         label: what the chart shows, for those who cannot see it.
-        rows: the dots by row and column; a column that a row lacks leaves its lane empty.
+        rows: the dots by row and column. A missing column leaves its lane empty.
         classes: the CSS class of every column, in the order of the lanes.
-        ticks: where the axis is marked, ascending; its first and last one are its ends.
+        ticks: the marks of the axis, ascending. The first and the last are its ends.
     """
     start, end = ticks[0], ticks[-1]
 
@@ -62,7 +62,7 @@ def dot_chart(
 def line_chart(
     label: str, lines: Mapping[str, Sequence[tuple[float, float]]], classes: Mapping[str, str], mark: float
 ) -> str:
-    """Shares (0 to 1, upwards) over a threshold, with a broken line at the threshold `mark`."""
+    """A chart of shares (0 to 1, vertical) over a threshold, with a dashed line at the threshold `mark`."""
     across = [x for line in lines.values() for x, _ in line] + [mark]
     start, end = min(across), max(across)
     width, height = _SMALL_WIDTH - 2 * _MARGIN, _SMALL_HEIGHT - 2 * _MARGIN
@@ -92,12 +92,12 @@ def line_chart(
 def heat_map(
     label: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], most: float, form: str
 ) -> str:
-    """A cell for each value: the further from 0, the stronger its colour, of class `more` above 0 and `less` below.
+    """A heat map: the further a value is from 0, the stronger its colour, of class `more` above 0 and `less` below.
 
     Args:
         label: what the chart shows, for those who cannot see it.
         values: one row of numbers for each of `rows`.
-        most: the value, above 0, from which on the colour is full.
+        most: the value, above 0, from which the colour is full.
         form: a format for the values, as in "{:.2f}".
     """
     parts = [
@@ -128,12 +128,12 @@ def curves(
     mark: float,
     logarithmic: bool,
 ) -> str:
-    """Shares (0 to 1, upwards) over numbers, with a broken line at the share `mark`.
+    """A chart of shares (0 to 1, vertical) over numbers, with a dashed line at the share `mark`.
 
     Args:
         lines: points with ascending numbers, by name.
         classes: the CSS class of each line.
-        logarithmic: whether each tenfold takes the same room; all numbers are then above 0.
+        logarithmic: whether the horizontal axis is logarithmic. All numbers must then be above 0.
     """
     scale: Callable[[float], float] = math.log10 if logarithmic else float
     numbers = sorted({x for line in lines.values() for x, _ in line})
@@ -173,13 +173,13 @@ def scatter(
     mark: float,
     across: str,
 ) -> str:
-    """Named dots over a logarithmic axis, the best of them joined, with a broken line at the height `mark`.
+    """A scatter chart over a logarithmic axis, with the best dots joined and a dashed line at the height `mark`.
 
     Args:
-        dots: (across, upwards, name) of each dot by group; across is above 0.
-        line: (across, upwards) of the points that are joined, in their order.
+        dots: (x, y, name) of each dot, by group; x is above 0.
+        line: (x, y) of the points to join, in order.
         classes: the CSS class of each group.
-        across: what the axis below shows.
+        across: the label of the horizontal axis.
     """
     places = sorted({x for group in dots.values() for x, _, _ in group})
     heights = [y for group in dots.values() for _, y, _ in group] + [mark]
@@ -216,7 +216,7 @@ def scatter(
 
 
 def _ticks(numbers: Sequence[float], logarithmic: bool) -> list[float]:
-    """Where the axis is marked: at every number, or, for many of them, at both ends and the powers of ten between."""
+    """The marks of the axis: every number, or, if there are many, both ends and the powers of ten between them."""
     if not logarithmic:
         return list(numbers)
     powers = [10.0**power for power in range(math.ceil(math.log10(numbers[0])), math.ceil(math.log10(numbers[-1])))]

@@ -1,4 +1,4 @@
-"""The report of an export as one page of HTML: what the bundle gained and lost, stage by stage, layer by layer."""
+"""The report of an export as an HTML page: what the bundle gained and lost, by stage and by layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sprig_export.report.stages import describe_facts, describe_value
 
 
 def render_export(report: Mapping[str, Any], name: str) -> str:
-    """The text of a bundle's `report.html`, from what its `report.json` holds."""
+    """The text of a bundle's `report.html`, from the content of its `report.json`."""
     recipe = report["recipe"]
     described = (
         f"{recipe['task']} in {recipe['language']}, made from {recipe['model']}. Measured on {report['data']}, "

@@ -1,4 +1,4 @@
-"""The frame of every report: one page of HTML that needs nothing else, no script, no network, light and dark."""
+"""The frame of every report: a self-contained HTML page without scripts or network, light and dark."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ svg .axis, svg .value { fill: var(--soft); font-size: 10.5px; }
 
 
 def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
-    """A whole page: its title, a sentence on what it shows, and sections of HTML."""
+    """A whole page: its title, a sentence about its content, and sections of HTML."""
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
-            # Even a mistake in here could not reach a network.
+            # Even a mistake in a page cannot reach a network.
             """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
             '<meta name="viewport" content="width=device-width">',
             f"<title>Sprig: {escape(title)}</title><style>{_STYLE}</style></head><body>",
@@ -51,8 +51,9 @@ def wrap_page(title: str, described: str, sections: Iterable[str]) -> str:
 
 
 def lone_chart(svg: str, classes: Mapping[str, str]) -> str:
-    """A chart as a file of its own, for documents that show pictures: on white, under a line that names its columns,
-    which have these CSS classes. Its colours are written out, since not all viewers know variables."""
+    """A chart as a separate file, for documents: on white, with a legend of its columns, which have these CSS classes.
+    Colours are written out, because not all viewers know CSS variables.
+    """
     colours = dict(re.findall(r"--(\w+): (#\w+)", _STYLE.split("@media")[0]))
     style = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], _STYLE)
     names = "".join(
@@ -70,7 +71,7 @@ def lone_chart(svg: str, classes: Mapping[str, str]) -> str:
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool = False) -> str:
-    """A table of texts; of words where they are to be read from the left."""
+    """An HTML table of texts; with `words`, aligned left."""
     first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     css = "words" if words else ""
@@ -79,7 +80,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: bool =
 
 
 def legend(classes: Mapping[str, str], meanings: Mapping[str, str]) -> str:
-    """What the dots of a chart mean: names with their CSS class and their meaning."""
+    """The legend of a chart: names with their CSS class and meaning."""
     items = "".join(
         f'<li><svg width="12" height="12"><circle class="dot {css}" cx="6" cy="6" r="4"/></svg> '
         f"<b>{escape(name)}</b> <span class=soft>{escape(meanings[name])}</span></li>"

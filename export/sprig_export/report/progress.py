@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""Reporting the progress of long work."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Announce = Callable[[str, int, int], None]
-"""Called with a stage, how many of its texts are done, and how many there are."""
+"""Called with a stage, the number of its texts that are done, and their total."""
 
 Tick = Callable[[int], None]
-"""Called with how many texts of one stage are done."""
+"""Called with the number of a stage's texts that are done."""
 
 
 def stage(announce: Announce, name: str, total: int) -> Tick:
-    """Announce the start of a stage over `total` texts; the function to call as they get done."""
+    """Announce a stage over `total` texts. Returns the function to call when texts are done."""
     announce(name, 0, total)
     return lambda done: announce(name, done, total)
 
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[Announce]:
-    """A bar for the stage that is running, where the console is a terminal; a line for each one that is done."""
+    """Show a bar for the running stage, if the console is a terminal, and a line for each finished stage."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""An export under way: where its stages report to, and what they have found out."""
+"""The log of a running export: its stages, and their results."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Say = Callable[[str], None]
 
 
 def say_nothing(text: str) -> None:
-    """For whoever does not want to be told."""
+    """Ignore a message."""
 
 
 @dataclass(slots=True)
 class StageLog:
-    """The stages so far: each with its name, its seconds, and what it found.
+    """The stages so far, each with its name, its seconds, and its results.
 
-    `announce` is called with the name of every stage as it begins, `say` with what it found, and with every decision.
+    `announce` is called with the name of every stage when it begins, `say` with its results and with every decision.
     """
 
     announce: Say = say_nothing
@@ -28,7 +28,7 @@ class StageLog:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time a stage; what the caller puts into the dictionary is reported with it."""
+        """Time a stage. The caller puts its results into the dictionary."""
         self.announce(name)
         facts: dict[str, Any] = {}
         started = time.perf_counter()
@@ -39,12 +39,12 @@ class StageLog:
 
 
 def describe_facts(facts: Mapping[str, Any]) -> str:
-    """What a stage found, in words."""
+    """The results of a stage, in words."""
     return ", ".join(f"{key.replace('_', ' ')} {describe_value(value)}" for key, value in facts.items())
 
 
 def describe_value(value: object) -> str:
-    """A number with few digits; anything else as it is."""
+    """A number with few digits; any other value as it is."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
