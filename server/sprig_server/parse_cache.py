@@ -1,8 +1,8 @@
-"""The documents that are asked about, parsed: each version once, and never where another answer has to wait for it.
+"""Parsed documents: each version is parsed once, without delaying other answers.
 
-A short text is parsed on a thread, within some milliseconds, so that it is always answered from as it stands. A long
-one, or one that turns out to be slow, is parsed by a process of its own; until then the version before answers. What an
-unfinished version has of the last whole one is read there.
+A short text is parsed on a thread within some milliseconds, so answers always come from its current version. A long or
+slow text is parsed by a separate process; until that is done, answers come from the previous version. The unchanged
+parts of an unfinished version are taken from the last whole version.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.parser_process import ParserProcess
 
 LONGEST = 10_000_000
-"""A longer text, in characters, is not parsed."""
+"""Longer texts, in characters, are not parsed."""
 
 _SHORT = 50_000  # characters: 5 to 30 ms
 _SHORT_SECONDS = 0.05
-_WAITING_SECONDS = 2.0  # for a version without which there is no answer
+_WAITING_SECONDS = 2.0  # for a version that is needed for an answer
 _TYPING_SECONDS = 0.2
 _MOST_DOCUMENTS = 64
 _MOST_CHARACTERS = 30_000_000
@@ -34,7 +34,7 @@ _MOST_CHARACTERS = 30_000_000
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """One version of a document; `module` is the file's name without the extension."""
+    """A version of a document. `module` is the file name without its extension."""
 
     uri: str
     text: str
@@ -44,8 +44,9 @@ class DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a parsed text, which may be the version before the one that was asked about: then what stands there
-    is `shift` characters further on in that one."""
+    """A position in a parsed text, which may be the previous version. In the current version, the same code is `shift`
+    characters further on.
+    """
 
     source: ParsedSource
     offset: int
@@ -54,9 +55,9 @@ class Place:
 
 @dataclass(slots=True)
 class _Document:
-    """The newest version of a document that somebody asked for, the last that was parsed, and the task that parses.
+    """The newest requested version of a document, the last parsed one, and the parsing task.
 
-    Until a version is parsed, the `first` is kept: it may be whole where the next one is not.
+    Until a version is parsed, the `first` one is kept, because it may be whole while later ones are not.
     """
 
     wanted: DocumentText
@@ -74,7 +75,7 @@ class _Document:
 
 
 class ParseCache:
-    """Parsed documents, the most recently used ones. To be used on the event loop, but for `parse`."""
+    """The most recently used documents, parsed. Use it on the event loop, except for `parse`."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._documents: OrderedDict[str, _Document] = OrderedDict()
@@ -83,7 +84,7 @@ class ParseCache:
         self._process = ParserProcess()
 
     async def read(self, text: DocumentText) -> ParsedSource | None:
-        """A text as it stands, parsed; None where a newer version of it came meanwhile.
+        """The parsed current version of a text; None if a newer version came meanwhile.
 
         Raises:
             NotParsed: it is too large.
@@ -97,7 +98,7 @@ class ParseCache:
         return document.last if document.last is not None and _is_of(document.last, text) else None
 
     async def locate(self, text: DocumentText, offset: int) -> Place | None:
-        """A place in a text, in the version that can answer soonest; None where that takes too long."""
+        """A position in a text, in the version that is available soonest; None if that takes too long."""
         document = self._want(text)
         last = document.last
         if last is not None and not document.is_parsed and (document.slow or len(text.text) > _SHORT):
@@ -112,7 +113,7 @@ class ParseCache:
         return Place(source, offset, 0) if source is not None else None
 
     def expect(self, text: DocumentText) -> None:
-        """A document was opened or edited: parse it when nobody types."""
+        """A document was opened or edited: parse it when typing pauses."""
         document = self._want(text)
         if document.timer is not None:
             document.timer.cancel()
@@ -133,7 +134,7 @@ class ParseCache:
             document.parsing.cancel()
 
     def parse(self, text: str, language: str, module: str) -> ParsedSource:
-        """A text that stands in a file, parsed; not for the event loop, since it waits.
+        """The parsed text of a file. It waits, so do not call it on the event loop.
 
         Raises:
             NotParsed: the text is too large.
@@ -180,7 +181,7 @@ class ParseCache:
         return document
 
     async def _read_behind(self, document: _Document) -> None:
-        with suppress(NotParsed):  # `problems` says so
+        with suppress(NotParsed):  # reported by `problems`
             await self.read(document.wanted)
 
     async def _follow(self, document: _Document) -> None:
@@ -196,7 +197,7 @@ class ParseCache:
             document.parsing = None
 
     async def _read_on(self, document: _Document, text: DocumentText) -> ParsedSource:
-        """A version, parsed, with what it has of the one before."""
+        """A parsed version, with the unchanged parts of the previous one."""
         source, last = await self._parse(document, text), document.last
         if not source.whole and last is None and document.first is not None:
             with suppress(NotParsed):
@@ -210,7 +211,7 @@ class ParseCache:
         if len(text.text) > LONGEST:
             raise NotParsed(_too_long(text.text))
         if document.problem and len(text.text) >= document.problem_length:
-            raise NotParsed(document.problem)  # not once for every letter that is typed
+            raise NotParsed(document.problem)  # not for every typed letter
         if len(text.text) <= _SHORT and not document.slow:
             try:
                 return await self._worker.run(lambda stop: _parse_soon(text, stop))
@@ -230,7 +231,7 @@ def _parse_soon(text: DocumentText, stop: Stop) -> ParsedSource:
 
 
 def _within(seconds: float) -> Stop:
-    """Turns True when the calling thread has worked for so many seconds."""
+    """Returns True once the calling thread has used this many seconds of processor time."""
     deadline = thread_time() + seconds
     return lambda: thread_time() > deadline
 

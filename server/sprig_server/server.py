@@ -1,4 +1,4 @@
-"""The language server object: its state and its lifecycle. Features are registered by `app`."""
+"""The language server object: its state and its lifecycle. `app` registers the features."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 U = TypeVar("U")
 
-# A client that does not answer a question of ours must not keep the index from being built.
+# A client that does not answer a request must not delay indexing for ever.
 ANSWER_SECONDS = 5.0
 
 
 class SprigServer(LanguageServer):
-    """State that lives as long as the connection. Nothing else in the package is global and mutable."""
+    """The state of a connection. Nothing else in the package is global and mutable."""
 
     def __init__(self) -> None:
         super().__init__("sprig", __version__, protocol_cls=SprigProtocol, converter_factory=make_converter)
@@ -43,10 +43,10 @@ class SprigServer(LanguageServer):
         self.models = Models((), self.settings.thread_count)
         self.folders: dict[str, Folder] = {}
         self.has_opened = False
-        """The client's folders have been opened, as many of them as can be."""
+        """Whether the client's folders have been opened, except those that cannot be."""
         self.cache = MemoryCache()
         self.questions = Worker("sprig-question", 2)
-        self.summaries = Worker("sprig-summary", 2)  # which take seconds, and no question waits for them
+        self.summaries = Worker("sprig-summary", 2)  # summaries take seconds, and no question waits for them
         self.builds = Worker("sprig-index", 2)
         self.failures: dict[str, str] = {}
         self.tasks = Tasks(self.report_failure)
@@ -54,29 +54,29 @@ class SprigServer(LanguageServer):
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
         self.leave: Callable[[], None] = lambda: None
-        """Ends the connection; may be called from any thread."""
+        """Ends the connection. May be called from any thread."""
 
     def client_can_watch(self) -> bool:
-        """Whether the client tells about changed files when it is asked to; otherwise the server watches by itself."""
+        """Whether the client can report changed files on request. Otherwise the server watches by itself."""
         workspace = self.client_capabilities.workspace
         watching = workspace.did_change_watched_files if workspace else None
         return watching is not None and bool(watching.dynamic_registration)
 
     def folder_of(self, uri: str) -> tuple[Folder, str] | None:
-        """The innermost folder that holds a document, and the document's path in it."""
+        """The innermost folder that contains a document, and the document's path in it."""
         return min(self.folders_of(uri), key=lambda pair: len(pair[1]), default=None)
 
     def folders_of(self, uri: str) -> list[tuple[Folder, str]]:
-        """All folders that hold a document, since they may lie within each other, with the document's path in each."""
+        """All folders that contain a document, with its path in each. Folders may be nested."""
         return [(f, path) for f in self.folders.values() if (path := f.relative(uri)) is not None]
 
     def functions_named(self, name: str, language: str, near: Folder | None) -> list[tuple[Folder, Entry]]:
-        """The functions of a bare name that code in a folder may call: those of the folder itself, or else those of
-        the others. Not for the event loop.
+        """The functions with a bare name that code in a folder may call: those of the folder itself, or else those of
+        the others. Do not call it on the event loop.
         """
         others = [folder for folder in self.folders.values() if folder is not near]
         for folders in ([near] if near is not None else [], others):
-            found = {  # folders may lie within each other
+            found = {  # folders may be nested
                 (folder.index.root / entry.path, entry.start_line): (folder, entry)
                 for folder in folders
                 for entry in folder.index.find_named(name)
@@ -88,7 +88,7 @@ class SprigServer(LanguageServer):
 
     @property
     def incomplete(self) -> str | None:
-        """Why a search may not find everything, in sentences; None where it does."""
+        """Why a search may not find everything, in sentences; None if it does."""
         if not self.settings.index:
             return "indexing is switched off: set sprig.index to true to search"
         if not self.has_opened:
@@ -98,17 +98,17 @@ class SprigServer(LanguageServer):
         return "; ".join(reason for f in self.folders.values() if (reason := f.incomplete) is not None) or None
 
     def buffers(self, folder: Folder) -> dict[str, str]:
-        """The texts of the open documents of a folder by path, the most recently opened last."""
-        # Their keys in the workspace are decoded, and have lost what is not UTF-8.
+        """The texts of the open documents of a folder, by path, the most recently opened last."""
+        # The keys in the workspace are decoded, and have lost bytes that are not UTF-8.
         paths = ((folder.relative(document.uri), document) for document in self.workspace.text_documents.values())
         return {path: document.source for path, document in paths if path is not None}
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log what pygls could not handle; a popup for every keystroke would help nobody."""
+        """Log what pygls could not handle, without a popup for every keystroke."""
         log_unexpected("a message was not handled", error)
 
     async def ask_client(self, question: Awaitable[T], otherwise: U, seconds: float = ANSWER_SECONDS) -> T | U:
-        """The client's answer to a request of the server; `otherwise` where it refuses or does not answer in time."""
+        """The client's answer to a request of the server; `otherwise` if it refuses or does not answer in time."""
         try:
             return await asyncio.wait_for(question, seconds)
         except (JsonRpcException, asyncio.TimeoutError):
@@ -123,10 +123,10 @@ class SprigServer(LanguageServer):
         self.parse_cache.close()
 
     def report_failure(self, work: str, error: BaseException) -> str:
-        """Keep for `sprig.status` why background work fails, and tell the user once; may be called from any thread.
+        """Record for `sprig.status` why background work fails, and tell the user once. May be called from any thread.
 
         Returns:
-            What went wrong; of an error that nobody foresaw, nothing of its own words.
+            What went wrong; for an unexpected error, without the error's own text.
         """
         if isinstance(error, SprigError):
             problem = str(error)
@@ -139,10 +139,10 @@ class SprigServer(LanguageServer):
         return problem
 
     def report_success(self, work: str) -> None:
-        """Forget that some background work failed."""
+        """Record that background work succeeded again."""
         self.failures.pop(work, None)
 
     def show_problem(self, text: str) -> None:
-        """Tell the user, once, about something that they can mend."""
+        """Tell the user, once, about something that they can fix."""
         _log.warning("%s", text)
         self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, text))

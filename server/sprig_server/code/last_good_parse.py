@@ -1,5 +1,6 @@
-"""Definitions of an earlier text that still stand in a later one: while a text is unfinished, the parser loses some
-that nobody has touched, and reads others wrongly."""
+"""Keeping definitions of an earlier text in a later one: in an unfinished text, the parser loses unchanged definitions
+or misreads them.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +27,10 @@ Piece = tuple[int, int, int]
 
 
 def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
-    """A version of a text with what it still has of the one before.
+    """A version of a text with the unchanged parts of the previous one.
 
-    Where it is unfinished, what stands unchanged is what the last whole version read there, with its calls; only the
-    rest is as it was parsed. A whole text takes nothing over.
+    In an unfinished text, unchanged code keeps the definitions and calls of the last whole version. The rest is as
+    parsed. A whole text keeps nothing.
     """
     known = [d for d in (last.definitions if last.whole else last.kept) if d.kind != "module"]
     if now.whole or not known or now.language != last.language:
@@ -44,7 +45,7 @@ def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
         definition = _moved(before, start, lines)
         other = read.get(definition.name_span.start)
         if other is not None and _is_same(other, definition):
-            definition = other  # the comments above, which are no part of it, may say something else by now
+            definition = other  # the comments above, which are not part of it, may have changed
         kept.append(definition)
     modules = [d for d in now.definitions if d.kind == "module"]
     found = sorted([*kept, *standing.new], key=lambda d: (d.kind == "class", d.span.start, -d.span.end))
@@ -54,8 +55,9 @@ def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an unfinished text still has of known definitions: where each `starts`, None where it is gone; the `new`
-    definitions that were read beside them; and the pieces of the text that are `unchanged`."""
+    """The known definitions in an unfinished text: where each `starts`, None if it is gone; the `new` definitions
+    besides them; and the `unchanged` pieces of the text.
+    """
 
     starts: list[int | None]
     new: list[Definition]
@@ -63,7 +65,7 @@ class Standing:
 
 
 def find_standing(known: Sequence[Mark], now: ParsedSource) -> Standing:
-    """Which of the definitions with these marks still stand in an unfinished text."""
+    """Find the definitions with these marks in an unfinished text."""
     starts = places(known, now.text, now.comments)
     found = [(mark, start) for mark, start in zip(known, starts, strict=True) if start is not None]
     names = {start + mark.name for mark, start in found}
@@ -86,14 +88,14 @@ def _moved(definition: Definition, start: int, lines: Lines) -> Definition:
 
 
 def _is_same(read: Definition, before: Definition) -> bool:
-    """Whether the parser reads a definition as before; of a class, some of its functions may have changed."""
+    """Whether the parser reads a definition as before. The functions of a class may have changed."""
     if (read.qualified_name, read.kind) != (before.qualified_name, before.kind):
         return False
     return before.kind == "class" or (read.span == before.span and read.code == before.code)
 
 
 def _outer(pieces: list[Piece]) -> list[Piece]:
-    """Those that lie in no other one, in the order of the text."""
+    """The definitions that are not inside another one, in text order."""
     outer: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: (piece[0], -piece[1])):
         if not outer or piece[0] >= outer[-1][1]:
@@ -102,7 +104,7 @@ def _outer(pieces: list[Piece]) -> list[Piece]:
 
 
 def _calls(last: ParsedSource, now: ParsedSource, unchanged: list[Piece]) -> NDArray[np.int64]:
-    """The calls of the old text where it is unchanged, and of the new one elsewhere."""
+    """The calls of the old text where the text is unchanged, and of the new text elsewhere."""
     found, place = [], 0
     for start, end, shift in unchanged:
         found += [_within(now.calls, place, start), _within(last.calls, start - shift, end - shift) + shift]
@@ -117,12 +119,11 @@ def _within(calls: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the text of a definition is known by.
+    """A mark for recognising the text of a definition.
 
-    It has `length` characters, of which `digest` is the digest; it begins `start` characters from the start of its file
-    and `behind` from the end. The `key` stands `name` characters further on: the name and what follows.
-
-    Unless it `is_whole`, as of a class, it is the text up to the name, since functions may change without their class.
+    The text has `length` characters with the digest `digest`. It begins `start` characters from the start of its file
+    and `behind` from the end. The `key`, the name and the following text, is `name` characters further on. Unless it
+    `is_whole`, as for a class, the text ends at the name, because functions may change without their class.
     """
 
     start: int
@@ -144,12 +145,13 @@ def mark_of(text: str, definition: Definition) -> Mark:
 
 
 def places(marks: Sequence[Mark], text: str, comments: NDArray[np.int64]) -> list[int | None]:
-    """Where what has these marks begins in a text; None where it has changed, or stands in a comment now.
+    """Where the definitions with these marks begin in a text; None if one has changed, or is in a comment now.
 
-    One edit moves nothing before it, and alike what is behind it; what stands between two edits is searched for.
+    An edit does not move the text before it, and moves everything behind it alike. Definitions between two edits are
+    searched for.
 
     Args:
-        comments: the characters [start, end) of the comments in the order of the text, int64 [n, 2].
+        comments: the characters [start, end) of the comments, in text order, int64 [n, 2].
     """
     found: list[int | None] = []
     searched = 0
@@ -177,7 +179,7 @@ def _stands(mark: Mark, text: str, start: int) -> bool:
 
 
 def _search(mark: Mark, text: str) -> int | None:
-    """The place where it stands; None where it stands at several, since then nothing says which is meant."""
+    """The position of a definition; None if there are several, because it is unknown which is meant."""
     starts = (at - mark.name for at in islice(_occurrences(mark.key, text), _MOST_OCCURRENCES))
     found = [start for start in starts if _stands(mark, text, start)]
     return found[0] if len(found) == 1 else None

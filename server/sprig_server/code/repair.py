@@ -65,7 +65,7 @@ _COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\')|//[^\n]*|/\
 _NO_CODE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 
 
-_STEPS = {"{": (1, 0), "}": (-1, 0), "(": (0, 1), ")": (0, -1)}  # into braces and into parentheses
+_STEPS = {"{": (1, 0), "}": (-1, 0), "(": (0, 1), ")": (0, -1)}  # into braces and parentheses
 
 
 def blank(text: str) -> str:
@@ -156,14 +156,14 @@ def repair_branches(text: str, errors: Sequence[tuple[int, int]] = ()) -> str:
                     removed += [d.span() for d in directives]
                     removed += [branch for number, branch in enumerate(branches) if number != kept]
     pieces, place = [], 0
-    for start, end in sorted(removed):  # one may hold others
+    for start, end in sorted(removed):  # one may contain others
         pieces += [text[place:start], blank(text[max(start, place) : end])]
         place = max(place, end)
     return "".join([*pieces, text[place:]])
 
 
 class _Braces:
-    """The braces and parentheses of a text outside of strings and comments."""
+    """The braces and parentheses of a text, outside strings and comments."""
 
     def __init__(self, text: str) -> None:
         found = list(re.finditer(r"[{}()]", _NO_CODE.sub(lambda match: blank(match[0]), text)))
@@ -172,7 +172,7 @@ class _Braces:
         self._depths = np.concatenate([np.zeros((1, 2), dtype=np.int64), steps.cumsum(axis=0)])
 
     def are_balanced(self, start: int, end: int) -> bool:
-        """Whether all that are opened in [start, end) are closed there, and no others."""
+        """Whether exactly those that are opened in [start, end) are closed there."""
         first, last = np.searchsorted(self._places, (start, end))
         depths = self._depths[first : last + 1] - self._depths[first]
         return not depths[-1].any() and bool((depths >= 0).all())

@@ -1,4 +1,4 @@
-"""sprig index: build or refresh the index of a folder, list all indexes, remove those that nobody needs."""
+"""sprig index: build or refresh the index of a folder, list all indexes, remove unused ones."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from sprig_server.inference.models import Models
 
 
 def run(arguments: Namespace) -> int:
-    """Do what was asked for.
+    """Build, list or prune, as the arguments say.
 
     Raises:
-        InvalidInput: options that do not go together.
+        InvalidInput: the options do not fit together.
     """
     if not arguments.prune and (arguments.older_than is not None or arguments.max_size is not None):
         raise InvalidInput("--older-than and --max-size say what goes: give them with --prune")
@@ -104,9 +104,9 @@ def _describe(index: CachedIndex) -> dict[str, object]:
 
 
 def _build(arguments: Namespace) -> None:
-    """Index, and say what the index holds."""
+    """Index a folder, and print the size of the index."""
     index = FolderIndex(arguments.workspace, Models(arguments.bundle, arguments.threads))
-    if index.unwritable is not None:  # what is kept for this command only is of no use
+    if index.unwritable is not None:  # a temporary index would be useless here
         index.close()
         raise index.unwritable
     started = time.perf_counter()

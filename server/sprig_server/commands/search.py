@@ -1,4 +1,4 @@
-"""sprig search: questions to a folder of code."""
+"""sprig search: search a folder of code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EXCERPT_LINES = 6
 
 
 def run(arguments: Namespace) -> int:
-    """Answer one question, or one on each line of a file."""
+    """Answer one query, or one on each line of a file."""
     queries = [" ".join(arguments.query)] if arguments.query else []
     if arguments.queries:
         queries += [line for line in read_lines(arguments.queries) if line.strip()]
@@ -73,7 +73,7 @@ def show_hits(root: Path, query: str, hits: list[Hit]) -> None:
         head.append(f"  {displayable(hit.path)}:{hit.name_line}-{hit.end_line}", style="cyan")
         head.append(f"  {hit.score:.2f}", style="dim")
         console.print(head)
-        with suppress(OSError):  # gone since: the hit stands without an excerpt
+        with suppress(OSError):  # deleted meanwhile: the hit has no excerpt
             _show_excerpt(console, root, hit)
 
 

@@ -1,4 +1,4 @@
-"""Keeping the index of every workspace folder up to date, with progress, as documents and files change."""
+"""Updating the index of every workspace folder, with progress, as documents and files change."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from sprig_server.server import SprigServer
 
 _log = logging.getLogger(__name__)
 
-# Long enough to spare a parse at every keystroke, short enough to be done before the next question.
+# Long enough to avoid parsing at every keystroke, short enough to finish before the next question.
 _DEBOUNCE_SECONDS = 0.4
 _QUIET_SECONDS = 0.05
-# Beyond this many changed files, as after a checkout, a look through the whole folder is quicker.
+# With more changed files than this, as after a checkout, walking through the whole folder is faster.
 _MANY = 64
 
 
@@ -71,13 +71,13 @@ def register(server: SprigServer) -> None:
 
 
 async def watch_files(server: SprigServer) -> None:
-    """Ask the client to tell about changed source files, where it can; otherwise the server watches by itself."""
+    """Ask the client to report changed source files, if it can. Otherwise the server watches by itself."""
     if not server.client_can_watch():
         return
     extensions = sorted({extension[1:] for language in LANGUAGES for extension in language.extensions})
     sources = lsp.FileSystemWatcher(glob_pattern=f"**/*.{{{','.join(extensions)}}}")
     rules = lsp.FileSystemWatcher(glob_pattern="**/.gitignore")
-    # Of a folder that goes, clients report the folder and not its files.
+    # When a folder is deleted, clients report the folder, not its files.
     gone = lsp.FileSystemWatcher(glob_pattern="**/*", kind=lsp.WatchKind.Delete)
     options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers=[sources, rules, gone])
     registration = lsp.Registration("sprig-files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
@@ -117,13 +117,13 @@ def open_folders(server: SprigServer) -> None:
 
 
 def _key(uri: str) -> str:
-    """One for each folder, however a client encodes its URI and whether it ends it with a slash."""
+    """The key of a folder, independent of how a client encodes its URI and of a slash at its end."""
     path = path_of(uri)
     return uri if path is None else str(Path(path))
 
 
 def reindex(server: SprigServer) -> None:
-    """Bring every folder up to date again, as after a change of bundles."""
+    """Update every folder again, as after a change of bundles."""
     for folder in server.folders.values():
         folder.index.models = server.models
         folder.indexed = folder.cancelled = False
@@ -132,16 +132,17 @@ def reindex(server: SprigServer) -> None:
 
 def _document_changed(server: SprigServer, uri: str, typed: bool = False) -> None:
     for folder, path in server.folders_of(uri):
-        # Typing in a file that is not indexed, an ignored one say, must not look through the folder each time.
+        # Typing in a file that is not indexed, such as an ignored one, must not cause a walk each time.
         (folder.work.typed if typed else folder.work.changed).add(path)
         if typed and folder.error is not None:
-            continue  # a look through the folder is due, for which each keystroke is no time
+            continue  # a walk is needed, but not at every keystroke
         _schedule(server, folder, delay=_DEBOUNCE_SECONDS)
 
 
 def _schedule(server: SprigServer, folder: Folder, delay: float | None = None, rescan: bool = False) -> None:
-    """Bring a folder up to date, with what has changed within `delay` seconds. One update of a folder runs at a time;
-    it goes on until there is nothing to do any more."""
+    """Update a folder, starting in at most `delay` seconds. Only one update of a folder runs at a time; it continues
+    until there is no work left.
+    """
     folder.work.rescan |= rescan
     if delay is not None:
         folder.work.expect(delay)
@@ -161,13 +162,13 @@ async def _update(server: SprigServer, folder: Folder) -> None:
                     return
                 folder.cancelled = True
                 progress.end(folder.index)
-            except DamagedIndex as error:  # an empty one has taken its place
+            except DamagedIndex as error:  # it was replaced by an empty one
                 folder.work.drop()
                 folder.work.rescan = folder.error is None
                 folder.error = server.report_failure(folder.title, error)
             except Exception as error:
                 folder.work.drop()
-                folder.work.rescan = True  # whatever comes next; nothing that has changed is forgotten
+                folder.work.rescan = True  # any failure: changed files are still remembered
                 folder.error = server.report_failure(folder.title, error)
                 return
     finally:
@@ -176,7 +177,7 @@ async def _update(server: SprigServer, folder: Folder) -> None:
 
 
 async def _step(server: SprigServer, folder: Folder, progress: Progress) -> None:
-    """Do what is next. Changed files are read before anything else goes on, so that they are found at once."""
+    """Do the next piece of work. Changed files come first, so that they are found at once."""
     work = folder.work
     folder.indexing = work.is_due or work.is_begun
     if work.is_due:
@@ -187,13 +188,14 @@ async def _step(server: SprigServer, folder: Folder, progress: Progress) -> None
         await _read(server, folder, work.listing, progress)
     elif work.unencoded:
         await _encode(server, folder, progress)
-    else:  # what changes now is read together with it
+    else:  # changes from now on are read together with it
         await asyncio.sleep(_QUIET_SECONDS)
 
 
 async def _read_changed(server: SprigServer, folder: Folder) -> None:
-    """Read the changed files that are known to be sources. Of another one only a look through the folder tells whether
-    it is ignored."""
+    """Read the changed files that are known to be source files. For others, only a walk can tell whether they are
+    ignored.
+    """
     work, index = folder.work, folder.index
     changed, typed = work.take_changes()
     listed, buffers = set(work.unread), server.buffers(folder)
@@ -216,18 +218,20 @@ async def _read_changed(server: SprigServer, folder: Folder) -> None:
 
 
 def _needs_rescan(path: str, known: Iterable[str]) -> bool:
-    """Whether a path that is not indexed may be a source, say which files are sources, or be a folder of them."""
+    """Whether a path that is not indexed may be a source file, an ignore file, or a folder."""
     if language_of_path(path) is not None or PurePosixPath(path).name == ".gitignore":
         return True
     return any(file.startswith(path + "/") for file in known)
 
 
 async def _look_through(server: SprigServer, folder: Folder, progress: Progress) -> None:
-    """Find out which files there are to read: after a cancelled indexing, only those that are known or have changed."""
+    """Walk through the folder for files to read. After a cancelled indexing, only those that are known or have
+    changed.
+    """
     work, index = folder.work, folder.index
     work.rescan = False
     first, buffers = frozenset(work.first), server.buffers(folder)
-    if not folder.indexed and not folder.cancelled:  # later ones take a moment, and a bar that flashes up says nothing
+    if not folder.indexed and not folder.cancelled:  # later updates are short, and a flashing bar is not useful
         folder.reached = ("parsing", 0, 0)
         await progress.begin()
 
@@ -242,7 +246,7 @@ async def _look_through(server: SprigServer, folder: Folder, progress: Progress)
 
 
 async def _read(server: SprigServer, folder: Folder, listing: Listing, progress: Progress) -> None:
-    """Read the files of the folder, until changed ones come first."""
+    """Read the files of the folder, until changed files have priority."""
     work, index = folder.work, folder.index
     buffers, report = server.buffers(folder), _reporter(folder, progress, len(listing.paths) - len(work.unread))
     reading = await server.builds.run(
@@ -263,7 +267,9 @@ async def _read(server: SprigServer, folder: Folder, listing: Listing, progress:
 
 
 async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> None:
-    """Encode what has no vector, until changed files come first; after a cancelled indexing, only what has changed."""
+    """Encode definitions without a vector, until changed files have priority. After a cancelled indexing, only changed
+    ones.
+    """
     work, index = folder.work, folder.index
     stage, done, _ = folder.reached
     first, others = [*work.recent, *reversed(server.buffers(folder))], not folder.cancelled
@@ -288,10 +294,10 @@ async def _encode(server: SprigServer, folder: Folder, progress: Progress) -> No
 
 
 def _reporter(folder: Folder, progress: Progress, before: int) -> Report:
-    """Tells how far a stage has come of which so much was done `before`."""
+    """Reports the progress of a stage, of which `before` was done earlier."""
 
     def report(stage: str, done: int, total: int) -> None:
-        if not folder.cancelled:  # then how far it came is what counts
+        if not folder.cancelled:  # then the progress is kept
             folder.reached = (stage, before + done, before + total)
             progress.report(*folder.reached)
 

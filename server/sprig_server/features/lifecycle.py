@@ -1,4 +1,4 @@
-"""initialize, initialized, shutdown."""
+"""The lifecycle of a connection: initialize, initialized, shutdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def register(server: SprigServer, log_buffer: MemoryHandler) -> None:
-    """Register the handlers of the connection's life."""
+    """Register the lifecycle handlers."""
 
     @server.feature(lsp.INITIALIZE)
     def initialize(ls: SprigServer, params: lsp.InitializeParams) -> None:

@@ -1,4 +1,4 @@
-"""Bringing an index up to date: parse what changed, forget what is gone, encode what has no vector yet."""
+"""Updating an index: parse changed files, remove deleted ones, encode definitions without a vector."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ from sprig_server.types import LeftOut
 _log = logging.getLogger(__name__)
 
 Report = Callable[[str, int, int], None]
-"""Called with a stage ("parsing" or "encoding"), how many are done, and how many there are."""
+"""Called with a stage ("parsing" or "encoding"), the number that is done, and the total."""
 
-# A commit holds this many: rarely enough to be fast, often enough that stopping loses little and pausing is soon.
+# The size of a commit: large enough to be fast, small enough that stopping loses little and pausing is quick.
 _FILES_A_COMMIT = 64
 _TEXTS_A_COMMIT = 64
 
 
 def never() -> bool:
-    """What stops or pauses nothing."""
+    """A condition that never holds."""
     return False
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Who is told how far long work has come, and who may end it.
+    """Reporting the progress of long work, and ending it.
 
-    When `stop` returns True, it raises `Cancelled`; when `pause` does, it ends after its next commit, and can go on.
+    When `stop` returns True, the work raises `Cancelled`. When `pause` does, it ends after its next commit and can be
+    continued.
     """
 
     report: Report = silent
@@ -58,7 +59,9 @@ UNCONTROLLED = Control()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far files were read: paths that are `left`, in their order, that have `changed`, that were `unreadable`."""
+    """The progress of reading files: paths that are `left`, in order, that have `changed`, and that were
+    `unreadable`.
+    """
 
     left: list[str]
     changed: list[str]
@@ -67,9 +70,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Fills the index `store` with what the files of the folder `root` define, as `parse` reads them.
+    """Fills the index `store` with the definitions in the files of the folder `root`, parsed with `parse`.
 
-    `buffers` are texts of open documents by path: they stand for what is on disk, and for files that are not there yet.
+    `buffers` are texts of open documents by path. They replace the files on disk, and may have no file yet.
     """
 
     store: Store
@@ -77,7 +80,7 @@ class Builder:
     parse: Parse = parse_source
 
     def update(self, buffers: dict[str, str], control: Control = UNCONTROLLED) -> LeftOut:
-        """Parse every file that is new or changed, and forget those that are gone.
+        """Parse all new and changed files, and remove deleted ones.
 
         Raises:
             Cancelled: it was stopped; what was committed stays.
@@ -87,14 +90,14 @@ class Builder:
         return self.finish(listing, reading.unreadable)
 
     def find_files(self, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
-        """The files that the index is to hold; those that are gone are forgotten."""
+        """The files that belong into the index. Deleted files are removed from it."""
         listing = list_files(self.root, buffers, stop)
         paths = [path for path in listing.paths if len(buffers.get(path, "")) <= MAX_BYTES]
         self.store.delete_files(sorted(self.store.file_states().keys() - set(paths)))
         return replace(listing, paths=paths)
 
     def read_files(self, paths: Sequence[str], buffers: dict[str, str], control: Control) -> Reading:
-        """Parse those of these files that are new or changed."""
+        """Parse the new and changed ones of these files."""
         known = self.store.file_states()
         left, changed, unreadable = deque(paths), list[str](), list[str]()
 
@@ -127,13 +130,13 @@ class Builder:
         return Reading(list(left), changed, unreadable)
 
     def finish(self, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
-        """Forget what no file holds any more, after all files that were found have been read."""
+        """Remove texts that no file contains any more, after all files have been read."""
         self.store.prune()
         generated = sum(state.digest.startswith(GENERATED) for state in self.store.file_states().values())
         return LeftOut((*listing.unreadable, *unreadable), generated, len(listing.too_large))
 
     def read_file(self, path: str, buffer: str | None) -> None:
-        """Parse one file again, from the buffer of its document or from disk; forget it where it is gone."""
+        """Parse one file again, from the buffer of its document or from disk; remove it if it was deleted."""
         known = self.store.file_states().get(path)
         if not is_indexable(self.root / path) if buffer is None else len(buffer) > MAX_BYTES:
             self.store.delete_files([path])
@@ -146,10 +149,10 @@ class Builder:
             self.store.delete_files([path])
 
     def _parse(self, path: str, state: FileState, data: bytes, known: FileState | None) -> tuple[FileState, list[Item]]:
-        """What is put into the index for a file; nothing for one that is generated, whose digest says so.
+        """The definitions of a file for the index; none for a generated file, whose digest says so.
 
         Raises:
-            OSError: it cannot be parsed, which must not keep the other files out of the index.
+            OSError: it cannot be parsed. The other files are indexed all the same.
         """
 
         def known_items() -> list[Item]:
@@ -174,10 +177,10 @@ def encode_missing(
 
     Args:
         first: the files to begin with.
-        others: encode the other files, too.
+        others: encode the other files as well.
 
     Returns:
-        How many texts are left.
+        The number of texts that are left.
 
     Raises:
         Cancelled: it was stopped; what was committed stays.
@@ -216,10 +219,12 @@ def _encode(store: Store, models: Models, language: str, contents: Sequence[str]
 
 
 def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tuple[FileState, bytes] | None:
-    """State and content of a file, or None where size and time say that it is what is known."""
+    """The state and content of a file; None if size and time show that it has not changed."""
     if buffer is not None:
         data = buffer.encode("utf-8", errors="replace")
-        return FileState(digest_of(data), -1, -1), data  # no file on disk has this size: closing it reads it again
+        return FileState(
+            digest_of(data), -1, -1
+        ), data  # no file on disk has this size, so closing the document reads the file again
     status = path.lstat()
     if known is not None and (known.size, known.mtime, known.chunker) == (
         status.st_size,
@@ -232,7 +237,7 @@ def _read_changed(path: Path, known: FileState | None, buffer: str | None) -> tu
 
 
 def _is_known(known: FileState | None, state: FileState) -> bool:
-    """Whether the index holds what is in a file now."""
+    """Whether the index is up to date for a file."""
     return (
         known is not None and known.digest.removeprefix(GENERATED) == state.digest and known.chunker == CHUNKER_VERSION
     )

@@ -1,4 +1,6 @@
-"""One connection to an index file, which is for its user alone; damage is thrown away, and errors become sentences."""
+"""A connection to an index file. The file is private to its user, damaged files are rebuilt, and errors become
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,15 @@ from typing import Any
 from sprig_server.errors import DamagedIndex, SprigError
 
 SCHEMA = 6
-"""Raise it with every change of the tables or of what their columns hold: it is part of an index's file name."""
+"""Increase it with every change of the tables or the meaning of their columns. It is part of an index's file name."""
 
 SIDECARS = ("-wal", "-shm", "-journal")
 _BUSY_SECONDS = 30
 _DAMAGE: tuple[type[Exception], ...] = (sqlite3.DatabaseError, UnicodeDecodeError)
-_OPENINGS = 10  # how often a file may be replaced by another process while it is opened
+_OPENINGS = 10  # how often another process may replace a file while it is opened
 
-# Ids are never used twice, so that what is new is what has a higher one. `removed` lists definitions that are gone.
-# Every schema keeps `meta`: it says of which folder an index is.
+# Ids are never used twice, so new rows have higher ids. `removed` lists removed definitions. Every schema keeps `meta`,
+# which names the folder of an index.
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
@@ -62,18 +64,18 @@ CREATE TABLE summaries (
 class Database:
     """A connection that any thread may use, one at a time.
 
-    Its methods raise `DamagedIndex` where the file turns out to be damaged; the index is empty from then on.
+    Its methods raise `DamagedIndex` if the file turns out to be damaged. From then on the index is empty.
     """
 
     def __init__(self, path: Path, root: Path | None) -> None:
-        """Open or create the index of the folder `root`; one that is damaged is thrown away first.
+        """Open or create the index of the folder `root`. A damaged index is deleted first.
 
         Raises:
             SprigError: the index cannot be written.
         """
         self.path = path
         self._root = root
-        self.file: tuple[int, int] | None = None  # device and inode: connections to one file see the same
+        self.file: tuple[int, int] | None = None  # device and inode: equal for connections to the same file
         self._lock = threading.RLock()
         self._open()
 
@@ -96,18 +98,18 @@ class Database:
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """To be entered where what was read is decoded: damage may show only then."""
+        """A context for decoding rows, because damage may show only then."""
         with self._lock, self._healing((zlib.error, ValueError, LookupError, TypeError)):
             yield
 
     @contextmanager
     def _healing(self, damage: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Sentences instead of what SQLite raises; where it means damage, an empty index takes this one's place."""
+        """Turn errors of SQLite into sentences. If the file is damaged, replace it by an empty index."""
         try:
             yield
         except sqlite3.OperationalError as error:
             raise self._explain(error) from None
-        except sqlite3.ProgrammingError:  # another thread has closed it, to begin anew or at the end
+        except sqlite3.ProgrammingError:  # another thread has closed it, to reopen it or at the end
             raise SprigError(f'the index "{self.path}" was closed: try again') from None
         except (*_DAMAGE, *damage) as error:
             self._connection.close()
@@ -129,13 +131,13 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Changes that are made together or not at all."""
+        """A transaction: changes that are made together or not at all."""
         with self._lock, self._healing(), self._between("BEGIN IMMEDIATE"):
             yield self._connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Reads that see one state of the index, whoever writes meanwhile."""
+        """Reads that see one state of the index, even if others write meanwhile."""
         with self._lock, self._healing(), self._between("BEGIN"):
             yield self._connection
 
@@ -157,7 +159,7 @@ class Database:
 
 
 def delete_index(path: Path) -> None:
-    """Delete an index with what SQLite keeps beside it."""
+    """Delete an index with SQLite's files beside it."""
     for suffix in ("", *SIDECARS):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -167,10 +169,10 @@ def _reason(error: Exception) -> str:
 
 
 def _make_private_folder(folder: Path) -> None:
-    """Create the folder of an index, and keep others out of it: an index holds the user's source.
+    """Create the folder of an index, readable by its user only, because an index contains source code.
 
     Raises:
-        OSError: it cannot be created, or belongs to somebody else, who could read what is put there.
+        OSError: it cannot be created, or belongs to another user, who could read its files.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name == "nt":  # the user's profile is private already
@@ -179,7 +181,7 @@ def _make_private_folder(folder: Path) -> None:
     if status.st_uid != os.geteuid() != 0:
         raise PermissionError(1, f'the folder "{folder}" belongs to another user')
     _narrow(folder, 0o700)
-    # A folder above it that holds nothing else is Sprig's too; another may be the user's home, or one for everybody.
+    # A parent folder that contains nothing else is Sprig's too. Any other may be the user's home, or shared.
     above = folder.parent
     with suppress(PermissionError):
         if not above.stat().st_mode & stat.S_ISVTX and list(above.iterdir()) == [folder]:
@@ -187,8 +189,8 @@ def _make_private_folder(folder: Path) -> None:
 
 
 def _make_private_file(path: Path) -> None:
-    """Create the file before SQLite does, which gives those beside it the same permissions."""
-    if path.is_symlink():  # nothing of Sprig's: somebody could have planted it
+    """Create the file before SQLite does. SQLite gives its other files the same permissions."""
+    if path.is_symlink():  # not Sprig's: another user could have planted it
         path.unlink()
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name != "nt":
@@ -198,7 +200,7 @@ def _make_private_file(path: Path) -> None:
 
 
 def _narrow(path: Path, mode: int) -> None:
-    with suppress(PermissionError):  # a folder above that is not ours
+    with suppress(PermissionError):  # a parent folder of another user
         if stat.S_IMODE(path.stat().st_mode) & ~mode:
             path.chmod(mode)
 
@@ -212,7 +214,7 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
 
 
 def _connect_to_current(path: Path, root: Path | None) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
-    """A connection to the file that has this name, even where another process removes or replaces it meanwhile."""
+    """A connection to the file with this name, even if another process removes or replaces it meanwhile."""
     for _ in range(_OPENINGS):
         _make_private_file(path)
         inode = _inode_of(path)
@@ -223,7 +225,7 @@ def _connect_to_current(path: Path, root: Path | None) -> tuple[sqlite3.Connecti
                 raise
             delete_index(path)
             continue
-        # From its first read on a connection holds a lock that `cache.remove_index` respects.
+        # From its first read, a connection holds a lock that `cache.remove_index` respects.
         if inode is not None and _inode_of(path) == inode:
             os.utime(path)  # when it was last used
             return connection, inode

@@ -1,4 +1,4 @@
-"""What a file defines, as the entries of an index."""
+"""The definitions of a file, as entries of an index."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from sprig_server.types import Definition
 _log = logging.getLogger(__name__)
 
 Parse = Callable[[str, str, str], ParsedSource]
-"""What parses a text, as `code.parsed_source.parse_source` does; a server leaves large ones to another process."""
+"""Parses a text, like `code.parsed_source.parse_source`. A server parses large texts in another process."""
 
 Item = tuple[Entry, Passage]
-"""An entry with what is encoded for it."""
+"""An entry, and the passage that is encoded for it."""
 
 
 def parse_file(
     path: str, data: bytes, parse: Parse = parse_source, known: Callable[[], list[Item]] = list
 ) -> list[Item]:
-    """What a file defines; empty for a file of an unknown language, and for one that is too large or too deep.
+    """The definitions of a file; empty if its language is unknown, or if it is too large or too deep.
 
     Args:
-        known: what the index holds of the file. Where the file is unfinished now, what still stands in it stays.
+        known: the entries of the file in the index. If the file is unfinished now, those that it still contains stay.
     """
     language = language_of_path(path)
     if language is None:
@@ -70,7 +70,7 @@ def _item(path: str, lines: Lines, definition: Definition, qualified_name: str, 
 
 
 def _known_as(definition: Definition, language: Language, module: str) -> str:
-    """What a module exports as a whole and gives no name is looked for by the name of its file."""
+    """Entries in which a value that a module exports without a name has the name of the file."""
     first, _, rest = definition.qualified_name.partition(language.separator)
     if first not in language.unnamed_exports:
         return definition.qualified_name
@@ -78,7 +78,9 @@ def _known_as(definition: Definition, language: Language, module: str) -> str:
 
 
 def _with_last_good(found: Sequence[Item], source: ParsedSource, known: Sequence[Item], lines: Lines) -> list[Item]:
-    """What was found in an unfinished text, but what the index knows of a whole one where that stands unchanged."""
+    """The definitions of an unfinished text. Where it is unchanged, they are those that the index has from the last
+    whole text.
+    """
     before = [(entry, entry.mark, passage) for entry, passage in known if entry.mark is not None]
     standing = find_standing([mark for _, mark, _ in before], source)
     items = dict(zip(map(id, source.definitions), found, strict=True))
@@ -91,14 +93,14 @@ def _with_last_good(found: Sequence[Item], source: ParsedSource, known: Sequence
         if again is not None and (not mark.is_whole or mark_of(lines.text, again) == stays.mark):
             other, text = items[id(again)]
             if (other.qualified_name, other.kind) == (entry.qualified_name, entry.kind):
-                stays, passage = replace(other, mark=stays.mark), text  # the comments above it may be others
+                stays, passage = replace(other, mark=stays.mark), text  # the comments above it may have changed
         kept.append((stays, passage))
     modules = [d for d in source.definitions if d.kind == "module"]
     return [*kept, *(items[id(d)] for d in (*standing.new, *modules))]
 
 
 def _moved(entry: Entry, mark: Mark, start: int, lines: Lines) -> Entry:
-    """An entry whose definition begins at `start` now."""
+    """An entry whose definition now begins at `start`."""
     first, name = lines.line_of(start), lines.position(start + mark.name, "utf-16")
     return replace(
         entry,

@@ -1,4 +1,4 @@
-"""One workspace folder and its index: keep it up to date, search it."""
+"""The index of a workspace folder: updating and searching it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from sprig_server.types import Hit, LeftOut
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
-# How many candidates each list contributes before the ranking (chosen on benchmarks/repo_search.py).
+# The number of candidates of each list before the ranking (chosen with benchmarks/repo_search.py).
 _CANDIDATES = 200
 
 
 class FolderIndex:
-    """The index of one folder. Updating and searching use connections of their own and may run at the same time.
+    """The index of a folder. Updating and searching use separate connections and may run at the same time.
 
-    Where the cache folder cannot be written, `unwritable` says why, and the index lies in a temporary folder until this
-    is closed.
+    If the cache folder cannot be written, `unwritable` says why, and the index is in a temporary folder until this
+    object is closed.
     """
 
     def __init__(self, root: Path, models: Models, parse: Parse = parse_source) -> None:
         """Open or create the index of `root`.
 
         Args:
-            parse: what parses its files.
+            parse: parses its files.
 
         Raises:
             InvalidInput: `root` is not a folder.
@@ -64,7 +64,7 @@ class FolderIndex:
             path = Path(self._temporary.name) / "indexes" / index_path(self.root).name
             path.parent.mkdir()
             for suffix in ("", "-wal"):
-                with suppress(OSError):  # what can be read need not be built anew
+                with suppress(OSError):  # a readable index need not be built again
                     copyfile(f"{index_path(self.root)}{suffix}", f"{path}{suffix}")
             self._open(path)
 
@@ -76,7 +76,7 @@ class FolderIndex:
 
     @contextmanager
     def _healing(self) -> Iterator[None]:
-        """Let both connections leave a damaged file, which one of them has deleted and made anew."""
+        """Reopen both connections if one of them has found the file damaged and replaced it."""
         try:
             if not self.store.is_of_one_file(self._reader):
                 self._start_anew()
@@ -111,7 +111,7 @@ class FolderIndex:
         Args:
             buffers: texts of open documents by relative path.
             first: relative paths to encode before all others.
-            encode: False leaves out the vectors, which take nearly all of the time.
+            encode: False skips the vectors, which take nearly all of the time.
 
         Raises:
             Cancelled: it was stopped; what was done stays.
@@ -120,27 +120,27 @@ class FolderIndex:
         try:
             with self._healing():
                 left_out = self._builder.update(buffers or {}, control)
-        except DamagedIndex:  # there is an empty one now
+        except DamagedIndex:  # it is empty now
             left_out = self._builder.update(buffers or {}, control)
         if encode:
             self.encode(first, control)
             self.forget_other_bundles()
         return left_out
 
-    # The steps of an update for whoever goes from one to the next, and pauses in between.
+    # The steps of an update, for callers that pause between them.
 
     def find_files(self, buffers: dict[str, str], stop: Callable[[], bool]) -> Listing:
-        """The files that the index is to hold; those that are gone are forgotten."""
+        """The files that belong into the index. Deleted files are removed from it."""
         with self._healing():
             return self._builder.find_files(buffers, stop)
 
     def read_files(self, paths: Sequence[str], buffers: dict[str, str], control: Control = UNCONTROLLED) -> Reading:
-        """Parse those of these files that are new or changed."""
+        """Parse the new and changed ones of these files."""
         with self._healing():
             return self._builder.read_files(paths, buffers, control)
 
     def finish_reading(self, listing: Listing, unreadable: Iterable[str]) -> LeftOut:
-        """Forget what no file holds any more, after all files that were found have been read."""
+        """Remove texts that no file contains any more, after all files have been read."""
         with self._healing():
             return self._builder.finish(listing, unreadable)
 
@@ -150,7 +150,9 @@ class FolderIndex:
             self._builder.read_file(path, buffer)
 
     def encode(self, first: Iterable[str] = (), control: Control = UNCONTROLLED, others: bool = True) -> int:
-        """Encode what has no vector, as `build.encode_missing` does; how many texts are left."""
+        """Encode definitions without a vector, like `build.encode_missing`. Returns the number of texts that are
+        left.
+        """
         with self._healing():
             return encode_missing(self.store, self.models, first, control, others)
 
@@ -159,7 +161,7 @@ class FolderIndex:
         return Builder(self.store, self.root, self.parse)
 
     def forget_other_bundles(self) -> None:
-        """Forget the vectors of bundles that serve no language of this folder any more."""
+        """Remove the vectors of bundles that no longer serve a language of this folder."""
         with self._healing():
             self.store.prune_vectors([bundle.manifest.digest for bundle, _ in self._active_bundles()])
 
@@ -171,26 +173,26 @@ class FolderIndex:
         mode: Mode = "hybrid",
         stop: Callable[[], bool] = never,
     ) -> list[Hit]:
-        """The best definitions for a question, from what is indexed so far.
+        """The best definitions for a query, from what is indexed so far.
 
         Raises:
             InvalidInput: an empty query, a limit below 1, or an unknown language.
             Cancelled: `stop` returned True.
-            DamagedIndex: the index was unreadable; it is empty now, and the next update builds it.
+            DamagedIndex: the index was damaged. It is empty now, and the next update builds it.
         """
         if limit < 1:
             raise InvalidInput(f"cannot give {limit} hits: ask for at least 1")
-        query = well_formed(query)  # as a terminal gives bytes that are not UTF-8
+        query = well_formed(query)  # a terminal may give bytes that are not UTF-8
         wanted = check_question(query, language)
         with self._healing():
             return self._search(query, limit, wanted, mode, stop)
 
     def _search(self, query: str, limit: int, wanted: str | None, mode: Mode, stop: Callable[[], bool]) -> list[Hit]:
-        # Full text knows no languages: more candidates are needed where those in the others are dropped.
+        # Full text does not filter by language, so more candidates are needed if other languages are dropped.
         full_text = search_lexical(self._reader, query, _CANDIDATES * (5 if wanted else 1)) if mode != "dense" else []
         dense = self._search_dense(query, wanted, stop) if mode != "lexical" else []
         found = [ranking for ranking in (full_text, *dense) if ranking]
-        # A definition has one language, and so a place in one of the dense rankings at most.
+        # A definition has one language, so it is in at most one of the dense rankings.
         scores = fuse([[item for item, _ in ranking] for ranking in found], most=min(len(found), 2))
         entries = self._reader.entries(scores)
         if wanted:
@@ -204,17 +206,17 @@ class FolderIndex:
         return [_hit(entry, score) for entry, score in ranked[:limit]]
 
     def find_named(self, name: str) -> list[Entry]:
-        """The definitions with that bare name, whatever their case."""
+        """The definitions with this bare name, ignoring case."""
         with self._healing():
             return self._reader.named([name])
 
     def statistics(self) -> Statistics:
-        """How much the index holds."""
+        """The size of the index."""
         with self._healing():
             return self._reader.statistics()
 
     def _search_dense(self, query: str, wanted: str | None, stop: Callable[[], bool]) -> list[list[tuple[int, float]]]:
-        """The nearest definitions for each active bundle: cosines of different bundles do not compare."""
+        """The nearest definitions for each active bundle. Cosines of different bundles cannot be compared."""
         rankings = []
         active = self._active_bundles()
         self._forget_tables({bundle.manifest.digest for bundle, _ in active})
@@ -246,7 +248,7 @@ class FolderIndex:
             return self._tables[bundle, languages]
 
     def _add_named(self, query: str, scores: dict[int, float], entries: dict[int, Entry], language: str | None) -> None:
-        """A definition that is asked for by its name is a candidate, even where neither list holds it."""
+        """Add definitions whose name is in the query as candidates, even if neither list contains them."""
         for entry in self._reader.named(query.replace("(", " ").replace(")", " ").split()[:8]):
             if entry.id not in entries and language in (None, entry.language) and entry.kind != "module":
                 entries[entry.id] = entry
@@ -254,10 +256,10 @@ class FolderIndex:
 
 
 def check_question(query: str, language: str | None) -> str | None:
-    """The name of the language that is asked for, if any.
+    """Check a query, and return the name of its language, if any.
 
     Raises:
-        InvalidInput: an empty query or an unknown language.
+        InvalidInput: the query is empty or the language is unknown.
     """
     if not query.strip():
         raise InvalidInput('the query "" is empty: say in a few words what the code you look for does')

@@ -1,7 +1,6 @@
-"""The index on disk: one SQLite file in WAL mode, shared by every process that looks at the workspace.
+"""The index on disk: one SQLite file in WAL mode, shared by all processes that use the workspace.
 
-The interface is narrow on purpose, so that another engine can stand behind it: put a file, delete files, put vectors,
-look up, count.
+The interface is narrow, so that another engine can implement it: put files, delete files, put vectors, look up, count.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from sprig_server.code.words import index_words
 from sprig_server.index.database import Database
 from sprig_server.types import Vectors
 
-# Readers that have missed more removed definitions than this read everything again.
+# Readers that have missed more removed definitions than this reload everything.
 _REMOVED_KEPT = 10_000
 
 
 GENERATED = "generated:"
-"""Stands before the digest of a file that is left out since nobody wrote it by hand."""
+"""Prefix of the digest of a generated file, which is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a file was like when it was indexed; `mtime` in nanoseconds, `digest` of its bytes or its buffer."""
+    """The state of a file when it was indexed. `mtime` is in nanoseconds, `digest` that of its bytes or buffer."""
 
     digest: str
     size: int
@@ -45,8 +44,8 @@ class FileState:
 class Entry:
     """A definition as the index knows it; lines 1-based and inclusive, `content` the digest of what is encoded.
 
-    `name_line` and `name_column` (in UTF-16 units, from 0) are where its name begins. `mark` is what its text is known
-    by, if that was read while the file was whole.
+    Its name begins at `name_line` and `name_column` (in UTF-16 units, from 0). `mark` is what its text is known by, if
+    that was read while the file was whole.
     """
 
     path: str
@@ -66,7 +65,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How much the index holds; `encoded` counts the definitions that have a vector of some bundle."""
+    """The size of the index. `encoded` counts the definitions that have a vector of any bundle."""
 
     files: int
     definitions: int
@@ -76,22 +75,23 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last ids that were given to definitions, to removed definitions, and to vectors."""
+    """The last ids of definitions, of removed definitions, and of vectors."""
 
     definitions: int = 0
     removed: int = 0
     vectors: int = 0
 
     def is_before(self, other: Position) -> bool:
-        """Whether nothing here is later; an index that was built anew starts with low ids again."""
+        """Whether no id is higher than in the other one. A rebuilt index starts with low ids again."""
         return self.definitions <= other.definitions and self.removed <= other.removed and self.vectors <= other.vectors
 
 
 @dataclass(frozen=True, slots=True)
 class VectorChanges:
-    """What there is to take over to stand at `position`.
+    """The changes that lead to `position`.
 
-    `removed` definitions go, unless the changes are the `whole`; `ids`, int64 [n], come with `vectors`, float32 [n, d].
+    The `removed` definitions must be removed, unless the changes are the `whole` table; `ids`, int64 [n], are added
+    with `vectors`, float32 [n, d].
     """
 
     position: Position
@@ -107,13 +107,14 @@ def digest_of(data: bytes) -> str:
 
 
 class Store:
-    """One connection to the index of a workspace; usable from any thread, one call at a time.
+    """A connection to the index of a workspace. Any thread may use it, one call at a time.
 
-    Every method raises `DamagedIndex` where the file turns out to be damaged; the index is empty from then on.
+    Every method raises `DamagedIndex` if the file turns out to be damaged. From then on the index is empty.
     """
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
-        """Open or create the index of the folder `root`; one that is damaged or of another schema is thrown away first.
+        """Open or create the index of the folder `root`. An index that is damaged or has another schema is deleted
+        first.
 
         Raises:
             SprigError: the folder cannot be written.
@@ -122,7 +123,7 @@ class Store:
         self._database = Database(path, root)
 
     def is_of_one_file(self, other: Store) -> bool:
-        """Whether the other one sees what this one writes; not so after damage, until both are opened again."""
+        """Whether both connections use the same file. After damage they do not, until both are reopened."""
         return self._database.file == other._database.file
 
     def close(self) -> None:
@@ -135,7 +136,7 @@ class Store:
         return {_path(path): FileState(*state) for path, *state in rows}
 
     def put_files(self, files: Iterable[tuple[str, FileState, Sequence[tuple[Entry, Passage]]]]) -> None:
-        """Replace files and what they define; each entry comes with the text whose digest is its `content`."""
+        """Replace files and their definitions. Each entry comes with the text whose digest is its `content`."""
         with self._database.transaction() as connection:
             for path, state, entries in files:
                 _delete(connection, path)
@@ -148,7 +149,7 @@ class Store:
                     _put_definition(connection, path, path_words, entry, passage)
 
     def touch_files(self, states: Iterable[tuple[str, FileState]]) -> None:
-        """Record that files were looked at again and hold what they held."""
+        """Record that files were checked and have not changed."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE files SET size = ?, mtime = ? WHERE path = CAST(? AS TEXT)",
@@ -156,13 +157,13 @@ class Store:
             )
 
     def delete_files(self, paths: Iterable[str]) -> None:
-        """Forget files; their vectors stay until `prune`, since a moved file still needs them."""
+        """Remove files. Their vectors stay until `prune`, because a moved file still needs them."""
         with self._database.transaction() as connection:
             for path in paths:
                 _delete(connection, path)
 
     def prune(self) -> None:
-        """Forget texts and vectors of code that no file holds any more."""
+        """Remove texts and vectors of code that no file contains any more."""
         with self._database.transaction() as connection:
             for table in ("vectors", "contents"):
                 connection.execute(f"DELETE FROM {table} WHERE content NOT IN (SELECT content FROM definitions)")
@@ -172,13 +173,13 @@ class Store:
             )
 
     def prune_vectors(self, bundles: Collection[str]) -> None:
-        """Forget the vectors of all bundles but these."""
+        """Remove the vectors of all other bundles."""
         marks = ",".join("?" * len(bundles))
         with self._database.transaction() as connection:
             connection.execute(f"DELETE FROM vectors WHERE bundle NOT IN ({marks})", tuple(bundles))
 
     def missing_vectors(self, bundle: str, language: str) -> list[tuple[str, str]]:
-        """(content, path) of what is defined in a language and not encoded by a bundle yet."""
+        """(content, path) of the definitions in a language that a bundle has not encoded yet."""
         rows = self._database.read(
             "SELECT content, CAST(min(path) AS BLOB) FROM definitions d WHERE language = ? AND NOT EXISTS "
             "(SELECT 1 FROM vectors v WHERE v.content = d.content AND v.bundle = ?) GROUP BY content ORDER BY min(id)",
@@ -187,7 +188,7 @@ class Store:
         return [(str(content), _path(path)) for content, path in rows]
 
     def passages(self, contents: Sequence[str], language: str) -> list[Passage]:
-        """What is encoded for these digests, of code in a language."""
+        """The passages with these digests, of code in a language."""
         marks = ",".join("?" * len(contents))
         rows = self._database.read(
             f"SELECT content, text, code_start FROM contents WHERE content IN ({marks})", contents
@@ -198,7 +199,7 @@ class Store:
 
     def languages(self) -> list[str]:
         """The languages that occur."""
-        # From one to the next by the index, instead of through all definitions.
+        # Goes from one language to the next with the index, instead of reading all definitions.
         following = "SELECT min(language) FROM definitions WHERE language > known.last"
         rows = self._database.read(
             "WITH RECURSIVE known (last) AS (SELECT min(language) FROM definitions "
@@ -214,11 +215,13 @@ class Store:
             connection.executemany("INSERT OR IGNORE INTO vectors (content, bundle, vector) VALUES (?, ?, ?)", rows)
 
     def position(self) -> Position:
-        """Where the index stands; it changes with definitions and vectors, and with nothing else."""
+        """The position of the index. It changes only with definitions and vectors."""
         return _position(self._database.read("SELECT name, seq FROM sqlite_sequence"))
 
     def vectors(self, bundle: str, languages: Sequence[str], since: Position = Position()) -> VectorChanges:
-        """What a bundle has encoded of definitions in these languages, all of it or since an earlier position."""
+        """The vectors of a bundle for definitions in these languages: all of them, or those since an earlier
+        position.
+        """
         marks = ",".join("?" * len(languages))
         pairs = (
             "SELECT d.id, v.vector FROM {} CROSS JOIN {} ON v.content = d.content "  # in this order
@@ -232,7 +235,7 @@ class Store:
                 query = pairs.format("definitions d", "vectors v", "TRUE")
                 rows = connection.execute(query, (bundle, *languages)).fetchall()
             else:
-                # Each from the side that is new, so that only that much is looked at. A pair may come twice.
+                # Each query starts with the new rows, so that only these are read. A pair may occur twice.
                 query = pairs.format("definitions d", "vectors v", "d.id > ?")
                 rows = connection.execute(query, (bundle, *languages, since.definitions)).fetchall()
                 query = pairs.format("vectors v", "definitions d", "v.id > ?")
@@ -260,7 +263,7 @@ class Store:
         return {e.id: e for e in self._entries(f"WHERE id IN ({marks})", wanted)}
 
     def named(self, names: Sequence[str]) -> list[Entry]:
-        """The definitions with one of these bare names, whatever their case."""
+        """The definitions with one of these bare names, ignoring case."""
         marks = ",".join("?" * len(names))
         known = [name.encode("utf-8", errors="replace").decode() for name in names]
         return self._entries(f"WHERE name COLLATE NOCASE IN ({marks})", known)
@@ -309,7 +312,7 @@ class Store:
             )
 
     def statistics(self) -> Statistics:
-        """How much the index holds."""
+        """The size of the index."""
         ((files, definitions, functions, encoded),) = self._database.read(
             f"SELECT (SELECT count(*) FROM files WHERE digest NOT LIKE '{GENERATED}%'), "
             "count(*), coalesce(sum(kind NOT IN ('class', 'module')), 0), "
@@ -356,7 +359,7 @@ def _delete(connection: Connection, path: str) -> None:
     connection.execute(f"DELETE FROM files WHERE {which}", (_bytes(path),))
 
 
-# A path may hold bytes that are no UTF-8, which Python writes as lone surrogates and SQLite's text takes as they are.
+# A path may contain bytes that are not UTF-8. Python represents them as lone surrogates; SQLite's text keeps the bytes.
 
 
 def _bytes(path: str) -> bytes:
