@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.sites import ALL, PACKS, PYTHON, ROOT, environment_of, make_site
 
-from sprig_server.bundle.packs import installed_bundles, installed_packs, missing_packs
+from sprig_server.bundle.packs import Pack, bundles_of, installed_bundles, installed_packs, missing_packs
 from sprig_server.bundle.store import choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
@@ -125,6 +126,13 @@ def test_packs_say_what_they_are():
     assert {pack.name: (pack.distribution, pack.problems) for pack in installed_packs()} == {
         path.name: (f"sprig-lsp-{path.name}", ()) for path in PACKS
     }
+
+
+def test_a_bundle_that_languages_share_comes_before_those_of_one():
+    (own,) = [bundle for bundle in installed_bundles() if bundle.manifest.name == "summary-python"]
+    shared = replace(own, manifest=replace(own.manifest, languages=("python", "java", "cpp")))
+    packs = [Pack("python", "sprig-lsp-python", "0", (own,)), Pack("summaries", "sprig-lsp-summaries", "0", (shared,))]
+    assert choose_bundle(bundles_of(packs), "summarize", "python") is shared
 
 
 def test_typescript_needs_the_pack_of_javascript():

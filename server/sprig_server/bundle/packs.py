@@ -44,8 +44,16 @@ def installed_packs() -> tuple[Pack, ...]:
 
 
 def installed_bundles() -> tuple[Bundle, ...]:
-    """The bundles of all installed packs."""
-    return tuple(bundle for pack in installed_packs() for bundle in pack.bundles)
+    """The bundles of all installed packs, as `bundles_of` orders them."""
+    return bundles_of(installed_packs())
+
+
+def bundles_of(packs: Iterable[Pack]) -> tuple[Bundle, ...]:
+    """The bundles of packs in the order in which they are chosen: one that more languages share comes first, because
+    it is installed for being better than those of single languages.
+    """
+    found = [bundle for pack in packs for bundle in pack.bundles]
+    return tuple(sorted(found, key=lambda bundle: -len(bundle.manifest.languages)))
 
 
 def missing_packs(languages: Iterable[str], bundles: Iterable[Bundle]) -> list[str]:

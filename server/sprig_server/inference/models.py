@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprig_server.bundle.packs import installed_packs
+from sprig_server.bundle.packs import bundles_of, installed_packs
 from sprig_server.bundle.store import Bundle, choose_bundle, find_bundle
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.summarizer import Summarizer
@@ -23,7 +23,7 @@ class Models:
             InvalidBundle: one of the folders is neither a bundle nor the name of one.
         """
         self.packs = installed_packs()
-        installed = [bundle for pack in self.packs for bundle in pack.bundles]
+        installed = bundles_of(self.packs)
         self.bundles: tuple[Bundle, ...] = (*(find_bundle(folder, installed) for folder in folders), *installed)
         self.threads = threads
         # Two locks: loading takes seconds, and a search must not wait for the model of a hover.
