@@ -156,7 +156,7 @@ def write_checkpoint(
     """
     target, output = output, output.with_name(f"{output.name}.part")
     shutil.rmtree(output, ignore_errors=True)
-    output.mkdir()
+    output.mkdir(parents=True)
     for name in _FILES:
         if (checkpoint.folder / name).exists():
             (output / name).parent.mkdir(exist_ok=True)
