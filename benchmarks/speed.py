@@ -27,8 +27,8 @@ import rich
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from sprig_export.evaluate.search import encode_with_torch
-from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.evaluate.search import EncodingSettings, encode_with_torch
+from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_summarizer
 from sprig_server.code.functions import parse_functions
@@ -168,7 +168,7 @@ def measure_torch(
     model, tokenizer = AutoModel.from_pretrained(search_base).eval(), AutoTokenizer.from_pretrained(search_base)
 
     def encode(texts: list[str]) -> None:
-        encode_with_torch(model, tokenizer, texts, checkpoint.pooling, checkpoint.max_tokens)
+        encode_with_torch(model, tokenizer, texts, EncodingSettings(checkpoint.pooling, checkpoint.max_tokens))
 
     texts = [
         passage.text
@@ -183,7 +183,8 @@ def measure_torch(
         network, words = load_summarizer(summary_base), AutoTokenizer.from_pretrained(summary_base)
 
         def summarize(function: Definition) -> None:
-            summarize_with_torch(network, words, [(function.code, "python")], 256, 40, beams=4, no_repeat=3)
+            settings = SummarySettings(256, 40, beams=4, no_repeat=3)
+            summarize_with_torch(network, words, [(function.code, "python")], settings)
 
         times = [timed(lambda f=f: summarize(f))[0] for _, f in functions]
         figures["hover p50 / p95, uncached"] = percentiles(times[1:])

@@ -32,7 +32,7 @@ from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.comparison.experiment import LANGUAGES
 from sprig_export.config.recipe import Recipe, whole_recipe
 from sprig_export.config.request import Example
-from sprig_export.data.calibration import Calibration, read_calibration, read_rows, split_held_out
+from sprig_export.data.calibration import Calibration, InputFormat, read_calibration, read_rows, split_held_out
 from sprig_export.evaluate.export_quality import questions_of
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.pruning.cut import CutRequest, cut_checkpoint
@@ -117,7 +117,7 @@ def measurements(corpora: Path, work: Path) -> Iterator[tuple[str, Callable[[], 
 
 def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[str, Any]:
     """A base in 32 bits, with its importance table for a language."""
-    calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
+    calibration = read_calibration(corpus, InputFormat(task, language), MEASURED[task], SEED)
     with fresh_folder(work / f"base-{NAMES[task]}-{language}") as folder:
         bundle, found = build_whole(open_checkpoint(BASES[task]), task, calibration, language, folder / "bundle")
         cells = measure(bundle, task, calibration.examples, every_method())
@@ -128,7 +128,7 @@ def measure_base(task: Task, language: str, corpus: Path, work: Path) -> dict[st
 def measure_learning(task: Task, corpus: Path, work: Path) -> dict[str, Any]:
     """A base with half of its units after a short recovery, on whole functions or with half of them trimmed."""
     base, language = open_checkpoint(BASES[task]), "python"
-    calibration = read_calibration(corpus, task, language, MEASURED[task], SEED)
+    calibration = read_calibration(corpus, InputFormat(task, language), MEASURED[task], SEED)
     found: dict[str, Any] = {}
     for taught in ("none", "novelty"):
         recipe = Recipe(task, BASES[task], language, units=0.5, recovery_steps=LEARNT, trim=taught)  # type: ignore[arg-type]
@@ -168,7 +168,7 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
     bundle = _installed(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
-    calibration = read_calibration(corpus, task, language, SERVED_ON[task], SEED)
+    calibration = read_calibration(corpus, InputFormat(task, language), SERVED_ON[task], SEED)
     own = bundle.manifest.trim
     trims = [*every_method(), *([own] if own.ratio else [])]
     return {"cells": measure(bundle, task, calibration.examples, trims), "served": own.ratio}
@@ -209,7 +209,7 @@ def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
     bundle = _installed(f"search-{language}")
     if bundle.manifest.trim.method == "none":
         return None
-    sample = read_calibration(corpus, "search", language, COSTED, SEED).examples
+    sample = read_calibration(corpus, InputFormat("search", language), COSTED, SEED).examples
     passages = [search_passage(example.code, 0, language) for example in sample]
 
     def cost(functions: Sequence[Passage], rounds: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -24,6 +24,7 @@ from sprig_server.errors import InvalidInput
 # How many functions an export is evaluated on: writing a summary takes a hundred times as long as a vector.
 _SAMPLES = {"search": 400, "summarize": 100}
 _SPEED = 64
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(words: Sequence[str]) -> int:
@@ -201,7 +202,12 @@ def _train_adapter(arguments: argparse.Namespace, recipe: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sprig", description="Make bundles from code models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add_command in (_add_export, _add_evaluate, _add_compare, _add_analyze, _add_corpus, _add_train):
+        add_command(commands)
+    return parser
 
+
+def _add_export(commands: _Commands) -> None:
     export = commands.add_parser("export", help="make a bundle from a model")
     export.add_argument("--task", choices=("search", "summarize"))
     export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id")
@@ -246,6 +252,8 @@ def _parser() -> argparse.ArgumentParser:
         help='evaluate on JSON lines with "code" and "query" or "docstring" (default: functions of Python itself)',
     )
 
+
+def _add_evaluate(commands: _Commands) -> None:
     evaluate = commands.add_parser("evaluate", help="measure how good the base models and the installed bundles are")
     evaluate.add_argument("--suite", choices=("standard",), required=True)
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the benchmark files")
@@ -271,6 +279,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
     evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")
 
+
+def _add_compare(commands: _Commands) -> None:
     compare = commands.add_parser(
         "compare-languages", help="prune a model for each language, and measure what that does to the others"
     )
@@ -289,6 +299,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--functions", type=int, default=200, metavar="N", help="measured of each language")
 
+
+def _add_analyze(commands: _Commands) -> None:
     analyze = commands.add_parser("analyze", help="find out what a model knows of code, and what it says twice")
     analyze.add_argument(
         "--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id"
@@ -305,6 +317,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyze.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
 
+
+def _add_corpus(commands: _Commands) -> None:
     corpus = commands.add_parser("corpus", help="function and documentation pairs from source code")
     actions = corpus.add_subparsers(dest="action", required=True, metavar="ACTION")
     fetch = actions.add_parser("fetch", help="download the packages that a sources file names")
@@ -315,13 +329,14 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
     build.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
     build.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold")
-
     questions = actions.add_parser("questions", help="questions that people asked, with the code that answers them")
     questions.add_argument("--source", type=Path, nargs="+", required=True, metavar="FILE", help="CODE-NN or CoNaLa")
     questions.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
     questions.add_argument("--output", type=Path, required=True, metavar="FILE.jsonl.gz")
     questions.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="evaluation files")
 
+
+def _add_train(commands: _Commands) -> None:
     train = commands.add_parser("train", help="train a base model")
     train.add_argument("task", choices=("search", "summarize", "distill"))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
@@ -339,4 +354,3 @@ def _parser() -> argparse.ArgumentParser:
         help="pairs of sprig corpus questions, or of your own (not for summarize)",
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")
-    return parser

@@ -17,7 +17,7 @@ from sprig_export.bundles.interface import describe_bundle
 from sprig_export.bundles.writer import check_output, staging_folder, work_folder, write_bundle
 from sprig_export.config.recipe import Recipe, render_recipe, whole_recipe
 from sprig_export.config.request import Example, ExportRequest
-from sprig_export.data.calibration import Calibration, read_calibration
+from sprig_export.data.calibration import Calibration, InputFormat, read_calibration
 from sprig_export.data.samples import standard_library_examples
 from sprig_export.evaluate.export_quality import Quality, measure_search, measure_summaries, score_checkpoint
 from sprig_export.evaluate.throughput import measure_throughput
@@ -138,8 +138,8 @@ def _load(request: ExportRequest, base: Checkpoint, staging: Path, work: Path, l
         facts |= inspect_model(base, recipe.task)
         calibration = None
         if request.calibration is not None:
-            wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-            calibration = read_calibration(request.calibration, *wanted, prompt_for(base, recipe))
+            form = InputFormat(recipe.task, recipe.language, prompt_for(base, recipe))
+            calibration = read_calibration(request.calibration, form, recipe.sample, recipe.seed)
         data, sample = _choose_sample(request, calibration)
     return ExportState(recipe, base, base, calibration, sample, data, staging, work)
 

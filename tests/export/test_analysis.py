@@ -9,20 +9,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sprig_export.analysis.ablation import ablate, choose_functions
-from sprig_export.analysis.cka import layer_similarity
-from sprig_export.analysis.clustering import average_linkage, correlation_distances
-from sprig_export.analysis.concepts import map_concepts, top_words
-from sprig_export.analysis.control import Typed, run_control
-from sprig_export.analysis.probe import Penalty, Probe, train_probe
-from sprig_export.analysis.ranking import global_order, probeless_order, probeless_scores, top_set
-from sprig_export.analysis.selection import (
-    LayerScore,
-    Point,
+from sprig_export.analysis.ablation import Ablatable, ablate, choose_functions
+from sprig_export.analysis.neurons import (
+    global_order,
+    map_concepts,
+    probeless_order,
+    probeless_scores,
+    top_set,
+    top_words,
+)
+from sprig_export.analysis.probe import (
+    Penalty,
+    Probe,
     Rows,
     Splits,
     Trainer,
+    Typed,
     choose_trainer,
+    run_control,
+    train_probe,
+)
+from sprig_export.analysis.selection import (
+    LayerScore,
+    Point,
     minimal_set,
     prefix_sizes,
     run_cascade,
@@ -30,6 +39,7 @@ from sprig_export.analysis.selection import (
     score_prefixes,
     select_layer,
 )
+from sprig_export.analysis.similarity import average_linkage, correlation_distances, layer_similarity
 from sprig_export.config.proposal import Score
 
 MILD = Trainer(Penalty(1e-4, 1e-4), seed=0)
@@ -45,7 +55,7 @@ def test_a_step_of_the_probe_follows_the_gradient_of_the_loss_with_both_norms():
         optimizer.zero_grad()
         (functional.cross_entropy(x @ weights.T + bias, y) + norms).backward()
         optimizer.step()
-    probe = train_probe(x.numpy(), y.numpy(), 3, Penalty(0.02, 0.05), 0, 4)
+    probe = train_probe(Rows(x.numpy(), y.numpy()), 3, Trainer(Penalty(0.02, 0.05), seed=0), 4)
     np.testing.assert_allclose(probe.weights, weights.detach().numpy(), atol=1e-6)
     np.testing.assert_allclose(probe.bias, bias.detach().numpy(), atol=1e-6)
     assert np.abs(probe.weights).max() > 1e-3
@@ -55,12 +65,13 @@ def test_a_probe_stops_when_the_development_split_gains_nothing_more_and_keeps_t
     draw = np.random.default_rng(0)
     x, noise = draw.standard_normal((3200, 4), dtype=np.float32), draw.standard_normal(3200)
     y = (x[:, 0] + noise > 0).astype(np.int64)
-    train, dev = (x[:2560], y[:2560]), (x[2560:], y[2560:])  # 20 steps an epoch: patience counts from the tenth one on
-    probe = train_probe(*train, 2, Penalty(0, 0), 0, dev)
+    train, dev = Rows(x[:2560], y[:2560]), Rows(x[2560:], y[2560:])  # 20 steps an epoch: patience counts from the tenth
+    trainer = Trainer(Penalty(0, 0), seed=0)
+    probe = train_probe(train, 2, trainer, dev)
     assert 0 < probe.epochs < 90
-    runs = [train_probe(*train, 2, Penalty(0, 0), 0, epochs) for epochs in range(1, max(10, probe.epochs + 2) + 1)]
+    runs = [train_probe(train, 2, trainer, epochs) for epochs in range(1, max(10, probe.epochs + 2) + 1)]
     np.testing.assert_array_equal(runs[probe.epochs - 1].weights, probe.weights)
-    assert max(run.accuracy(*dev) for run in runs) == probe.accuracy(*dev)
+    assert max(run.accuracy(dev) for run in runs) == probe.accuracy(dev)
 
 
 def test_top_sets_and_the_global_order_are_the_golden_ones():
@@ -165,7 +176,7 @@ def planted(rows: int = 2400) -> Splits:
 def test_clustering_and_the_minimal_set_find_exactly_the_planted_neurons():
     splits = planted()
     _, full = MILD.fit(splits)
-    found = run_cascade(splits, width=50, layer=0, distance=0.3, trainer=MILD, enough=full.dev * 0.99)
+    found = run_cascade(splits, width=50, layer=0, trainer=MILD, enough=full.dev * 0.99)
     assert found.clustered == 48
     assert sorted(found.subset.neurons) == [4, 17, 33]
     assert found.subset.score.test > 0.99
@@ -262,7 +273,7 @@ def test_an_ablation_is_confirmed_only_where_its_own_class_suffers_most():
         features[:, [n for n in neurons if n < 3]] = 0
         return features
 
-    found = {one.label: one for one in ablate(sets, read, probe, labels, width=5, seed=0)}
+    found = {one.label: one for one in ablate(sets, Ablatable(read, labels, width=5), probe, seed=0)}
     assert asked[0] == []
     assert asked[1:4] == [[0, 5], [1, 6], [2, 7]]
     for own, drawn in zip(sets.values(), asked[4:], strict=True):

@@ -20,10 +20,9 @@ import torch
 from sprig_export.analysis.proposal import principal_dimensions, propose
 from sprig_export.analysis.report import render_json
 from sprig_export.analysis.selection import LayerScore
-from sprig_export.analysis.sources import read_functions
 from sprig_export.analysis.study import analyze
 from sprig_export.analysis.token_classes import CLASSES
-from sprig_export.analysis.words import Study
+from sprig_export.analysis.words import Study, read_functions
 from sprig_export.config.proposal import Score, read_proposal
 from sprig_export.report.charts import curves, heat_map
 from sprig_server.cli import main
@@ -272,7 +271,7 @@ def test_principal_dimensions_are_those_with_variance():
 
 
 def test_a_heat_map_colours_losses_and_gains_differently():
-    chart = ElementTree.fromstring(heat_map("x", ["a"], ["b", "c", "d"], [[2.0, -1.0, 9.0]], 4, "{:+.1f}"))
+    chart = ElementTree.fromstring(heat_map("x", {"a": {"b": 2.0, "c": -1.0, "d": 9.0}}, 4, "{:+.1f}"))
     cells = [(cell.get("class"), cell.get("fill-opacity")) for cell in chart.findall("rect")]
     assert cells == [("more", "0.300"), ("less", "0.150"), ("more", "0.600")]
     assert [text.text for text in chart.findall("text")] == ["b", "c", "d", "a", "+2.0", "-1.0", "+9.0"]

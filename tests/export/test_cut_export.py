@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Example, ExportRequest
-from sprig_export.data.calibration import read_calibration
+from sprig_export.data.calibration import InputFormat, read_calibration
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
@@ -36,38 +36,38 @@ SMALLER = {"layers": 1, "units": 0.5, "recovery_steps": 3, "max_loss": 100.0, "s
 
 
 def test_a_folder_of_code_is_a_calibration(repository: Path) -> None:
-    calibration = read_calibration(repository, "search", "python", 10, 0)
+    calibration = read_calibration(repository, InputFormat("search", "python"), 10, 0)
     assert len(calibration.pairs) + 10 <= 64
     assert len(calibration.examples) == 10
     assert calibration.name == f"held-out files of {repository.name}"
     assert not any("stolen" in code for code, _ in calibration.pairs)
     measured = {example.code for example in calibration.examples}
     assert not any(code in measured for code, _ in calibration.pairs), "files are held out whole"
-    assert read_calibration(repository, "search", "python", 10, 0) == calibration
+    assert read_calibration(repository, InputFormat("search", "python"), 10, 0) == calibration
 
 
 def test_search_is_calibrated_on_what_people_type_as_well(repository: Path) -> None:
-    prose = [text for _, text in read_calibration(repository, "search", "python", 10, 0).pairs]
+    prose = [text for _, text in read_calibration(repository, InputFormat("search", "python"), 10, 0).pairs]
     documentation = [text for text in prose if text.endswith(".")]
     asked = [text for text in prose if text not in documentation]
     assert 0.2 < len(documentation) / len(prose) < 0.8
     assert all(text == text.lower() for text in asked)
     assert any(text.startswith("how to ") for text in asked)
-    summaries = [text for _, text in read_calibration(repository, "summarize", "python", 10, 0).pairs]
+    summaries = [text for _, text in read_calibration(repository, InputFormat("summarize", "python"), 10, 0).pairs]
     assert all(text.endswith(".") for text in summaries), "a summary is never a question"
 
 
 def test_too_little_code_is_named(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text('def only(x):\n    """Return the only thing there is."""\n    return x\n')
     with pytest.raises(InvalidInput, match=r"documented functions to calibrate on .* give more code"):
-        read_calibration(tmp_path, "search", "python", 10, 0)
+        read_calibration(tmp_path, InputFormat("search", "python"), 10, 0)
 
 
 def test_a_corpus_of_another_language_is_refused(tmp_path: Path) -> None:
     row = dict.fromkeys(("name", "code", "documentation", "summary"), "text") | {"language": "java", "split": "train"}
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "java.parquet")
     with pytest.raises(InvalidInput, match=r'java\.parquet" holds java, not python: give a corpus of python'):
-        read_calibration(tmp_path / "java.parquet", "search", "python", 10, 0)
+        read_calibration(tmp_path / "java.parquet", InputFormat("search", "python"), 10, 0)
 
 
 @pytest.mark.parametrize("heads", [1.0, 0.5])

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Example, ExportRequest
-from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
 from sprig_export.pipeline import export
 from sprig_export.report.stages import StageLog
@@ -66,7 +66,7 @@ def test_a_bundle_says_what_pytorch_says(checkpoint: Path, examples: list[Exampl
     summarizer = Summarizer(open_bundle(tmp_path / "bundle"), 1)
     model = AutoModelForCausalLM.from_pretrained(checkpoint).eval()
     pairs = [(example.code, "python") for example in examples[:6]]
-    expected = summarize_with_torch(model, AutoTokenizer.from_pretrained(checkpoint), pairs, 256, 8)
+    expected = summarize_with_torch(model, AutoTokenizer.from_pretrained(checkpoint), pairs, SummarySettings(256, 8))
     assert [summarizer.summarize(*pair, beams=1).text for pair in pairs] == expected
     assert any(expected)
 

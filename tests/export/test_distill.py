@@ -17,7 +17,7 @@ from sprig_export.autotune.targets import Candidate
 from sprig_export.bases.distill import distill
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import ExportRequest, Target
-from sprig_export.data.calibration import read_calibration
+from sprig_export.data.calibration import InputFormat, read_calibration
 from sprig_export.models.blocks import read_blocks
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model
@@ -97,7 +97,7 @@ def test_a_model_that_only_lost_layers_has_no_log(bert: Path, corpora: list[Path
 def test_a_smaller_model_has_to_go_with_the_whole_one(
     bert: Path, small: Path, repository: Path, tmp_path: Path
 ) -> None:
-    calibration = read_calibration(repository, "search", "python", 8, 0)
+    calibration = read_calibration(repository, InputFormat("search", "python"), 8, 0)
     recipe, base = Recipe("search", str(bert), "python", dimensions=8), open_checkpoint(str(bert))
     narrow = cut_checkpoint(base, CutRequest(recipe, calibration, tmp_path / "narrow"), {})
     other = tmp_path / "other"

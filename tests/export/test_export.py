@@ -18,14 +18,14 @@ from sprig_export.config.recipe import Recipe, read_recipe
 from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data.samples import read_examples, standard_library_examples
 from sprig_export.evaluate.export_quality import Quality
-from sprig_export.evaluate.search import encode_with_torch
-from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.evaluate.search import EncodingSettings, encode_with_torch
+from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_summarizer
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx.convert import convert_encoder_decoder
 from sprig_export.onnx.quantize import quantize, quantize_lookups
-from sprig_export.onnx.validate import Difference, ValidationFailed, compare, validate_encoder_decoder
+from sprig_export.onnx.validate import Difference, Tokens, ValidationFailed, compare, validate_encoder_decoder
 from sprig_export.pipeline import export
 from sprig_export.report.stages import StageLog
 from sprig_server.bundle.store import open_bundle
@@ -60,7 +60,7 @@ def summary_bundle(encoder_decoder: Path, examples: list[Example], tmp_path: Pat
 def test_a_search_bundle_encodes_as_the_model_does(search_bundle: Path, bert: Path, examples: list[Example]):
     code = [example.code for example in examples]
     tokenizer = AutoTokenizer.from_pretrained(bert)
-    expected = encode_with_torch(AutoModel.from_pretrained(bert).eval(), tokenizer, code, "mean", 64)
+    expected = encode_with_torch(AutoModel.from_pretrained(bert).eval(), tokenizer, code, EncodingSettings("mean", 64))
     found = Encoder(open_bundle(search_bundle), threads=1).encode(code)
     assert found.dtype == np.float32
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
@@ -108,7 +108,7 @@ def test_a_summary_bundle_writes_as_the_model_does(
     summarizer = Summarizer(open_bundle(summary_bundle), threads=1)
     model, tokenizer = load_summarizer(encoder_decoder), AutoTokenizer.from_pretrained(encoder_decoder)
     pairs = [(example.code, "python") for example in examples[:8]]
-    expected = summarize_with_torch(model, tokenizer, pairs, 256, 8)
+    expected = summarize_with_torch(model, tokenizer, pairs, SummarySettings(256, 8))
     found = [summarizer.summarize(code, language, beams=1) for code, language in pairs]
     assert sum(f.text == e for f, e in zip(found, expected, strict=True)) >= 4
     assert all(f.confidence <= 0 for f in found)
@@ -130,11 +130,12 @@ def test_the_graphs_compute_what_the_model_computes(encoder_decoder: Path, tmp_p
     ids, target = draw.integers(4, size, (3, 20)), draw.integers(4, size, (3, 6))
     mask = np.ones_like(ids)
     mask[1, 9:] = 0
-    assert validate_encoder_decoder(model, encoder, decoder, ids, mask, target).largest < 1e-4
+    tokens = Tokens(ids, mask)
+    assert validate_encoder_decoder(model, encoder, decoder, tokens, target).largest < 1e-4
     with torch.no_grad():
         model.get_encoder().get_input_embeddings().weight.mul_(1.01)
     with pytest.raises(ValidationFailed, match='"logits" differs from PyTorch'):
-        validate_encoder_decoder(model, encoder, decoder, ids, mask, target)
+        validate_encoder_decoder(model, encoder, decoder, tokens, target)
 
 
 def test_a_tied_embedding_is_kept_once_and_looked_up_right(encoder_decoder: Path, tmp_path: Path):

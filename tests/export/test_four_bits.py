@@ -30,14 +30,14 @@ from transformers import (
 from sprig_export.autotune.precision import fewest_bits
 from sprig_export.config.recipe import BLOCK, Recipe
 from sprig_export.config.request import Example, ExportRequest
-from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.evaluate.search import EncodingSettings, encode_with_torch
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.onnx import quantize as quantize_module
 from sprig_export.onnx import share as share_module
 from sprig_export.onnx.convert import convert_encoder_decoder
 from sprig_export.onnx.quantize import pack_blocks, quantize, quantize_lookups
 from sprig_export.onnx.share import share_tables
-from sprig_export.onnx.validate import teacher_forced_logits
+from sprig_export.onnx.validate import Tokens, teacher_forced_logits
 from sprig_export.pipeline import export
 from sprig_export.report.stages import StageLog
 from sprig_export.training.fake_quantization import (
@@ -172,7 +172,7 @@ def test_the_graphs_compute_with_the_rounded_weights(
     draw = np.random.default_rng(0)
     ids, target = draw.integers(4, model.config.vocab_size, (3, 20)), draw.integers(4, model.config.vocab_size, (3, 6))
     mask = np.ones_like(ids)
-    found = teacher_forced_logits(encoder, decoder, model, ids, mask, target)
+    found = teacher_forced_logits(encoder, decoder, model, Tokens(ids, mask), target)
     with torch.no_grad():
         inputs = {"input_ids": torch.from_numpy(ids), "decoder_input_ids": torch.from_numpy(target)}
         expected, unrounded = rounded(**inputs).logits.numpy(), model(**inputs).logits.numpy()
@@ -256,7 +256,7 @@ def test_a_model_of_any_width_is_exported_in_four_bits(
     assert (manifest.quantization, manifest.dimensions) == ("int4 weights", width)
     code = [example.code for example in examples[:16]]
     model = AutoModel.from_pretrained(folder).eval()
-    expected = encode_with_torch(model, AutoTokenizer.from_pretrained(folder), code, "mean", 64)
+    expected = encode_with_torch(model, AutoTokenizer.from_pretrained(folder), code, EncodingSettings("mean", 64))
     found = Encoder(open_bundle(tmp_path / "bundle"), threads=1).encode(code)
     assert (found * expected).sum(axis=1).min() > 0.95
 

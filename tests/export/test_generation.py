@@ -28,8 +28,8 @@ from transformers import (
 from sprig_export.bundles.graphs import build_unchecked, decoding_for
 from sprig_export.config.recipe import Recipe, whole_recipe
 from sprig_export.config.request import Example, ExportRequest
-from sprig_export.data.calibration import read_calibration
-from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.data.calibration import InputFormat, read_calibration
+from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.generation import read_generation
 from sprig_export.models.inspection import fit_lengths, inspect_model
@@ -174,7 +174,9 @@ def check_same(model: Model, folder: Path) -> list[list[int]]:
     network, tokenizer = load_summarizer(folder), AutoTokenizer.from_pretrained(folder)
     texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in expected]
     pairs = [(code, "python") for code in CODE]
-    assert summarize_with_torch(network, tokenizer, pairs, 256, NEW) == texts, "the base is to be measured alike"
+    assert summarize_with_torch(network, tokenizer, pairs, SummarySettings(256, NEW)) == texts, (
+        "the base is to be measured alike"
+    )
     return expected
 
 
@@ -317,7 +319,10 @@ def test_how_to_search_is_the_recipe_s_to_say_and_an_export_says_so(model: Model
     }
     network, tokenizer = load_summarizer(folder), AutoTokenizer.from_pretrained(folder)
     expected = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in model.free]
-    assert summarize_with_torch(network, tokenizer, [(code, "python") for code in CODE], 256, NEW) == expected
+    assert (
+        summarize_with_torch(network, tokenizer, [(code, "python") for code in CODE], SummarySettings(256, NEW))
+        == expected
+    )
 
 
 def test_a_trimmed_vocabulary_keeps_what_the_settings_name(model: Model, tmp_path: Path, repository: Path) -> None:
@@ -331,7 +336,7 @@ def test_a_trimmed_vocabulary_keeps_what_the_settings_name(model: Model, tmp_pat
     whole = AutoTokenizer.from_pretrained(folder)
     checkpoint = open_checkpoint(str(folder))
     wanted = replace(recipe(folder), vocabulary=60)
-    calibration = read_calibration(repository, "summarize", "python", 64, 0, None)
+    calibration = read_calibration(repository, InputFormat("summarize", "python"), 64, 0)
     trimmed = prune_vocabulary(checkpoint, wanted, calibration, tmp_path / "trimmed", {})
     smaller, found = AutoTokenizer.from_pretrained(trimmed.folder), read_generation(trimmed.folder)
     assert len(smaller) < len(whole)

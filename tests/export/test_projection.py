@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe, whole_recipe
 from sprig_export.config.request import ExportRequest
-from sprig_export.evaluate.search import encode_with_torch
+from sprig_export.evaluate.search import EncodingSettings, encode_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.head import read_head, vector_width
 from sprig_export.models.loading import load_model
@@ -95,8 +95,7 @@ def test_a_model_that_has_a_map_already_keeps_it(bert: Path, tmp_path: Path, bia
     build_unchecked(whole_recipe(Recipe("search", str(folder), "python")), dense, tmp_path / "bundle")
     texts = ["def open_file(list): return list", "close the socket"]
     found = Encoder(open_bundle(tmp_path / "bundle"), 1).encode(texts)
-    expected = encode_with_torch(
-        load_model(dense, "search"), AutoTokenizer.from_pretrained(folder), texts, "mean", checkpoint.max_tokens
-    )
+    model, tokenizer = load_model(dense, "search"), AutoTokenizer.from_pretrained(folder)
+    expected = encode_with_torch(model, tokenizer, texts, EncodingSettings("mean", checkpoint.max_tokens))
     assert found.shape == (2, 8)
     assert np.allclose(found, expected, atol=1e-5)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel
 
 from sprig_export.models.blocks import read_blocks, read_stacks, restore_conv1d
-from sprig_export.pruning.recover import Schedule, recover, token_loss, vector_loss
+from sprig_export.pruning.recover import Lessons, Recovery, Schedule, recover, token_loss, vector_loss
 from sprig_export.pruning.structure import Choice, Shape, cut, evenly_spaced, units_of
 from sprig_export.training.encoding import pool
 from sprig_server.errors import InvalidInput
@@ -119,11 +119,11 @@ def test_recovery_brings_a_cut_model_back_and_resumes(family: str, tmp_path: Pat
     interrupted = copy.deepcopy(student)
     before = _apart(student, teacher, family)
     schedule = Schedule(60, 3e-3, linear_dtype="int8")
-    recover(student, teacher, batches, schedule, tmp_path / "whole")
+    recover(student, teacher, Lessons(batches), schedule, tmp_path / "whole")
     assert _apart(student, teacher, family) < 0.8 * before
     stopped = copy.deepcopy(interrupted)
-    recover(stopped, teacher, batches, schedule, tmp_path / "parts", stop_after=20)
-    recover(interrupted, teacher, batches, schedule, tmp_path / "parts")
+    Recovery(stopped, teacher, Lessons(batches), schedule, tmp_path / "parts").finish(20)
+    recover(interrupted, teacher, Lessons(batches), schedule, tmp_path / "parts")
     for mine, other in zip(student.parameters(), interrupted.parameters(), strict=True):
         assert torch.equal(mine, other)
 
@@ -136,7 +136,7 @@ def test_look_ups_may_stay_as_they_are(family: str, tmp_path: Path) -> None:
         student = copy.deepcopy(teacher)
         cut(student, Shape(encoder_layers=2), batches)
         layer = next(iter(read_blocks(student))).feed_forward.inputs[0].weight.detach().clone()
-        recover(student, teacher, batches, Schedule(3, 1e-2, train_embeddings=learn), tmp_path / str(learn))
+        recover(student, teacher, Lessons(batches), Schedule(3, 1e-2, train_embeddings=learn), tmp_path / str(learn))
         assert torch.equal(student.get_input_embeddings().weight, before) == (not learn)  # type: ignore[union-attr]
         assert not torch.equal(next(iter(read_blocks(student))).feed_forward.inputs[0].weight, layer)
 

@@ -19,7 +19,7 @@ from sprig_export import pipeline
 from sprig_export.config.recipe import Recipe, read_recipe
 from sprig_export.config.request import Example, ExportRequest
 from sprig_export.data import calibration
-from sprig_export.data.calibration import read_calibration
+from sprig_export.data.calibration import InputFormat, read_calibration
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.pipeline import LostTooMuch, export
 from sprig_export.report.stages import StageLog
@@ -60,7 +60,7 @@ def opened(folder: Path, **changes: object) -> Bundle:
 
 
 def test_importance_is_learnt_from_the_language(bert: Path, bart: Path, repository: Path) -> None:
-    functions = read_calibration(repository, "search", "python", 8, 0).functions
+    functions = read_calibration(repository, InputFormat("search", "python"), 8, 0).functions
     assert len(functions) > 20
     assert all(function.code.startswith("def ") for function in functions)
     search = collect_importance(open_checkpoint(str(bert)), "search", functions, 64)
@@ -153,7 +153,7 @@ def test_what_figures_are_made_with_is_not_chosen_by(monkeypatch: pytest.MonkeyP
     texts = {"documentation": "Adds one.", "summary": "Adds one.", "name": "f", "language": "python"}
     rows = [texts | {"code": f"def f{i}(): pass", "split": "valid" if i % 2 else "train"} for i in range(1200)]
     monkeypatch.setattr(calibration, "read_rows", lambda *_: rows)
-    few, many = (read_calibration(tmp_path, "search", "python", count, 0) for count in (10, 600))
+    few, many = (read_calibration(tmp_path, InputFormat("search", "python"), count, 0) for count in (10, 600))
     assert few.pairs == many.pairs
     assert few.trials == many.trials
     assert 50 <= len(many.trials) < 100
@@ -165,7 +165,7 @@ def test_what_figures_are_made_with_is_not_chosen_by(monkeypatch: pytest.MonkeyP
     assert len(few.examples) == 10
     assert len(many.trials) + len(many.examples) == 600
     monkeypatch.setattr(calibration, "read_rows", lambda *_: rows[:200])
-    little = read_calibration(tmp_path, "search", "python", 600, 0)
+    little = read_calibration(tmp_path, InputFormat("search", "python"), 600, 0)
     aside = {example.code for example in little.trials}
     assert len(aside) == 10
     assert len(little.examples) == 100

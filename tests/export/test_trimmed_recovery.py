@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.calibration import read_calibration
+from sprig_export.data.calibration import InputFormat, read_calibration
 from sprig_export.models.checkpoints import open_checkpoint
-from sprig_export.pruning.recover import Schedule, recover
+from sprig_export.pruning.recover import Lessons, Recovery, Schedule, recover
 from sprig_export.training.batches import Batch
 from sprig_export.training.encoding import pool
 from sprig_export.trimming.importance import learn_trimming
@@ -57,7 +57,7 @@ def test_what_is_read_is_a_part_in_its_order(rows: list[list[int]], ratio: float
 
 
 def test_questions_are_read_whole(bert: Path, repository: Path) -> None:
-    calibration = read_calibration(repository, "search", "python", 8, 0)
+    calibration = read_calibration(repository, InputFormat("search", "python"), 8, 0)
     recipe, checkpoint = Recipe("search", str(bert), "python", recovery_steps=3), open_checkpoint(str(bert))
     trimming = learn_trimming(checkpoint, recipe, calibration)
     assert trimming is not None
@@ -78,9 +78,10 @@ def test_a_student_learns_to_do_with_less_and_resumes(family: str, tmp_path: Pat
     batches = [Batch(f.ids, f.mask, f.targets, f.target_mask, trimmable=True) for f in batches_of(family, 4)]
     students = [copy.deepcopy(teacher) for _ in range(3)]
     schedule, even = Schedule(80, 3e-3), Trimming(np.ones(500), ())
-    recover(students[0], teacher, batches, schedule, tmp_path / "whole", trimming=even)
-    recover(students[1], teacher, batches, schedule, tmp_path / "parts", stop_after=30, trimming=even)
-    recover(students[2], teacher, batches, schedule, tmp_path / "parts", trimming=even)
+    lessons = Lessons(batches, trimming=even)
+    recover(students[0], teacher, lessons, schedule, tmp_path / "whole")
+    Recovery(students[1], teacher, lessons, schedule, tmp_path / "parts").finish(30)
+    recover(students[2], teacher, lessons, schedule, tmp_path / "parts")
     for mine, other in zip(students[0].parameters(), students[2].parameters(), strict=True):
         assert torch.equal(mine, other)
     apart = [_apart(student, teacher, batches[0], even) for student in (students[0], teacher)]

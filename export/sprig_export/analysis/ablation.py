@@ -64,28 +64,38 @@ def choose_functions(functions: NDArray[np.int64], labels: Labels, most: int) ->
     return np.array(list(chosen), dtype=np.int64)
 
 
-def ablate(
-    sets: Mapping[str, NDArray[np.int64]],
-    read: Callable[[NDArray[np.int64]], Features],
-    probe: Probe,
-    labels: Labels,
-    width: int,
-    seed: int,
-) -> tuple[Ablation, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Ablatable:
+    """Words that a model reads again with some of its neurons at zero.
+
+    Attributes:
+        read: returns the standardised last layer of the words with these neurons at zero, float32 [words, width].
+        labels: the classes of the words, int64 [words].
+        width: neurons of a layer.
+    """
+
+    read: Callable[[NDArray[np.int64]], Features]
+    labels: Labels
+    width: int
+
+    def accuracy(self, probe: Probe, zeroed: NDArray[np.int64]) -> NDArray[np.float64]:
+        """A probe's accuracy on the words of each class with these neurons at zero."""
+        right = probe.predict(self.read(zeroed)) == self.labels
+        return np.array([right[self.labels == number].mean() for number in range(len(probe.weights))])
+
+
+def ablate(sets: Mapping[str, NDArray[np.int64]], words: Ablatable, probe: Probe, seed: int) -> tuple[Ablation, ...]:
     """Set the neurons of each concept to zero, and as many random ones of the same layers.
 
     Args:
         sets: the neuron numbers of each class, all of one size, in the order of the probe's classes.
-        read: returns the standardised last layer of the words with these neurons at zero, float32 [words, width].
-        probe: a probe of that layer of the unchanged model.
-        labels: the classes of the words, int64 [words].
-        width: neurons of a layer.
+        probe: a probe of the last layer of the unchanged model.
         seed: for the random neurons. There is one draw for each concept; all have the same size and are shared.
     """
-    draw = np.random.default_rng(seed)
-    before = _by_class(probe, read(np.empty(0, dtype=np.int64)), labels)
-    losses = {label: before - _by_class(probe, read(own), labels) for label, own in sets.items()}
-    random = np.array([before - _by_class(probe, read(_elsewhere(own, width, draw)), labels) for own in sets.values()])
+    draw, width = np.random.default_rng(seed), words.width
+    before = words.accuracy(probe, np.empty(0, dtype=np.int64))
+    losses = {label: before - words.accuracy(probe, own) for label, own in sets.items()}
+    random = np.array([before - words.accuracy(probe, _elsewhere(own, width, draw)) for own in sets.values()])
     names = list(sets)
 
     def named(values: NDArray[np.float64]) -> dict[str, float]:
@@ -97,12 +107,6 @@ def ablate(
         )
         for label, loss in losses.items()
     )
-
-
-def _by_class(probe: Probe, features: Features, labels: Labels) -> NDArray[np.float64]:
-    """The accuracy on the words of each class."""
-    right = probe.predict(features) == labels
-    return np.array([right[labels == number].mean() for number in range(len(probe.weights))])
 
 
 def _elsewhere(neurons: NDArray[np.int64], width: int, draw: np.random.Generator) -> NDArray[np.int64]:

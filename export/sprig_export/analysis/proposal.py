@@ -6,15 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sprig_export.analysis.clustering import average_linkage, correlation_distances
 from sprig_export.analysis.probe import Features
-from sprig_export.analysis.selection import LayerScore, select_layer
+from sprig_export.analysis.selection import DISTANCE, LayerScore, select_layer
+from sprig_export.analysis.similarity import average_linkage, correlation_distances
 from sprig_export.config.proposal import LayerChoice, LayerRedundancy, Proposal
 
-DISTANCE = 0.3
-"""The distance at which trees are cut: neurons of a cluster have |r| of 0.7 or more, on average (the paper's
-default).
-"""
 DELTAS = (0.01, 0.02, 0.03)
 """The shares of the accuracy that layer selection may lose."""
 _VARIANCE = 0.95

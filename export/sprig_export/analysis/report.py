@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sprig_export.analysis.ablation import Ablation
-from sprig_export.analysis.concepts import Concept
+from sprig_export.analysis.neurons import Concept
 from sprig_export.analysis.selection import Cascade, LayerScore, Point, Subset
 from sprig_export.config.proposal import Proposal, Score
 

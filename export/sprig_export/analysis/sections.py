@@ -92,7 +92,8 @@ def _similarity(report: Report) -> Iterator[str]:
         "0 for nothing in common.",
     )
     names = [str(layer.layer) for layer in report.layers]
-    yield heat_map("CKA of every two layers", names, names, report.similarity, 1, "{:.2f}")
+    rows = {name: dict(zip(names, row, strict=True)) for name, row in zip(names, report.similarity, strict=True)}
+    yield heat_map("CKA of every two layers", rows, 1, "{:.2f}")
 
 
 def _neurons(report: Report) -> Iterator[str]:
@@ -151,11 +152,10 @@ def _ablations(report: Report) -> Iterator[str]:
         "of the last layer that was trained before; below, the mean loss from as many random neurons of the same "
         "layers.",
     )
-    losses = [[100 * one.loss[name] for name in names] for one in report.ablations]
-    losses.append([100 * report.ablations[0].random[name] for name in names])
-    most = max(5.0, *(abs(value) for row in losses for value in row))
-    rows = [*(one.label for one in report.ablations), "random"]
-    yield heat_map("Accuracy lost by each class", rows, names, losses, most, "{:+.1f}")
+    losses = {**{one.label: one.loss for one in report.ablations}, "random": report.ablations[0].random}
+    points = {row: {name: 100 * loss[name] for name in names} for row, loss in losses.items()}
+    most = max(5.0, *(abs(value) for row in points.values() for value in row.values()))
+    yield heat_map("Accuracy lost by each class", points, most, "{:+.1f}")
     yield html_table(
         ("concept", "its test words", "own loss", "others' mean loss", "largest loss from random ones", "confirmed"),
         [

@@ -6,63 +6,23 @@ code chose the best of 15 probes, and layers, on test data.)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sprig_export.analysis.clustering import Tree, average_linkage, correlation_distances
-from sprig_export.analysis.probe import Features, Labels, Penalty, Probe, train_probe
-from sprig_export.analysis.ranking import global_order
+from sprig_export.analysis.neurons import global_order
+from sprig_export.analysis.probe import Columns, Splits, Trainer
+from sprig_export.analysis.similarity import Tree, average_linkage, correlation_distances
 from sprig_export.config.proposal import Score
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # ascending
 _SHARES = (0.001, 0.002, 0.003, 0.004, 0.005, *(n / 100 for n in range(1, 11)), 0.15, 0.25, 0.5)
 DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The distances at which trees are cut, ascending."""
-
-Columns = NDArray[np.int64]
-"""Feature numbers: neuron n is unit n % width of layer n // width."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The words of a split: standardised activations, and classes."""
-
-    features: Features
-    labels: Labels
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Splits:
-    """The splits: for training probes, for choices, and for reporting only."""
-
-    train: Rows
-    dev: Rows
-    test: Rows
-    classes: int
-
-    def only(self, columns: Columns) -> Splits:
-        """The same words with some of their features."""
-        train, dev, test = (Rows(rows.features[:, columns], rows.labels) for rows in (self.train, self.dev, self.test))
-        return Splits(train, dev, test, self.classes)
-
-
-@dataclass(frozen=True, slots=True)
-class Trainer:
-    """The settings for training probes, the same for all, so that they can be compared."""
-
-    penalty: Penalty
-    seed: int
-
-    def fit(self, splits: Splits) -> tuple[Probe, Score]:
-        """A probe that reads all features, and its score."""
-        train, dev, test = splits.train, splits.dev, splits.test
-        until = (dev.features, dev.labels)
-        probe = train_probe(train.features, train.labels, splits.classes, self.penalty, self.seed, until)
-        return probe, Score(probe.accuracy(*until), probe.accuracy(test.features, test.labels))
+DISTANCE = 0.3
+"""The distance at which the trees of a cascade and a proposal are cut: neurons of a cluster have |r| of 0.7 or more, on
+average (the paper's default).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +60,6 @@ class Cascade:
     layer: int
     clustered: int
     subset: Subset
-
-
-def choose_trainer(splits: Splits, seed: int) -> Trainer:
-    """The largest penalty, the same for both norms, with which a probe of all features does as well as any.
-
-    "As well" means within one standard error of the best on the development split. Of probes that cannot be
-    distinguished there, the one with the fewest weights tells most about which neurons matter.
-    """
-    scores = {value: Trainer(Penalty(value, value), seed).fit(splits)[1].dev for value in _PENALTIES}
-    best = max(scores.values())
-    error = math.sqrt(best * (1 - best) / len(splits.dev.labels))
-    chosen = max(value for value, score in scores.items() if score >= best - error)
-    return Trainer(Penalty(chosen, chosen), seed)
 
 
 def score_layers(splits: Splits, width: int, trainer: Trainer) -> Iterator[LayerScore]:
@@ -170,15 +117,15 @@ def score_clusters(splits: Splits, tree: Tree, trainer: Trainer) -> Iterator[Poi
         yield Point(len(kept), trainer.fit(splits.only(kept))[1], distance)
 
 
-def run_cascade(splits: Splits, width: int, layer: int, distance: float, trainer: Trainer, enough: float) -> Cascade:
+def run_cascade(splits: Splits, width: int, layer: int, trainer: Trainer, enough: float) -> Cascade:
     """Keep one neuron of each cluster in the layers up to `layer`, and the fewest of them that are enough.
 
     Args:
-        distance: where the tree of these layers is cut.
+        width: neurons of a layer.
         enough: the required accuracy on the development split.
     """
     below = splits.only(np.arange((layer + 1) * width))
-    kept = cluster(below).keep_first(distance)
+    kept = cluster(below).keep_first(DISTANCE)
     splits = below.only(kept)
     order = global_order(trainer.fit(splits)[0].weights)
     points = score_prefixes(splits, order, (*prefix_sizes(len(kept)), len(kept)), trainer)

@@ -25,7 +25,7 @@ from sprig_export.bundles.writer import check_output, was_left, work_folder
 from sprig_export.config.proposal import read_proposal
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import ExportRequest, Target
-from sprig_export.data.calibration import ENOUGH, Calibration, read_calibration
+from sprig_export.data.calibration import ENOUGH, Calibration, InputFormat, read_calibration
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths, inspect_model
 from sprig_export.pipeline import ExportState, LostTooMuch, export, shaping_of
@@ -106,8 +106,8 @@ def _read_code(
 ) -> tuple[Recipe, Calibration]:
     """The settings that all plans share, and the code that plans are cut and tried with."""
     with log.stage("read the code"):
-        wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-        calibration = read_calibration(code, *wanted, prompt_for(base, recipe))
+        form = InputFormat(recipe.task, recipe.language, prompt_for(base, recipe))
+        calibration = read_calibration(code, form, recipe.sample, recipe.seed)
         recipe = replace(recipe, vocabulary=choose_vocabulary(base, calibration), recovery_steps=RECOVERY_STEPS)
         if target.megabytes is not None:  # a larger model in 4 bits keeps more than a smaller one in 8
             recipe = replace(recipe, linear_dtype=fewest_bits(base), embedding_dtype=fewest_bits(base))

@@ -14,14 +14,14 @@ from sprig_export.autotune.costs import Cache, measure_cost, measure_whole
 from sprig_export.autotune.search_space import describe_plan, list_plans
 from sprig_export.bundles.graphs import prompt_for
 from sprig_export.config.recipe import Recipe
-from sprig_export.data.calibration import read_calibration
+from sprig_export.data.calibration import InputFormat, read_calibration
 from sprig_export.evaluate.export_quality import score_examples
 from sprig_export.evaluate.search import bootstrap_interval
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.models.loading import load_model
 from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
 from sprig_export.pruning.structure import Choice
-from sprig_export.report.charts import scatter
+from sprig_export.report.charts import Group, scatter
 from sprig_export.report.frame import html_table, legend, lone_chart, wrap_page
 from sprig_export.report.stages import StageLog
 
@@ -87,8 +87,8 @@ def measure_front(recipe: Recipe, corpus: Path, output: Path, run: StageLog) -> 
     """
     output.mkdir(parents=True, exist_ok=True)
     base = open_checkpoint(recipe.model, recipe.adapter)
-    wanted = recipe.task, recipe.language, recipe.sample, recipe.seed
-    calibration = read_calibration(corpus, *wanted, prompt_for(base, recipe))
+    form = InputFormat(recipe.task, recipe.language, prompt_for(base, recipe))
+    calibration = read_calibration(corpus, form, recipe.sample, recipe.seed)
     work = output / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -179,10 +179,10 @@ def _row(point: Point, whole: float) -> tuple[str, ...]:
 
 def _chart(front: Front, across: str, across_of: Callable[[Point], float], sign: int = -1) -> str:
     """A chart. With `sign` 1, lower values on the horizontal axis are better."""
-    dots = {
-        choice: [(across_of(p), p.score, p.name) for p in front.points if p.choice == choice]
-        for choice in _CLASSES
+    groups = {
+        choice: Group(css, tuple((across_of(p), p.score, p.name) for p in front.points if p.choice == choice))
+        for choice, css in _CLASSES.items()
         if any(p.choice == choice for p in front.points)
     }
     line = [(across_of(p), p.score) for p in best_points(front.points, lambda p: sign * across_of(p))]
-    return scatter(f"{front.metric} against {across}", dots, line, _CLASSES, front.whole, across)
+    return scatter(f"{front.metric} against {across}", groups, line, front.whole, across)

@@ -16,7 +16,7 @@ from sprig_export.bases.search_data import draw_pairs, query_pairs
 from sprig_export.bundles.graphs import prompt_for
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Example
-from sprig_export.data.calibration import Calibration, read_calibration, read_rows
+from sprig_export.data.calibration import Calibration, InputFormat, read_calibration, read_rows
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.folder import replace_folder
 from sprig_export.models.loading import halve_checkpoint
@@ -92,7 +92,8 @@ def _draw(
             pairs += [(code, query) for query, code, _ in drawn]
         else:
             prompt = prompt_for(base, replace(recipe, language=corpus.stem))
-            pairs += read_calibration(corpus, recipe.task, corpus.stem, 2, recipe.seed, prompt).pairs[:share]
+            form = InputFormat(recipe.task, corpus.stem, prompt)
+            pairs += read_calibration(corpus, form, 2, recipe.seed).pairs[:share]
     pairs += [(code, query) for path in questions for query, code, _ in query_pairs(path)]
     draw.shuffle(pairs)
     return pairs

@@ -26,6 +26,7 @@ from sprig_export.onnx.mixed import quantize_mixed
 from sprig_export.onnx.quantize import quantize
 from sprig_export.onnx.share import share_tables
 from sprig_export.onnx.validate import (
+    Tokens,
     ValidationFailed,
     continued_logits,
     reference_logits,
@@ -60,8 +61,8 @@ def build_search(
         facts["megabytes"] = _megabytes(path)
     with run.stage("validate against PyTorch") as facts:
         tokenizer = load_tokenizer(checkpoint)
-        ids, mask = _tokenize(tokenizer, [example.code for example in sample[:_VALIDATED]], checkpoint.max_tokens)
-        facts |= asdict(validate_encoder(model, path, ids, mask))
+        tokens = _tokenize(tokenizer, [example.code for example in sample[:_VALIDATED]], checkpoint.max_tokens)
+        facts |= asdict(validate_encoder(model, path, tokens))
     with run.stage(f"quantize to {recipe.linear_dtype}") as facts:
         _replace_quantized(path, recipe)
         write_tokenizer(checkpoint, folder / "tokenizer.json")
@@ -90,20 +91,18 @@ def _build_encoder_decoder(
     model = load_model(checkpoint, "summarize")
     tokenizer = load_tokenizer(checkpoint)
     with run.stage("validate against PyTorch") as facts:
-        inputs = [summary_input(example.code, example.language) for example in sample[:_VALIDATED]]
-        ids, mask = _tokenize(tokenizer, inputs, recipe.summary_tokens)
-        texts = [example.text for example in sample[:_VALIDATED]]
-        targets = _decoder_inputs(model, tokenizer, texts, min(_COMPARED, recipe.max_new_tokens))
-        facts |= asdict(validate_encoder_decoder(model, encoder, decoder, ids, mask, targets))
+        written = min(_COMPARED, recipe.max_new_tokens)
+        tokens = _read(tokenizer, sample[:_VALIDATED], recipe)
+        targets = _decoder_inputs(model, tokenizer, [example.text for example in sample[:_VALIDATED]], written)
+        facts |= asdict(validate_encoder_decoder(model, encoder, decoder, tokens, targets))
     with run.stage(f"quantize to {recipe.linear_dtype}") as facts:
         _replace_quantized(encoder, recipe)
         _replace_quantized(decoder, recipe)
         facts["megabytes"] = _megabytes(encoder, decoder)
         write_tokenizer(checkpoint, folder / "tokenizer.json")
     with run.stage("compare greedy tokens") as facts:
-        compared = sample[:_AGREEMENT], recipe.summary_tokens, min(_COMPARED, recipe.max_new_tokens)
-        agreement = _agreement(model, tokenizer, encoder, decoder, *compared)
-        facts["agreement"] = agreement
+        tokens = _read(tokenizer, sample[:_AGREEMENT], recipe)
+        agreement = facts["agreement"] = _agreement(model, encoder, decoder, tokens, written)
     _check_agreement(agreement, recipe)
     if recipe.embedding_dtype == "int4":
         with run.stage("share the embedding") as facts:
@@ -220,27 +219,19 @@ def _check_agreement(agreement: float, recipe: Recipe) -> None:
         )
 
 
-def _agreement(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    encoder: Path,
-    decoder: Path,
-    sample: Sequence[Example],
-    window: int,
-    written: int,
-) -> float:
-    """The share of positions in PyTorch's greedy outputs at which the ONNX decoder chooses the same token."""
-    ids, mask = _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], window)
+def _agreement(model: PreTrainedModel, encoder: Path, decoder: Path, tokens: Tokens, written: int) -> float:
+    """The share of positions in PyTorch's greedy outputs, of at most `written` tokens, at which the ONNX decoder
+    chooses the same token."""
     with torch.inference_mode():
         greedy = model.generate(
-            input_ids=torch.from_numpy(ids),
-            attention_mask=torch.from_numpy(mask),
+            input_ids=torch.from_numpy(tokens.ids),
+            attention_mask=torch.from_numpy(tokens.mask),
             max_new_tokens=written,
             do_sample=False,
         ).numpy()
     inputs, chosen = greedy[:, :-1], greedy[:, 1:]
-    reference = reference_logits(model, ids, mask, inputs).argmax(axis=-1)
-    found = teacher_forced_logits(encoder, decoder, model, ids, mask, inputs).argmax(axis=-1)
+    reference = reference_logits(model, tokens, inputs).argmax(axis=-1)
+    found = teacher_forced_logits(encoder, decoder, model, tokens, inputs).argmax(axis=-1)
     counted = chosen != model.config.pad_token_id
     return float((reference == found)[counted].mean()) if counted.any() else 1.0  # nothing to compare
 
@@ -262,18 +253,21 @@ def _continued_agreement(model: PreTrainedModel, decoder: Path, prompts: Sequenc
     return float(np.concatenate(same).mean()) if same else 1.0
 
 
-def _tokenize(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], window: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read(tokenizer: PreTrainedTokenizerBase, sample: Sequence[Example], recipe: Recipe) -> Tokens:
+    """Functions as the encoder of a model that summarizes reads them."""
+    return _tokenize(tokenizer, [summary_input(e.code, e.language) for e in sample], recipe.summary_tokens)
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], window: int) -> Tokens:
     inputs = tokenizer(list(texts), padding=True, truncation=True, max_length=window, return_tensors="np")
-    return inputs["input_ids"].astype(np.int64), inputs["attention_mask"].astype(np.int64)
+    return Tokens(inputs["input_ids"].astype(np.int64), inputs["attention_mask"].astype(np.int64))
 
 
 def _decoder_inputs(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int
 ) -> NDArray[np.int64]:
     """The reference sentences, shifted right by the start token: int64 [b, s]."""
-    ids, _ = _tokenize(tokenizer, texts, length)
+    ids = _tokenize(tokenizer, texts, length).ids
     start = np.full((len(ids), 1), model.config.decoder_start_token_id, dtype=np.int64)
     return np.concatenate([start, ids[:, :-1]], axis=1)
 

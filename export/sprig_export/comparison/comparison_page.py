@@ -49,7 +49,5 @@ def _level(level: Level, comparison: Comparison) -> Iterator[str]:
 
 
 def _map(label: str, rows: dict[str, dict[str, float]], form: str) -> str:
-    columns = list(next(iter(rows.values())))
-    values = [[row[column] for column in columns] for row in rows.values()]
-    most = max(abs(value) for row in values for value in row) or 1.0
-    return heat_map(label, list(rows), columns, values, most, form)
+    most = max(abs(value) for row in rows.values() for value in row.values()) or 1.0
+    return heat_map(label, rows, most, form)

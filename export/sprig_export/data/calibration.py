@@ -55,24 +55,43 @@ class Calibration:
             yield from [prose] * _WEIGHT_OF_PROSE
 
 
-def read_calibration(
-    path: Path, task: Task, language: str, count: int, seed: int, prompt: str | None = None
-) -> Calibration:
+@dataclass(frozen=True, slots=True)
+class InputFormat:
+    """How functions are presented to a model.
+
+    Attributes:
+        task: decides how code is presented, and whether the prose is queries or summaries.
+        language: the programming language, or several, separated by commas.
+        prompt: the prompt of a decoder-only model, instead of the input of an encoder-decoder.
+    """
+
+    task: Task
+    language: str
+    prompt: str | None = None
+
+    def pair(self, row: dict[str, str], draw: random.Random) -> tuple[str, str]:
+        """The code of a corpus row as the model reads it, and the prose that goes with it: a query or the summary."""
+        if self.task == "search":
+            return search_input(row["code"]), _asked(row, draw)
+        if self.prompt is not None:
+            return fill_prompt(self.prompt, row["code"], row["language"]), f" {row['summary']}"
+        return summary_input(row["code"], row["language"]), row["summary"]
+
+
+def read_calibration(path: Path, form: InputFormat, count: int, seed: int) -> Calibration:
     """The calibration in a corpus that `sprig corpus build` wrote, or in a folder of source code.
 
     Args:
         path: the corpus; or the folder, of which every fifth file is held out; or the folder of corpora named
             `python.parquet` and so on.
-        task: decides how code is presented, and whether the prose is queries or summaries.
-        language: the programming language. Several, separated by commas, get equal parts.
+        form: how functions are presented to the model. Several languages get equal parts.
         count: examples to draw, with `seed`.
-        prompt: the prompt of a decoder-only model, instead of the input of an encoder-decoder.
 
     Raises:
         InvalidInput: it is neither a corpus nor a folder, or is in another language, or has too few documented
             functions.
     """
-    rows = read_rows(path, language)
+    language, rows = form.language, read_rows(path, form.language)
     found = {row["language"] for row in rows}
     if path.is_file() and found and found.isdisjoint(served_languages(language)):
         raise InvalidInput(f'"{path}" holds {" and ".join(sorted(found))}, not {language}: give a corpus of {language}')
@@ -90,7 +109,7 @@ def read_calibration(
     tried = put_aside or random.Random(seed).sample(choosing, min(_MOST_TRIALS, len(choosing)))
     chosen = random.Random(seed).sample(held_out, min(count, len(held_out)))
     prose = random.Random(seed)
-    pairs = tuple(_pair(row, task, prompt, prose) for row in counted)
+    pairs = tuple(form.pair(row, prose) for row in counted)
     examples, trials, functions = (
         tuple(Example(row["language"], row["code"], row["summary"]) for row in rows)
         for rows in (chosen, tried, counted[:_MOST_FUNCTIONS])
@@ -160,14 +179,6 @@ def _read_folder(folder: Path, language: str) -> list[dict[str, str]]:
         held_out = int(hashlib.sha1(str(row["path"]).encode()).hexdigest(), 16) % _HELD_OUT == 0
         rows.append({**{key: str(value) for key, value in row.items()}, "split": "valid" if held_out else "train"})
     return rows
-
-
-def _pair(row: dict[str, str], task: Task, prompt: str | None, draw: random.Random) -> tuple[str, str]:
-    if task == "search":
-        return search_input(row["code"]), _asked(row, draw)
-    if prompt is not None:
-        return fill_prompt(prompt, row["code"], row["language"]), f" {row['summary']}"
-    return summary_input(row["code"], row["language"]), row["summary"]
 
 
 def _asked(row: dict[str, str], draw: random.Random) -> str:

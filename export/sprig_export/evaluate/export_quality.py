@@ -14,8 +14,8 @@ from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Example
 from sprig_export.data.queries import keywords
 from sprig_export.evaluate.metrics import sentence_bleu
-from sprig_export.evaluate.search import encode_with_torch, reciprocal_ranks
-from sprig_export.evaluate.summaries import score_summaries, summarize_with_torch
+from sprig_export.evaluate.search import encode_with_torch, encoding_settings, reciprocal_ranks
+from sprig_export.evaluate.summaries import SummarySettings, score_summaries, summarize_with_torch
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_server.bundle.manifest import Manifest, Trim
@@ -163,17 +163,16 @@ def _passages(sample: Sequence[Example]) -> list[Passage]:
 def vectors_of_texts(checkpoint: Checkpoint, texts: Sequence[str], asked: bool = False) -> Vectors:
     """A model's vectors of texts, in PyTorch: of functions, or of queries if they are `asked`."""
     model, tokenizer = load_model(checkpoint, "search"), load_tokenizer(checkpoint)
-    prompts = checkpoint.sentences.prompts
-    prompt = prompts.query if asked else prompts.document
-    settings = checkpoint.pooling, checkpoint.max_tokens, prompt, prompts.pooled
-    return encode_with_torch(model, tokenizer, list(texts), *settings)
+    return encode_with_torch(model, tokenizer, list(texts), encoding_settings(checkpoint, asked))
 
 
 def _summaries(checkpoint: Checkpoint, recipe: Recipe, sample: Sequence[Example]) -> list[str]:
     model, tokenizer = load_model(checkpoint, "summarize"), load_tokenizer(checkpoint)
     pairs = [(example.code, example.language) for example in sample]
-    lengths = recipe.summary_tokens, recipe.max_new_tokens
-    return summarize_with_torch(model, tokenizer, pairs, *lengths, no_repeat=recipe.no_repeat, prompt=recipe.prompt)
+    settings = SummarySettings(
+        recipe.summary_tokens, recipe.max_new_tokens, no_repeat=recipe.no_repeat, prompt=recipe.prompt
+    )
+    return summarize_with_torch(model, tokenizer, pairs, settings)
 
 
 def _first_line(example: Example) -> str:

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sprig_export.config.recipe import Recipe
 from sprig_export.evaluate.datasets import Documented
-from sprig_export.evaluate.search import encode_with_torch
-from sprig_export.evaluate.summaries import summarize_with_torch
+from sprig_export.evaluate.search import EncodingSettings, encode_with_torch, encoding_settings
+from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths
 from sprig_export.models.loading import load_model, load_summarizer, load_tokenizer
@@ -49,22 +49,21 @@ class TorchEncoder:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
-        self._sentences, self._window = checkpoint.sentences, checkpoint.max_tokens
+        self._of_code, self._of_queries = encoding_settings(checkpoint), encoding_settings(checkpoint, asked=True)
         self._model = load_model(checkpoint, "search")
         self._tokenizer = load_tokenizer(checkpoint)
 
     def encode_code(self, functions: Sequence[Passage], tick: Tick) -> Vectors:
         """Vectors of functions."""
-        return self._encode([function.text for function in functions], self._sentences.prompts.document, tick)
+        return self._encode([function.text for function in functions], self._of_code, tick)
 
     def encode_queries(self, texts: Sequence[str], tick: Tick) -> Vectors:
         """Vectors of questions."""
-        return self._encode(texts, self._sentences.prompts.query, tick)
+        return self._encode(texts, self._of_queries, tick)
 
-    def _encode(self, texts: Sequence[str], prompt: str, tick: Tick) -> Vectors:
-        settings = self._sentences.pooling, self._window, prompt, self._sentences.prompts.pooled
+    def _encode(self, texts: Sequence[str], settings: EncodingSettings, tick: Tick) -> Vectors:
         return _in_parts(
-            lambda part: encode_with_torch(self._model, self._tokenizer, part, *settings), texts, _AT_A_TIME, tick
+            lambda part: encode_with_torch(self._model, self._tokenizer, part, settings), texts, _AT_A_TIME, tick
         )
 
 
@@ -97,17 +96,11 @@ class TorchSummarizer:
         """Summaries, decoded with the settings of the bundle `like`, or without one with those of an export."""
         window = like.manifest.max_tokens if like else self._recipe.summary_tokens
         decoding = like.manifest.decoding or self._recipe if like else self._recipe
+        settings = SummarySettings(window, decoding.max_new_tokens, beams=decoding.beams, no_repeat=decoding.no_repeat)
         summaries: list[str] = []
         for function in functions:
-            summaries += summarize_with_torch(
-                self._model,
-                self._tokenizer,
-                [(function.code, function.language)],
-                window,
-                decoding.max_new_tokens,
-                decoding.beams,
-                decoding.no_repeat,
-            )
+            one = [(function.code, function.language)]
+            summaries += summarize_with_torch(self._model, self._tokenizer, one, settings)
             tick(len(summaries))
         return summaries
 

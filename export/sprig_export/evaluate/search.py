@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.models.head import head_of
 from sprig_server.code.text import prompted
 from sprig_server.inference.encoder import normalize, pool, pooled_mask
@@ -59,24 +61,37 @@ def bootstrap_interval(values: NDArray[np.float64], seed: int) -> tuple[float, f
     return float(low), float(high)
 
 
-def encode_with_torch(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    pooling: str,
-    max_tokens: int,
-    prompt: str = "",
-    pool_prompt: bool = True,
-) -> Vectors:
-    """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure.
+@dataclass(frozen=True, slots=True)
+class EncodingSettings:
+    """How an encoder makes vectors.
 
-    Args:
+    Attributes:
+        pooling: as a bundle names it.
+        max_tokens: of a text that it reads.
         prompt: the text before every text.
         pool_prompt: whether the prompt's tokens are pooled too.
     """
-    cut = {"truncation": True, "max_length": max_tokens}
+
+    pooling: str
+    max_tokens: int
+    prompt: str = ""
+    pool_prompt: bool = True
+
+
+def encoding_settings(checkpoint: Checkpoint, asked: bool = False) -> EncodingSettings:
+    """How a checkpoint encodes functions, or questions where they are `asked`."""
+    prompts = checkpoint.sentences.prompts
+    prompt = prompts.query if asked else prompts.document
+    return EncodingSettings(checkpoint.pooling, checkpoint.max_tokens, prompt, prompts.pooled)
+
+
+def encode_with_torch(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], settings: EncodingSettings
+) -> Vectors:
+    """Vectors from the unexported model: float32 [n, d], L2-normalised; the baseline of every figure."""
+    prompt, cut = settings.prompt, {"truncation": True, "max_length": settings.max_tokens}
     read = [tokenizer(prompted(text, prompt), **cut)["input_ids"] for text in texts]
-    left_out = 0 if pool_prompt or not prompt else _prompt_length(prompt, tokenizer)
+    left_out = 0 if settings.pool_prompt or not prompt else _prompt_length(prompt, tokenizer)
     head, takes_types = head_of(model), "token_type_ids" in signature(model.forward).parameters
     by_length = sorted(range(len(texts)), key=lambda index: len(read[index]))
     rows: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(texts)
@@ -92,7 +107,7 @@ def encode_with_torch(
         with torch.inference_mode():
             hidden = model(input_ids=ids, attention_mask=mask, **types).last_hidden_state.float().numpy()
             counted = pooled_mask(mask.numpy(), np.full(len(batch), left_out, dtype=np.int64))
-            vectors = pool(hidden, counted, pooling)
+            vectors = pool(hidden, counted, settings.pooling)
             if head is not None:
                 vectors = head(torch.from_numpy(vectors)).numpy()
         for index, vector in zip(batch, normalize(vectors), strict=True):

@@ -12,7 +12,14 @@ from sprig_export.evaluate.datasets import LANGUAGES, Standard, load_standard
 from sprig_export.evaluate.models import Contestants, open_contestants
 from sprig_export.evaluate.results import BASE, BASELINE, BUNDLE, Comparison, Model, Report, SearchFigure, SummaryFigure
 from sprig_export.evaluate.search_rows import measure_search
-from sprig_export.evaluate.summary_rows import Neighbours, Written, draw_samples, measure_confidence, measure_summaries
+from sprig_export.evaluate.summary_rows import (
+    Neighbours,
+    Summarizers,
+    Written,
+    draw_samples,
+    measure_confidence,
+    measure_summaries,
+)
 from sprig_export.report.progress import Announce, stage
 from sprig_server.errors import InvalidInput
 from sprig_server.types import Task
@@ -65,14 +72,8 @@ def run_standard(plan: Evaluation, announce: Announce = lambda stage, done, tota
         if encoder is not None and summary_set.language not in neighbours:
             neighbours[summary_set.language] = Neighbours(encoder, data.pools, announce)
         served = models.summary_bundles.get(summary_set.language)
-        summarized, compared, texts = measure_summaries(
-            summary_set,
-            neighbours.get(summary_set.language),
-            models.summary_base,
-            served,
-            plan.seed,
-            announce,
-        )
+        writers = Summarizers(neighbours.get(summary_set.language), models.summary_base, served)
+        summarized, compared, texts = measure_summaries(summary_set, writers, plan.seed, announce)
         summaries += summarized
         comparisons += compared
         written += [texts] if texts is not None else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,21 +32,37 @@ def repeats(summary: str) -> bool:
     return any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
 
 
+@dataclass(frozen=True, slots=True)
+class SummarySettings:
+    """How a model writes summaries.
+
+    Attributes:
+        max_tokens: of a function that it reads.
+        max_new_tokens: at most so many are written.
+        min_new_tokens: at least so many are written.
+        beams: of the search; 1 is greedy.
+        no_repeat: the length of runs of tokens that are not repeated; 0 for no limit.
+        prompt: of a decoder-only model; empty for the default one.
+    """
+
+    max_tokens: int
+    max_new_tokens: int
+    min_new_tokens: int = 0
+    beams: int = 1
+    no_repeat: int = 0
+    prompt: str = ""
+
+
 def summarize_with_torch(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[tuple[str, str]],
-    max_tokens: int,
-    max_new_tokens: int,
-    beams: int = 1,
-    no_repeat: int = 0,
-    prompt: str = "",
-    least: int = 0,
+    settings: SummarySettings,
 ) -> list[str]:
-    """Summaries from the unexported model, with at least `least` tokens. `examples` are (code, language).
+    """Summaries from the unexported model. `examples` are (code, language).
 
-    A decoder-only model continues `prompt`, or the default one, up to the end of a line. It may repeat itself, because
-    with that rule PyTorch would not let it repeat the function's code either.
+    A decoder-only model continues its prompt up to the end of a line. It may repeat itself, because with that rule
+    PyTorch would not let it repeat the function's code either.
     """
     two_halves = model.config.is_encoder_decoder
     ends = [*end_tokens(model), *(() if two_halves else stop_tokens(tokenizer))]
@@ -53,18 +70,18 @@ def summarize_with_torch(
     for code, language in examples:
         if two_halves:
             text = summary_input(code, language)
-            ids = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")["input_ids"]
+            ids = tokenizer(text, truncation=True, max_length=settings.max_tokens, return_tensors="pt")["input_ids"]
         else:
-            asked = prompt or default_prompt(language)
-            ids = torch.tensor([prompt_ids(encoder_of(tokenizer), asked, code, language, max_tokens)])
+            asked = settings.prompt or default_prompt(language)
+            ids = torch.tensor([prompt_ids(encoder_of(tokenizer), asked, code, language, settings.max_tokens)])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                min_new_tokens=least,
-                max_new_tokens=max_new_tokens,
-                num_beams=beams,
-                no_repeat_ngram_size=no_repeat if two_halves else 0,
+                min_new_tokens=settings.min_new_tokens,
+                max_new_tokens=settings.max_new_tokens,
+                num_beams=settings.beams,
+                no_repeat_ngram_size=settings.no_repeat if two_halves else 0,
                 do_sample=False,
                 eos_token_id=ends,
             )

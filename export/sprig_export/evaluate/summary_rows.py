@@ -74,15 +74,20 @@ class Written:
     rouge_l: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Summarizers:
+    """What writes summaries of a set's functions; None is what does not exist."""
+
+    neighbours: Neighbours | None
+    base: TorchSummarizer | None
+    bundle: ServedSummarizer | None
+
+
 def measure_summaries(
-    data: SummarySet,
-    neighbours: Neighbours | None,
-    base: TorchSummarizer | None,
-    bundle: ServedSummarizer | None,
-    seed: int,
-    announce: Announce,
+    data: SummarySet, models: Summarizers, seed: int, announce: Announce
 ) -> tuple[list[SummaryFigure], list[Comparison], Written | None]:
     """Measure the baselines and every model on one set. The bundle's sentences are None if there is no bundle."""
+    neighbours, base, bundle = models.neighbours, models.base, models.bundle
     functions, written = data.functions, None
     everything = range(len(functions))
     few = sorted(draw(everything, BASE_SUMMARIES, seed))

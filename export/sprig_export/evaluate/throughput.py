@@ -92,8 +92,8 @@ def _bundle_work(folder: Path, task: Task) -> Work:
 def _torch_work(folder: Path, task: Task) -> Work:
     import torch
 
-    from sprig_export.evaluate.search import encode_with_torch
-    from sprig_export.evaluate.summaries import summarize_with_torch
+    from sprig_export.evaluate.search import encode_with_torch, encoding_settings
+    from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
     from sprig_export.models.inspection import fit_lengths
     from sprig_export.models.loading import load_model, load_tokenizer
 
@@ -101,15 +101,14 @@ def _torch_work(folder: Path, task: Task) -> Work:
     checkpoint = open_checkpoint(str(folder))
     model, tokenizer = load_model(checkpoint, task), load_tokenizer(checkpoint)
     if task == "search":
-        prompts = checkpoint.sentences.prompts
-        settings = checkpoint.pooling, checkpoint.max_tokens, prompts.document, prompts.pooled
-        return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], *settings))
+        reading = encoding_settings(checkpoint)
+        return lambda pairs: len(encode_with_torch(model, tokenizer, [code for code, _ in pairs], reading))
 
     asked = Recipe("summarize", str(folder), "", summary_tokens=_SOURCE_TOKENS, max_new_tokens=_WRITTEN)
-    window = fit_lengths(asked, checkpoint).summary_tokens
+    writing = SummarySettings(fit_lengths(asked, checkpoint).summary_tokens, _WRITTEN, min_new_tokens=_WRITTEN)
 
     def write(pairs: Sequence[tuple[str, str]]) -> int:
-        summarize_with_torch(model, tokenizer, pairs, window, _WRITTEN, least=_WRITTEN)
+        summarize_with_torch(model, tokenizer, pairs, writing)
         return _WRITTEN * len(pairs)
 
     return write

@@ -102,7 +102,7 @@ def quantize_lookups(graph: GraphProto, embedding_dtype: Precision = "int8") -> 
         else:
             values, scales = _tied_projection(graph, weights, table) or _add_rows(graph, table)
             by_column = weights.get(values) is not None
-            nodes = _lookup(gather.input[1], values, scales, gather.output[0], str(gather.name), by_column)
+            nodes = _look_up_rows(gather, values, scales, by_column)
         place = list(graph.node).index(gather)
         graph.node.remove(gather)
         for offset, node in enumerate(nodes):
@@ -138,10 +138,11 @@ def _tied_projection(graph: GraphProto, weights: dict[str, TensorProto], table: 
     return None
 
 
-def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_column: bool) -> list[NodeProto]:
+def _look_up_rows(gather: NodeProto, values: str, scales: str, by_column: bool) -> list[NodeProto]:
     """Nodes that look up ids int64 [b, t] -> float32 [b, t, d] in int8 rows [v, d] or columns [d, v] with factors
     [v].
     """
+    name, ids = str(gather.name), gather.input[1]
     found, shaped, real, factor, wide = (f"{name}_{part}" for part in ("int8", "rows", "float", "factor", "wide"))
     nodes = [helper.make_node("Gather", [values, ids], [found], axis=int(by_column))]  # [d, b, t] by column
     if by_column:
@@ -152,7 +153,7 @@ def _lookup(ids: str, values: str, scales: str, output: str, name: str, by_colum
         helper.make_node("Gather", [scales, ids], [factor], axis=0),
         helper.make_node("Constant", [], [f"{name}_axis"], value_ints=[-1]),
         helper.make_node("Unsqueeze", [factor, f"{name}_axis"], [wide]),
-        helper.make_node("Mul", [real, wide], [output]),
+        helper.make_node("Mul", [real, wide], [gather.output[0]]),
     ]
 
 

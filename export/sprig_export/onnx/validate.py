@@ -55,14 +55,23 @@ def compare(output: str, reference: NDArray[np.float32], found: NDArray[np.float
     return Difference(output, float(np.abs(reference - found).max()), float(np.abs(reference).max()))
 
 
-def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Difference:
-    """Compare the last hidden state at unpadded positions. ids and mask are int64 [b, t].
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Texts as an encoder reads them: token ids, int64 [b, t], and a mask that is 0 at padding, int64 [b, t]."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.int64]
+
+
+def validate_encoder(model: PreTrainedModel, path: Path, tokens: Tokens) -> Difference:
+    """Compare the last hidden state at unpadded positions.
 
     Raises:
         ValidationFailed: beyond the tolerance.
     """
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = {node.name for node in session.get_inputs()}
+    ids, mask = tokens.ids, tokens.mask
     feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     found = session.run(None, {name: value for name, value in feeds.items() if name in names})[0]
     with torch.inference_mode():
@@ -73,23 +82,18 @@ def validate_encoder(model: PreTrainedModel, path: Path, ids: NDArray[np.int64],
 
 
 def validate_encoder_decoder(
-    model: PreTrainedModel,
-    encoder: Path,
-    decoder: Path,
-    ids: NDArray[np.int64],
-    mask: NDArray[np.int64],
-    target: NDArray[np.int64],
+    model: PreTrainedModel, encoder: Path, decoder: Path, tokens: Tokens, target: NDArray[np.int64]
 ) -> Difference:
     """Compare the logits of every step, decoded with the cache, with PyTorch without a cache.
 
     Args:
-        ids: int64 [b, t]; mask alike; target: decoder inputs, int64 [b, s].
+        target: what the decoder reads, int64 [b, s].
 
     Raises:
         ValidationFailed: beyond the tolerance.
     """
-    found = teacher_forced_logits(encoder, decoder, model, ids, mask, target)
-    difference = compare("logits", reference_logits(model, ids, mask, target), found)
+    found = teacher_forced_logits(encoder, decoder, model, tokens, target)
+    difference = compare("logits", reference_logits(model, tokens, target), found)
     difference.check()
     return difference
 
@@ -152,14 +156,12 @@ def _continue(
     return np.concatenate(logits[1:])
 
 
-def reference_logits(
-    model: PreTrainedModel, ids: NDArray[np.int64], mask: NDArray[np.int64], target: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def reference_logits(model: PreTrainedModel, tokens: Tokens, target: NDArray[np.int64]) -> NDArray[np.float32]:
     """PyTorch's logits for every decoder position: float32 [b, s, v]."""
     with torch.inference_mode():
         output = model(
-            input_ids=torch.from_numpy(ids),
-            attention_mask=torch.from_numpy(mask),
+            input_ids=torch.from_numpy(tokens.ids),
+            attention_mask=torch.from_numpy(tokens.mask),
             decoder_input_ids=torch.from_numpy(target),
         )
     logits: NDArray[np.float32] = output.logits.numpy()
@@ -167,26 +169,21 @@ def reference_logits(
 
 
 def teacher_forced_logits(
-    encoder: Path,
-    decoder: Path,
-    model: PreTrainedModel,
-    ids: NDArray[np.int64],
-    mask: NDArray[np.int64],
-    target: NDArray[np.int64],
+    encoder: Path, decoder: Path, model: PreTrainedModel, tokens: Tokens, target: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """The same logits from the two ONNX files, step by step, starting with an empty cache."""
     encoding = ort.InferenceSession(str(encoder), providers=["CPUExecutionProvider"])
     decoding = ort.InferenceSession(str(decoder), providers=["CPUExecutionProvider"])
     names = [node.name for node in encoding.get_outputs()]
-    outputs = encoding.run(names, {"input_ids": ids, "attention_mask": mask})
+    outputs = encoding.run(names, {"input_ids": tokens.ids, "attention_mask": tokens.mask})
     feeds = {name.replace("present", "past_key_values"): value for name, value in zip(names, outputs, strict=True)}
     cached = [node.name for node in decoding.get_outputs() if node.name.startswith("present")]
     shape = decoder_shape(model)
-    empty = np.zeros((len(ids), shape.heads, 0, shape.head_dim), dtype=np.float32)
+    empty = np.zeros((len(tokens.ids), shape.heads, 0, shape.head_dim), dtype=np.float32)
     feeds |= {name.replace("present", "past_key_values"): empty for name in cached}
     logits = []
     for step in range(target.shape[1]):
-        inputs = {**feeds, "input_ids": target[:, step : step + 1], "encoder_attention_mask": mask}
+        inputs = {**feeds, "input_ids": target[:, step : step + 1], "encoder_attention_mask": tokens.mask}
         step_logits, *present = decoding.run(["logits", *cached], inputs)
         feeds |= {
             name.replace("present", "past_key_values"): value for name, value in zip(cached, present, strict=True)

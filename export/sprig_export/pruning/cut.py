@@ -28,7 +28,7 @@ from sprig_export.models.projection import (
     principal_directions,
     projection_of,
 )
-from sprig_export.pruning.recover import Schedule, recover, vectors_of
+from sprig_export.pruning.recover import Lessons, Schedule, recover, vectors_of
 from sprig_export.pruning.structure import Choice, Shape, cut
 from sprig_export.pruning.vocabulary import count_tokens, prune_tokenizer, slice_vocabulary
 from sprig_export.training.batches import Batch, make_batches
@@ -126,9 +126,8 @@ def cut_checkpoint(checkpoint: Checkpoint, request: CutRequest, facts: dict[str,
     if recipe.recovery_steps:
         lasting = recipe.recovery_steps, recipe.recovery_rate
         schedule = Schedule(*lasting, recipe.seed, recipe.rounding, recipe.train_embeddings)
-        recover(
-            student, teacher, batches, schedule, request.folder / "state", checkpoint.pooling, trimming=request.trimming
-        )
+        lessons = Lessons(batches, checkpoint.pooling, request.trimming)
+        recover(student, teacher, lessons, schedule, request.folder / "state")
     return write_checkpoint(student, checkpoint, output, lambda path: write_tokenizer(checkpoint, path))
 
 

@@ -49,32 +49,36 @@ class Schedule:
     train_embeddings: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lessons:
+    """What a student learns from.
+
+    Attributes:
+        batches: batches of the language's text. Extra ones are not used; too few are repeated.
+        pooling: the pooling of an encoder, as in its bundle.
+        trimming: if given, the student reads half of the functions trimmed.
+    """
+
+    batches: Sequence[Batch]
+    pooling: str = "mean"
+    trimming: Trimming | None = None
+
+
 def recover(
-    student: PreTrainedModel,
-    teacher: PreTrainedModel,
-    batches: Sequence[Batch],
-    schedule: Schedule,
-    state: Path,
-    pooling: str = "mean",
-    stop_after: int | None = None,
-    trimming: Trimming | None = None,
+    student: PreTrainedModel, teacher: PreTrainedModel, lessons: Lessons, schedule: Schedule, state: Path
 ) -> None:
     """Distil a model into a smaller one, in place.
 
     Args:
         student: the pruned model.
         teacher: the unpruned model, with the same vocabulary.
-        batches: batches of the language's text. Extra ones are not used; too few are repeated.
         schedule: how long and how fast.
         state: a folder for checkpoints, from which an interrupted recovery continues.
-        pooling: the pooling of an encoder, as in its bundle.
-        stop_after: stop after this many steps, resumable; None to run to the end.
-        trimming: if given, the student reads half of the functions trimmed.
 
     Raises:
         InvalidInput: `state` belongs to something else.
     """
-    _Recovery(student, teacher.eval(), batches, schedule, state, pooling, trimming).finish(stop_after)
+    Recovery(student, teacher, lessons, schedule, state).finish()
     student.eval()
 
 
@@ -104,32 +108,29 @@ class _Lesson:
     ratio: float
 
 
-class _Recovery(TrainingRun[_Lesson]):
+class Recovery(TrainingRun[_Lesson]):
+    """A recovery that may be interrupted; `recover` says what it is given."""
+
     def __init__(
-        self,
-        student: PreTrainedModel,
-        teacher: PreTrainedModel,
-        batches: Sequence[Batch],
-        schedule: Schedule,
-        state: Path,
-        pooling: str,
-        trimming: Trimming | None,
+        self, student: PreTrainedModel, teacher: PreTrainedModel, lessons: Lessons, schedule: Schedule, state: Path
     ) -> None:
-        self.pooling, self.trimming = pooling, trimming
-        self.student, self.teacher, self.texts, self.schedule = student, teacher, batches, schedule
+        self.student, self.teacher, self.schedule = student, teacher.eval(), schedule
+        self.texts, self.pooling, self.trimming = lessons.batches, lessons.pooling, lessons.trimming
         student.get_input_embeddings().requires_grad_(schedule.train_embeddings)
         learning = [parameter for parameter in student.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
         pace = Pace(schedule.steps, schedule.steps + 1, max(1, schedule.steps // 4), 1.0, schedule.seed)
-        self.pupil = _Pupil(student, len(pooling.split("+")))
-        made_by = f"{schedule} {student.config.to_json_string()}{' trimmed' if trimming is not None else ''}"
+        self.pupil = _Pupil(student, len(lessons.pooling.split("+")))
+        made_by = f"{schedule} {student.config.to_json_string()}{' trimmed' if lessons.trimming is not None else ''}"
         super().__init__(self.pupil, optimizer, pace, state, made_by)
 
     def rate(self, step: int) -> float:
+        """Rising for a few steps, then falling to zero."""
         falling = (self.schedule.steps - step) / max(1, self.schedule.steps - _WARM_UP)
         return self.schedule.rate * min(1.0, (step + 1) / _WARM_UP, falling)
 
     def batches(self) -> Iterator[_Lesson]:
+        """All texts in a new order each time, some of them to be read trimmed."""
         generator = np.random.default_rng(self.schedule.seed)
         while True:
             order: NDArray[np.int64] = generator.permutation(len(self.texts))
@@ -139,6 +140,7 @@ class _Recovery(TrainingRun[_Lesson]):
                 yield _Lesson(batch, choose_ratio(generator) if trimmed else 0.0)
 
     def loss(self, batch: _Lesson) -> Tensor:
+        """How far the student's answer is from the teacher's."""
         whole = batch.batch
         with torch.no_grad():
             wanted = whole.run(self.teacher)
@@ -166,6 +168,7 @@ class _Recovery(TrainingRun[_Lesson]):
             return batch.run(self.student)
 
     def validate(self) -> tuple[Mapping[str, float], float]:
+        """Nothing: what a recovery is worth is measured behind it."""
         return {}, 0.0
 
     def keep(self) -> None:

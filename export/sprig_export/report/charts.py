@@ -89,30 +89,29 @@ def line_chart(
     return _svg(label, _SMALL_WIDTH, _SMALL_HEIGHT, parts)
 
 
-def heat_map(
-    label: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], most: float, form: str
-) -> str:
+def heat_map(label: str, rows: Mapping[str, Mapping[str, float]], most: float, form: str) -> str:
     """A heat map: the further a value is from 0, the stronger its colour, of class `more` above 0 and `less` below.
 
     Args:
         label: what the chart shows, for those who cannot see it.
-        values: one row of numbers for each of `rows`.
+        rows: numbers by row and column; all rows have the same columns.
         most: the value, above 0, from which the colour is full.
         form: a format for the values, as in "{:.2f}".
     """
+    columns = list(next(iter(rows.values())))
     parts = [
         _text("axis", _FIELD_LEFT + (place + 0.5) * _CELL_WIDTH, _FIELD_TOP - 8, name, "middle")
         for place, name in enumerate(columns)
     ]
-    for line, (name, row) in enumerate(zip(rows, values, strict=True)):
+    for line, (name, row) in enumerate(rows.items()):
         y = _FIELD_TOP + line * _CELL_HEIGHT
         parts.append(_text("label", _FIELD_LEFT - 8, y + 19, name, "end"))
-        for place, value in enumerate(row):
+        for place, (column, value) in enumerate(row.items()):
             x = _FIELD_LEFT + place * _CELL_WIDTH
             strength = min(abs(value) / most, 1)
             css = "less" if value < 0 else "more"
             text = form.format(value)
-            title = escape(f"{name}, {columns[place]}: {text}")
+            title = escape(f"{name}, {column}: {text}")
             parts.append(
                 f'<rect class="{css}" x="{x}" y="{y}" width="{_CELL_WIDTH - 2}" height="{_CELL_HEIGHT - 2}" '
                 f'fill-opacity="{0.6 * strength:.3f}"><title>{title}</title></rect>'
@@ -165,24 +164,26 @@ def curves(
     return _svg(label, _CURVES_WIDTH, _CURVES_HEIGHT, parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Dots that share a CSS class: (x, y, name) of each; x is above 0."""
+
+    css: str
+    dots: tuple[tuple[float, float, str], ...]
+
+
 def scatter(
-    label: str,
-    dots: Mapping[str, Sequence[tuple[float, float, str]]],
-    line: Sequence[tuple[float, float]],
-    classes: Mapping[str, str],
-    mark: float,
-    across: str,
+    label: str, groups: Mapping[str, Group], line: Sequence[tuple[float, float]], mark: float, across: str
 ) -> str:
     """A scatter chart over a logarithmic axis, with the best dots joined and a dashed line at the height `mark`.
 
     Args:
-        dots: (x, y, name) of each dot, by group; x is above 0.
+        groups: the dots, by what they have in common.
         line: (x, y) of the points to join, in order.
-        classes: the CSS class of each group.
         across: the label of the horizontal axis.
     """
-    places = sorted({x for group in dots.values() for x, _, _ in group})
-    heights = [y for group in dots.values() for _, y, _ in group] + [mark]
+    places = sorted({x for group in groups.values() for x, _, _ in group.dots})
+    heights = [y for group in groups.values() for _, y, _ in group.dots] + [mark]
     start, end, low, high = math.log10(places[0]), math.log10(places[-1]), min(heights), max(heights)
     width, height = _CURVES_WIDTH - 2 * _CURVES_MARGIN, _CURVES_HEIGHT - 2 * _CURVES_MARGIN
 
@@ -205,12 +206,12 @@ def scatter(
     _, y = place(places[0], mark)
     parts.append(_line("mark", _CURVES_MARGIN, y, _CURVES_MARGIN + width, y))
     path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
-    parts.append(f'<polyline class="line {next(iter(classes.values()))}" points="{path}"/>')
-    for group, members in dots.items():
-        for x, y, name in members:
+    parts.append(f'<polyline class="line {next(iter(groups.values())).css}" points="{path}"/>')
+    for shared, group in groups.items():
+        for x, y, name in group.dots:
             left, top = place(x, y)
-            title = escape(f"{name}, {group}: {y:.3f} at {x:.3g} {across}")
-            where = f'class="dot {classes[group]}" cx="{left:.1f}" cy="{top:.1f}" r="4"'
+            title = escape(f"{name}, {shared}: {y:.3f} at {x:.3g} {across}")
+            where = f'class="dot {group.css}" cx="{left:.1f}" cy="{top:.1f}" r="4"'
             parts.append(f"<circle {where}><title>{title}</title></circle>")
     return _svg(label, _CURVES_WIDTH, _CURVES_HEIGHT, parts)
 
