@@ -59,11 +59,11 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     recipe = _export_recipe(arguments)
     target = Target(arguments.target_size, arguments.target_speed)
     if arguments.recipe and target.named:
-        raise InvalidInput("a recipe says what is taken out: leave --target-size and --target-speed, or --recipe, out")
+        raise InvalidInput("a recipe says what to remove: leave --target-size and --target-speed out, or --recipe")
     if arguments.recipe and arguments.analysis:
-        raise InvalidInput("a recipe says what is taken out: leave --analysis or --recipe out")
+        raise InvalidInput("a recipe says what to remove: leave --analysis or --recipe out")
     if arguments.data and not arguments.recipe:
-        raise InvalidInput("--data goes with --recipe; without one, held-out code of --calibration is measured on")
+        raise InvalidInput("--data needs --recipe: without one, held-out code of --calibration is used for measuring")
     logging.getLogger("sprig_export.training").setLevel(logging.WARNING)  # its progress is a bar here
     with import_module("sprig_export.config.failures").explained(arguments.output):
         examples = tuple(read_examples(arguments.data, recipe.language)) if arguments.data else None
@@ -166,14 +166,14 @@ def _corpus(arguments: argparse.Namespace, console: Console) -> None:
 def _train(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.task == "distill":
         if not arguments.pairs:
-            raise InvalidInput("a model is distilled on corpora: give them with --pairs")
+            raise InvalidInput("distillation needs corpora: give them with --pairs")
         module = import_module("sprig_export.bases.distill")
         recipe = read_recipe(arguments.recipe)
         folder = module.distill(recipe, arguments.pairs, arguments.output, arguments.questions)
         console.print(f"wrote {folder}", markup=False)
         return
     if arguments.data is None:
-        raise InvalidInput("training needs prepared data: name its folder with --data")
+        raise InvalidInput("training needs prepared data: give its folder with --data")
     recipes = import_module("sprig_export.bases.recipe")
     if arguments.task == "summarize" and recipes.is_adapter_recipe(arguments.recipe):
         _train_adapter(arguments, recipes.read_adapter_recipe(arguments.recipe))
@@ -185,7 +185,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> None:
         recipe, data = recipes.read_summary_recipe(arguments.recipe), import_module("sprig_export.bases.summary_data")
         train = import_module("sprig_export.bases.summarize").train_summary
     if arguments.questions and arguments.task != "search":
-        raise InvalidInput("Only search is trained on questions; leave --questions out.")
+        raise InvalidInput("only search is trained on questions: leave --questions out")
     if arguments.pairs:
         more = {"questions": arguments.questions} if arguments.questions else {}
         data.prepare(recipe, arguments.pairs, arguments.data, arguments.benchmarks, **more)
@@ -212,53 +212,58 @@ def _add_export(commands: _Commands) -> None:
     export.add_argument("--task", choices=("search", "summarize"))
     export.add_argument("--model", metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id")
     export.add_argument(
-        "--adapter", metavar="FOLDER", help="what sprig train summarize taught the model: merged into it first"
+        "--adapter",
+        metavar="FOLDER",
+        help="an adapter from sprig train summarize, which is merged into the model first",
     )
     export.add_argument("--language", help=f"one of {', '.join(NAMES)}")
     wanted = export.add_mutually_exclusive_group()
-    wanted.add_argument("--target-size", type=float, metavar="MB", help="the best bundle of at most so many megabytes")
+    wanted.add_argument("--target-size", type=float, metavar="MB", help="make the best bundle of at most MB megabytes")
     wanted.add_argument(
         "--target-speed",
         type=float,
         metavar="X",
-        help="the best bundle of at least X times the model's speed in ONNX Runtime (default: the fastest that loses "
-        "no more than --max-loss)",
+        help="make the best bundle of at least X times the model's speed in ONNX Runtime (default: the fastest that "
+        "loses at most --max-loss)",
     )
     export.add_argument(
         "--start",
         metavar="FOLDER",
-        help="a smaller model that was distilled from the model before (sprig train distill): it is a plan as well",
+        help="a smaller model that was distilled from the model (sprig train distill), to be considered as well",
     )
     export.add_argument(
-        "--analysis", type=Path, metavar="FILE", help="the report.json of sprig analyze: its proposal is tried as well"
+        "--analysis",
+        type=Path,
+        metavar="FILE",
+        help="the report.json of sprig analyze, whose proposal is tried as well",
     )
-    export.add_argument("--max-loss", type=float, metavar="PCT", help="per cent of quality it may lose (default: 5)")
-    export.add_argument("--recipe", type=Path, metavar="FILE", help="what to take out, for full control")
-    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
     export.add_argument(
-        "--resume", action="store_true", help="go on where an export of the same recipe was interrupted"
+        "--max-loss", type=float, metavar="PCT", help="the per cent of quality that may be lost (default: 5)"
     )
+    export.add_argument("--recipe", type=Path, metavar="FILE", help="what to remove, in full detail")
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder of the bundle")
+    export.add_argument("--resume", action="store_true", help="continue an interrupted export of the same recipe")
     export.add_argument(
         "--calibration",
         type=Path,
         metavar="DIR_OR_FILE",
-        help="code that the model is for: a folder, such as your own repository, or a corpus of sprig corpus build "
+        help="the code that the bundle is for: a folder, such as your repository, or a corpus of sprig corpus build "
         "(default for Python: its standard library)",
     )
     export.add_argument(
         "--data",
         type=Path,
         metavar="FILE",
-        help='evaluate on JSON lines with "code" and "query" or "docstring" (default: functions of Python itself)',
+        help='evaluate on JSON lines with "code" and "query" or "docstring" (default: the standard library)',
     )
 
 
 def _add_evaluate(commands: _Commands) -> None:
-    evaluate = commands.add_parser("evaluate", help="measure how good the base models and the installed bundles are")
+    evaluate = commands.add_parser("evaluate", help="measure the quality of the base models and the installed bundles")
     evaluate.add_argument("--suite", choices=("standard",), required=True)
-    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the benchmark files")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of the benchmark files")
     evaluate.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="where report.json and report.html go"
+        "--output", type=Path, required=True, metavar="DIR", help="the folder for report.json and report.html"
     )
     evaluate.add_argument(
         "--models", type=Path, default=Path("models"), metavar="DIR", help="base checkpoints (default: models)"
@@ -267,59 +272,67 @@ def _add_evaluate(commands: _Commands) -> None:
     evaluate.add_argument(
         "--held-out", type=Path, metavar="DIR", help="python.parquet and so on, as sprig corpus build writes them"
     )
-    evaluate.add_argument("--task", choices=("search", "summarize"), help="measure this one alone")
+    evaluate.add_argument("--task", choices=("search", "summarize"), help="measure only this task")
     evaluate.add_argument(
         "--bundle",
         type=Path,
         action="append",
         default=[],
         metavar="DIR_OR_NAME",
-        help="measure this bundle in the place of the installed one",
+        help="measure this bundle instead of the installed one",
     )
-    evaluate.add_argument("--limit", type=int, metavar="N", help="at most so many examples of each set: a quick look")
-    evaluate.add_argument("--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language there")
+    evaluate.add_argument("--limit", type=int, metavar="N", help="use at most N examples of each set, for a quick look")
+    evaluate.add_argument(
+        "--samples", type=Path, metavar="FILE.md", help="write ten summaries of each language to this file"
+    )
 
 
 def _add_compare(commands: _Commands) -> None:
     compare = commands.add_parser(
-        "compare-languages", help="prune a model for each language, and measure what that does to the others"
+        "compare-languages", help="prune a model for each language, and measure it on all languages"
     )
     compare.add_argument("--task", choices=("search", "summarize"), required=True)
     compare.add_argument("--model", required=True, metavar="FOLDER_OR_ID")
     compare.add_argument("--corpora", type=Path, required=True, metavar="DIR", help="python.parquet and so on")
     compare.add_argument("--output", type=Path, required=True, metavar="DIR", help="masks, report.json and report.html")
     compare.add_argument(
-        "--method", choices=("wanda", "magnitude", "sparsegpt"), default="wanda", help="what chooses weights"
+        "--method", choices=("wanda", "magnitude", "sparsegpt"), default="wanda", help="how weights are chosen"
     )
     pruned = compare.add_mutually_exclusive_group()
     pruned.add_argument("--sparsity", type=float, nargs="+", default=[0.3, 0.5], metavar="SHARE")
-    pruned.add_argument("--pattern", nargs="+", metavar="N:M", help="N of M neighbouring weights go, as in 2:4")
+    pruned.add_argument("--pattern", nargs="+", metavar="N:M", help="prune N of M neighbouring weights, as in 2:4")
     compare.add_argument(
-        "--by-layer", action="store_true", help="layers with more outliers keep more (OWL); shares are their mean"
+        "--by-layer", action="store_true", help="keep more of layers with more outliers (OWL); the shares are means"
     )
-    compare.add_argument("--functions", type=int, default=200, metavar="N", help="measured of each language")
+    compare.add_argument(
+        "--functions", type=int, default=200, metavar="N", help="functions to measure in each language (default: 200)"
+    )
 
 
 def _add_analyze(commands: _Commands) -> None:
-    analyze = commands.add_parser("analyze", help="find out what a model knows of code, and what it says twice")
+    analyze = commands.add_parser("analyze", help="find out what a model knows about code, and what is redundant")
     analyze.add_argument(
         "--model", required=True, metavar="FOLDER_OR_ID", help="a model folder, a GGUF file, or a hub id"
     )
     analyze.add_argument("--language", required=True, metavar="L", help=f"one of {', '.join(NAMES)}")
     analyze.add_argument(
-        "--corpus", type=Path, required=True, metavar="FILE.parquet|DIR", help="the language's pairs, or source code"
+        "--corpus",
+        type=Path,
+        required=True,
+        metavar="FILE.parquet|DIR",
+        help="a corpus of the language, or a folder of source code",
     )
     analyze.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="where report.json and report.html go"
+        "--output", type=Path, required=True, metavar="DIR", help="the folder for report.json and report.html"
     )
     analyze.add_argument(
         "--tokens", type=int, default=1000, metavar="N", help="words of each class to train on (default: 1000)"
     )
-    analyze.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
+    analyze.add_argument("--seed", type=int, default=0, metavar="S", help="the random seed (default: 0)")
 
 
 def _add_corpus(commands: _Commands) -> None:
-    corpus = commands.add_parser("corpus", help="function and documentation pairs from source code")
+    corpus = commands.add_parser("corpus", help="make pairs of functions and documentation from source code")
     actions = corpus.add_subparsers(dest="action", required=True, metavar="ACTION")
     fetch = actions.add_parser("fetch", help="download the packages that a sources file names")
     fetch.add_argument("--sources", type=Path, required=True, metavar="FILE", help="TOML with pinned package names")
@@ -328,8 +341,12 @@ def _add_corpus(commands: _Commands) -> None:
     build.add_argument("--source", type=Path, nargs="+", required=True, metavar="DIR")
     build.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
     build.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
-    build.add_argument("--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what these hold")
-    questions = actions.add_parser("questions", help="questions that people asked, with the code that answers them")
+    build.add_argument(
+        "--exclude", type=Path, nargs="*", default=[], metavar="FILE", help="leave out functions in these files"
+    )
+    questions = actions.add_parser(
+        "questions", help="read questions that people asked, with the code that answers them"
+    )
     questions.add_argument("--source", type=Path, nargs="+", required=True, metavar="FILE", help="CODE-NN or CoNaLa")
     questions.add_argument("--language", choices=("python", "java", "javascript", "cpp"), required=True)
     questions.add_argument("--output", type=Path, required=True, metavar="FILE.jsonl.gz")
@@ -337,20 +354,22 @@ def _add_corpus(commands: _Commands) -> None:
 
 
 def _add_train(commands: _Commands) -> None:
-    train = commands.add_parser("train", help="train a base model")
+    train = commands.add_parser("train", help="train a base model or an adapter")
     train.add_argument("task", choices=("search", "summarize", "distill"))
     train.add_argument("--recipe", type=Path, required=True, metavar="FILE")
     train.add_argument("--data", type=Path, metavar="DIR", help="prepared data (not for distill)")
     train.add_argument(
         "--pairs", type=Path, nargs="+", metavar="FILE.parquet", help="prepare the data from these corpora first"
     )
-    train.add_argument("--benchmarks", type=Path, metavar="DIR", help="the folder of the data files the recipe names")
+    train.add_argument(
+        "--benchmarks", type=Path, metavar="DIR", help="the folder of the data files that the recipe names"
+    )
     train.add_argument(
         "--questions",
         type=Path,
         nargs="*",
         default=[],
         metavar="FILE",
-        help="pairs of sprig corpus questions, or of your own (not for summarize)",
+        help="pairs from sprig corpus questions, or your own (not for summarize)",
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="checkpoints and the model")

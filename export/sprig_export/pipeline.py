@@ -164,7 +164,7 @@ def _prune(state: ExportState, log: StageLog) -> ExportState:
     start = open_checkpoint(recipe.start) if recipe.start else None
     if recipe.vocabulary:
         if calibration is None:
-            raise InvalidInput("a vocabulary is pruned to what code needs: give code with --calibration")
+            raise InvalidInput("pruning the vocabulary needs code: give it with --calibration")
         with log.stage("prune the vocabulary") as facts:
             checkpoint = prune_vocabulary(checkpoint, recipe, calibration, work / "vocabulary", facts)
             facts |= _rounded(score_checkpoint(checkpoint, recipe, state.sample))
@@ -172,7 +172,7 @@ def _prune(state: ExportState, log: StageLog) -> ExportState:
                 start = prune_vocabulary(start, recipe, calibration, work / "start", {})
     if recipe.cuts:
         if calibration is None:
-            raise InvalidInput("what can go is seen on code: give a folder or a corpus with --calibration")
+            raise InvalidInput("pruning needs code: give a folder or a corpus with --calibration")
         with log.stage("cut layers, heads and units, and recover") as facts:
             trimming = learn_trimming(checkpoint, recipe, calibration)
             request = CutRequest(recipe, calibration, work, start=start, trimming=trimming)
@@ -180,7 +180,7 @@ def _prune(state: ExportState, log: StageLog) -> ExportState:
             facts |= _rounded(score_checkpoint(checkpoint, recipe, state.sample))
     if recipe.linear_dtype == "mixed":
         if calibration is None:
-            raise InvalidInput("weights are fitted to 4 bits on code: give code with --calibration")
+            raise InvalidInput("fitting weights to 4 bits needs code: give it with --calibration")
         with log.stage("fit the weights to 4 bits"):
             checkpoint = fit_checkpoint(checkpoint, recipe, calibration, work / "fitted")
     return replace(state, checkpoint=checkpoint)
@@ -198,7 +198,7 @@ def _trim(state: ExportState, log: StageLog) -> ExportState:
     recipe, calibration, manifest, staging = state.recipe, state.calibration, state.manifest, state.staging
     if calibration is None or recipe.trim == "none" or state.checkpoint.decoder_only:
         return state
-    with log.stage("learn what may be left out") as facts:
+    with log.stage("collect importance and choose the trimming") as facts:
         found = collect_importance(state.checkpoint, recipe.task, calibration.functions, manifest.max_tokens)
         (staging / IMPORTANCE).write_bytes(render_importance(found))
         files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
@@ -233,7 +233,7 @@ def _pass_gate(state: ExportState, log: StageLog) -> ExportState:
         chosen_here = state.recipe.trim_ratio < 0
         if not (chosen_here and state.manifest.trim.ratio):
             raise
-        log.say("with whole functions it may pass: trimming is left out")
+        log.say("the bundle may pass with whole functions, so it does not trim")
         state = _evaluate(replace(state, built=replace(state.manifest, trim=Trim())), log)
         _check_loss(state.recipe, state.quality, state.data)
     if state.calibration is None:

@@ -122,8 +122,8 @@ class Folder:
                 "restart the server to continue"
             )
         if self.indexing:
-            return f"{name} is being indexed ({place}): ask again later for more"
-        return None if self.indexed else f"{name} waits to be indexed: ask again"
+            return f"{name} is being indexed ({place}): try again later for more"
+        return None if self.indexed else f"{name} waits to be indexed: try again"
 
     @property
     def title(self) -> str:

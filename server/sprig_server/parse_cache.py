@@ -246,4 +246,4 @@ def _is_of(source: ParsedSource, text: DocumentText) -> bool:
 
 
 def _too_long(text: str) -> str:
-    return f"it has {len(text)} characters, and more than {LONGEST} are not parsed"
+    return f"it has {len(text)} characters; texts of more than {LONGEST} are not parsed"

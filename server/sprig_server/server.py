@@ -92,9 +92,9 @@ class SprigServer(LanguageServer):
         if not self.settings.index:
             return "indexing is switched off: set sprig.index to true to search"
         if not self.has_opened:
-            return "the folders are being opened: ask again"
+            return "the folders are being opened: try again"
         if not self.folders:
-            return "no folder is open that can be searched: open the folder with your source code"
+            return "no folder is open: open the folder with your source code"
         return "; ".join(reason for f in self.folders.values() if (reason := f.incomplete) is not None) or None
 
     def buffers(self, folder: Folder) -> dict[str, str]:

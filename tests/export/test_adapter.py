@@ -223,7 +223,7 @@ def test_what_cannot_be_merged_is_named(taught: Path, model: Path, bert: Path, t
             open_checkpoint(str(base), str(adapter))
         assert all(part in str(refused.value) for part in said) and "\n" not in str(refused.value)
 
-    check(tmp_path / "none", "is no adapter")
+    check(tmp_path / "none", "is not an adapter")
     other = tmp_path / "other"
     shutil.copytree(model, other)
     check(taught / "adapter", "'tiny'", "'other'", base=other)

@@ -65,13 +65,13 @@ def test_a_full_disk_is_named_whoever_finds_it(tmp_path: Path, write: Callable[[
     ],
 )
 def test_too_little_memory_is_named(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(SprigError, match="memory of this machine does not suffice"), explained(tmp_path / "bundle"):
+    with pytest.raises(SprigError, match="there is too little memory"), explained(tmp_path / "bundle"):
         raise error
 
 
 def test_too_little_memory_to_load_a_model_is_no_damage(tmp_path: Path) -> None:
     with (
-        pytest.raises(SprigError, match="memory of this machine does not suffice"),
+        pytest.raises(SprigError, match="there is too little memory"),
         explained(tmp_path / "bundle"),
         readable(tmp_path),
     ):
@@ -138,7 +138,7 @@ def test_a_model_without_a_fast_tokenizer_is_named(bert: Path, tmp_path: Path) -
     [
         (["--target-size", "-3"], "--target-size -3 cannot be reached"),
         (["--target-speed", "0"], "--target-speed 0 cannot be reached"),
-        (["--target-size", "3", "--recipe", "r.toml"], "a recipe says what is taken out"),
+        (["--target-size", "3", "--recipe", "r.toml"], "a recipe says what to remove"),
         (["--data", "some.jsonl"], "--data goes with --recipe"),
     ],
 )

@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_named(write: Callable[..., Path], tmp_path: Path
     (tmp_path / "unknown.gguf").write_bytes(unknown)
     check(tmp_path / "unknown.gguf", "unknown type 99")
     (tmp_path / "text.gguf").write_text("not a model")
-    check(tmp_path / "text.gguf", "no GGUF file")
+    check(tmp_path / "text.gguf", "not a GGUF file")
 
 
 def test_one_of_several_has_to_be_chosen(write: Callable[..., Path], tmp_path: Path) -> None:

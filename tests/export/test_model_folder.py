@@ -74,7 +74,7 @@ def test_no_shard_lies_outside_of_the_folder(folder: Path, place: str) -> None:
     in_shards(folder)
     (folder.parent / "outside.safetensors").write_bytes(b"")
     change(folder, INDEX, weight_map={"embeddings.word_embeddings.weight": place})
-    check_refused(folder, place, "lies elsewhere")
+    check_refused(folder, place, "outside the folder")
 
 
 @pytest.mark.parametrize("named", [{}, [], None, {"a": 1}])
@@ -152,7 +152,7 @@ def test_weights_that_are_no_numbers_are_named(folder: Path, value: float) -> No
     weights = load_file(folder / "model.safetensors")
     weights["encoder.layer.1.output.dense.weight"][3, 4] = value
     save_file(weights, folder / "model.safetensors")
-    check_refused(folder, "encoder.layer.1.output.dense.weight", "no finite numbers")
+    check_refused(folder, "encoder.layer.1.output.dense.weight", "not finite numbers")
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])

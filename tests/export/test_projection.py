@@ -65,7 +65,7 @@ def test_a_map_is_written_and_read_as_it_is(tmp_path: Path, bias: bool) -> None:
 
 def test_a_damaged_map_is_named(tmp_path: Path) -> None:
     (tmp_path / "2_Dense").mkdir()
-    with pytest.raises(InvalidInput, match=r"2_Dense.* is no layer that can be read"):
+    with pytest.raises(InvalidInput, match=r"2_Dense.* is not a readable layer"):
         read_head(Sentences(layers=(Layer("Dense", tmp_path / "2_Dense"),)))
 
 

@@ -246,7 +246,7 @@ def test_no_module_lies_outside_of_the_folder(folder: Path, places: tuple[str, s
     add_modules(folder, {"pooling_mode": "max"}, (), places)
     if places[0] == "../model":
         (folder / "modules.json").write_text((folder / "modules.json").read_text().replace("../model", "../other"))
-    check_refused(folder, "lies elsewhere")
+    check_refused(folder, "outside the folder")
 
 
 def prompts(**texts: str | None) -> dict[str, Any]:
@@ -288,8 +288,8 @@ def test_which_prompt_goes_before_what(folder: Path, config: dict[str, Any], que
         ({"similarity_fn_name": 3}, "compares vectors by 3"),
         ({"truncate_dim": 0}, "truncate_dim"),
         ({"truncate_dim": "8"}, "truncate_dim"),
-        ({"prompts": {"query": 3}}, "no texts"),
-        ({"prompts": "query: "}, "no texts"),
+        ({"prompts": {"query": 3}}, "not texts"),
+        ({"prompts": "query: "}, "not texts"),
         ({"default_prompt_name": "x"}, "'x'"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_bundle_says_how_it_trims(trimming: Path) -> None:
     assert "importance.npz" in manifest.files
     assert read_recipe(trimming / "recipe.toml").trim_ratio == 0.4
     stages = [stage["stage"] for stage in json.loads((trimming / "report.json").read_text())["stages"]]
-    assert "learn what may be left out" in stages
+    assert "collect importance and choose the trimming" in stages
     other = replace(manifest, trim=Trim("novelty", 0.3))
     assert other.digest != manifest.digest, "vectors of differently trimmed functions are not mixed"
 
@@ -114,7 +114,7 @@ def test_the_largest_share_is_taken_that_costs_nearly_nothing(
 def test_the_share_that_was_chosen_is_told(bert: Path, repository: Path, tmp_path: Path) -> None:
     export(ExportRequest(Recipe("search", str(bert), "python", **LOOSE), tmp_path / "chosen", repository), StageLog())  # type: ignore[arg-type]
     report = json.loads((tmp_path / "chosen" / "report.json").read_text())
-    (stage,) = [stage for stage in report["stages"] if stage["stage"] == "learn what may be left out"]
+    (stage,) = [stage for stage in report["stages"] if stage["stage"] == "collect importance and choose the trimming"]
     scores = {float(name.split()[-1].rstrip("%")) / 100: value for name, value in stage.items() if "score" in name}
     chosen = open_bundle(tmp_path / "chosen").manifest.trim.ratio
     assert chosen == stage["left_out"]
@@ -134,9 +134,9 @@ def test_a_curve_that_rises_by_chance_is_flattened(scores: list[float]) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trim_ratio": 1.5}, r"trim_ratio = 1\.5 is no share of tokens: give at least 0 and less than 1"),
-        ({"trim_ratio": -0.3}, r"trim_ratio = -0\.3 is no share"),
-        ({"trim_ratio": float("nan"), "trim": "none"}, "trim_ratio = nan is no share"),
+        ({"trim_ratio": 1.5}, r"trim_ratio = 1\.5 is not a share of tokens: give at least 0 and less than 1"),
+        ({"trim_ratio": -0.3}, r"trim_ratio = -0\.3 is not a share"),
+        ({"trim_ratio": float("nan"), "trim": "none"}, "trim_ratio = nan is not a share"),
         ({"trim_least": 0}, "trim_least = 0: one token has to stay at least"),
     ],
 )
@@ -195,7 +195,7 @@ def test_a_bundle_that_trimming_makes_too_bad_reads_whole_functions(
     manifest = export(ExportRequest(recipe, tmp_path / "whole", repository), StageLog(say=said.append))
     assert manifest.trim == Trim()
     assert read_recipe(tmp_path / "whole" / "recipe.toml").trim_ratio == 0.0
-    assert "with whole functions it may pass: trimming is left out" in said
+    assert "the bundle may pass with whole functions, so it does not trim" in said
     monkeypatch.setattr(pipeline, "_gate", fail_once)
     with pytest.raises(LostTooMuch):  # what a recipe asks for is not changed
         export(ExportRequest(replace(recipe, trim_ratio=0.3), tmp_path / "other", repository), StageLog())

@@ -251,7 +251,7 @@ def test_languages_that_use_other_inputs_get_other_masks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "pattern", "says"), [(1.0, "", "sparsity of 1.0"), (-0.1, "", "of -0.1"), (0.5, "4:2", '"4:2"')]
+    ("share", "pattern", "says"), [(1.0, "", "sparsity 1.0"), (-0.1, "", "sparsity -0.1"), (0.5, "4:2", '"4:2"')]
 )
 def test_impossible_sparsities_are_named(share: float, pattern: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):

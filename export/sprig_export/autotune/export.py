@@ -49,7 +49,7 @@ class ChosenPlan:
         """The recipe with the best precision on this machine."""
         recipe, calibration = state.recipe, state.calibration
         assert calibration is not None  # a plan needs code to choose it on
-        with log.stage("measure what fewer bits do on this machine") as facts:
+        with log.stage("measure precisions on this machine") as facts:
             samples = calibration.trials[: SCORED[recipe.task]], calibration.trials[:SPEED_SAMPLE]
             self.variants[:] = measure_variants(recipe, state.checkpoint, *samples, state.work / "variants")
             best = choose_variant(self.variants, self.target, self.choice.whole)
@@ -112,7 +112,7 @@ def _read_code(
         if target.megabytes is not None:  # a larger model in 4 bits keeps more than a smaller one in 8
             recipe = replace(recipe, linear_dtype=fewest_bits(base), embedding_dtype=fewest_bits(base))
     if (few := min(len(calibration.trials), len(calibration.examples))) < ENOUGH:
-        log.say(f"Only {few} functions to choose or to measure by, which says little: more code would say more")
+        log.say(f"Only {few} functions for choices and measurements, so both are unreliable: give more code")
     return recipe, calibration
 
 

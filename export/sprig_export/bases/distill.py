@@ -48,9 +48,9 @@ def distill(recipe: Recipe, corpora: Sequence[Path], output: Path, questions: Se
             recipe.
     """
     if not replace(recipe, start="").cuts:
-        raise InvalidInput("the recipe takes nothing out and teaches nothing: give layers, units or recovery_steps")
+        raise InvalidInput("the recipe removes nothing and trains nothing: give layers, units or recovery_steps")
     if questions and recipe.task == "summarize":
-        raise InvalidInput("only search is taught by questions: leave --questions out")
+        raise InvalidInput("only search is trained on questions: leave --questions out")
     base, start = open_checkpoint(recipe.model, recipe.adapter), open_checkpoint(recipe.start) if recipe.start else None
     pairs = _draw(recipe, base, corpora, questions)
     output.mkdir(parents=True, exist_ok=True)

@@ -214,8 +214,8 @@ def prompt_for(checkpoint: Checkpoint, recipe: Recipe) -> str | None:
 def _check_agreement(agreement: float, recipe: Recipe) -> None:
     if agreement < recipe.min_agreement:
         raise ValidationFailed(
-            f"the bundle's decoder picks PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
-            "is asked for: no bundle was written; this model needs another quantization"
+            f"the bundle's decoder chooses PyTorch's token at {agreement:.1%} of positions, {recipe.min_agreement:.0%} "
+            "are required: no bundle was written; this model needs another quantization"
         )
 
 

@@ -32,18 +32,18 @@ def explained(output: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _LOG.warning("nothing was written; the same command with --resume goes on with what is done")
+        _LOG.warning("nothing was written; the same command with --resume continues with what is done")
         raise
     except Exception as error:  # safetensors, tokenizers and PyTorch raise their own types
         if _lacks_room(error):
             raise SprigError(
                 f'the disk of "{output.resolve().parent}" is full: free some space, or give another --output; --resume '
-                "goes on with what is done"
+                "continues with what is done"
             ) from None
         if _lacks_memory(error):
             raise SprigError(
-                "the memory of this machine does not suffice for the model: close other programs, or export a smaller "
-                "one; --resume goes on with what is done"
+                "there is too little memory for the model: close other programs, or export a smaller "
+                "one; --resume continues with what is done"
             ) from None
         raise
 

@@ -75,7 +75,7 @@ def read_sources(path: Path) -> Sources:
     language, registry, entries = content.get("language"), content.get("registry"), content.get("packages")
     if language not in SUFFIXES or registry not in DOWNLOADS or not isinstance(entries, list):
         raise InvalidInput(
-            f"{path} is no sources file: it needs a `language` ({' or '.join(SUFFIXES)}), "
+            f"{path} is not a sources file: it needs a `language` ({' or '.join(SUFFIXES)}), "
             f"a `registry` ({' or '.join(DOWNLOADS)}) and `packages`."
         )
     packages = []

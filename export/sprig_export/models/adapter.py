@@ -25,7 +25,7 @@ def merge_adapter(base: Path, name: str, sha256: str, adapter: Path) -> tuple[Pa
     """
     settings = read_settings(adapter / CONFIGURATION)
     if not settings or not (adapter / WEIGHTS).is_file():
-        raise InvalidInput(f'"{adapter}" is no adapter: it needs {CONFIGURATION} and {WEIGHTS}')
+        raise InvalidInput(f'"{adapter}" is not an adapter: it needs {CONFIGURATION} and {WEIGHTS}')
     wanted = settings.get("base_model_name_or_path")
     if wanted != name:
         raise InvalidInput(f'the adapter "{adapter}" is for the model {wanted!r}, not for {name!r}: give that one')

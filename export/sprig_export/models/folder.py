@@ -151,7 +151,9 @@ def _shards(index: Path) -> list[Path]:
     shards = [index.parent / name for name in dict.fromkeys(named.values())]
     for shard in shards:
         if index.parent / shard.name != shard:
-            raise InvalidInput(f'"{index}" names the shard "{shard}", which lies elsewhere: fetch the model again')
+            raise InvalidInput(
+                f'"{index}" names the shard "{shard}", which is outside the folder: fetch the model again'
+            )
         if not shard.is_file():
             raise InvalidInput(f'the shard "{shard}" is missing, which {index.name} names: fetch the model again')
     return shards

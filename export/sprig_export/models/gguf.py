@@ -78,7 +78,7 @@ def read_header(path: Path) -> Header:
 
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
-            raise InvalidInput(f'"{path}" is no GGUF file: it does not begin with "GGUF"')
+            raise InvalidInput(f'"{path}" is not a GGUF file: it does not begin with "GGUF"')
     try:
         reader = GGUFReader(path)
     except Exception as error:  # truncated files make NumPy and Python raise many types

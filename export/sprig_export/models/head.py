@@ -140,7 +140,7 @@ def _read_layer(layer: Layer) -> list[nn.Module]:
         shape = weight.shape[1], weight.shape[0], bias is not None
     except Exception as error:  # from the dictionary, and from PyTorch
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidInput(f'"{layer.folder}" is no layer that can be read ({reason}): fetch the model again') from None
+        raise InvalidInput(f'"{layer.folder}" is not a readable layer ({reason}): fetch the model again') from None
     said = tuple(
         settings.get(name, own) for name, own in zip(("in_features", "out_features", "bias"), shape, strict=True)
     )
@@ -180,4 +180,4 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
         return dict(torch.load(files[0], map_location="cpu", weights_only=True))
     except Exception as error:  # safetensors and pickle raise their own types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidInput(f'"{folder}" is no layer that can be read ({reason}): fetch the model again') from None
+        raise InvalidInput(f'"{folder}" is not a readable layer ({reason}): fetch the model again') from None

@@ -89,7 +89,7 @@ def load_whole(kind: Any, folder: Path, attention: str | None = None) -> PreTrai
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise InvalidInput(
-                f'the weights {name} of the model "{folder}" hold values that are no finite numbers: fetch it again'
+                f'the weights {name} of the model "{folder}" contain values that are not finite numbers: fetch it again'
             )
     return cast("PreTrainedModel", model.eval())
 

@@ -163,7 +163,9 @@ def _read_modules(home: Path) -> list[tuple[str, Path]]:
             )
         folder = home / path
         if not folder.resolve().is_relative_to(home.resolve()):
-            raise InvalidInput(f'"{place}" names the folder "{path}", which lies elsewhere: fetch the model again')
+            raise InvalidInput(
+                f'"{place}" names the folder "{path}", which is outside the folder: fetch the model again'
+            )
         found.append((name, folder))
     if not found:
         raise InvalidInput(f'"{place}" names no modules: fetch the model again')
@@ -210,9 +212,7 @@ def _read_transformer(folder: Path) -> tuple[int | None, bool]:
     modality = settings.get("modality_config", {"text": {"method": "forward"}})
     text = modality.get("text") if isinstance(modality, dict) else None
     if not isinstance(text, dict) or text.get("method") != "forward":
-        raise InvalidInput(
-            f'"{place}" names no plain reading of text (modality_config): such models cannot be exported'
-        )
+        raise InvalidInput(f'"{place}" does not read plain text (modality_config): such models cannot be exported')
     window, lower_case = settings.get("max_seq_length"), settings.get("do_lower_case", False)
     if window is not None and (type(window) is not int or window < 1):
         raise InvalidInput(f'"{place}" has {window!r} for max_seq_length: give a number of tokens')
@@ -224,7 +224,7 @@ def _read_transformer(folder: Path) -> tuple[int | None, bool]:
 def _read_prompts(settings: Mapping[str, Any], included: bool, place: Path) -> Prompts:
     prompts = settings.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
-        raise InvalidInput(f'"{place}" has prompts that are no texts: fetch the model again')
+        raise InvalidInput(f'"{place}" has prompts that are not texts: fetch the model again')
     default = settings.get("default_prompt_name")
     if default is not None and (not isinstance(default, str) or default not in prompts):
         raise InvalidInput(f'"{place}" names the prompt {default!r} as the default one, which it does not have')
@@ -240,6 +240,6 @@ def _check_similarity(settings: Mapping[str, Any], normalized: bool, place: Path
     if similarity in (None, "cosine") or (normalized and similarity in _ALIKE_IF_NORMALIZED):
         return
     raise InvalidInput(
-        f'"{place}" compares vectors by {similarity!r}, which ranks otherwise than the cosine that the server takes: '
+        f'"{place}" compares vectors by {similarity!r}, which ranks differently from the cosine in the server: '
         "only cosine can be exported, and dot and euclidean for vectors that are normalized"
     )

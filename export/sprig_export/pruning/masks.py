@@ -123,11 +123,13 @@ class Sparsity:
     def __post_init__(self) -> None:
         """Raises InvalidInput for an impossible share or pattern."""
         if not 0.0 <= self.share < 1.0:
-            raise InvalidInput(f"a sparsity of {self.share} cannot be: give a share from 0 to below 1, as in 0.5")
+            raise InvalidInput(f"the sparsity {self.share} is not possible: give a share from 0 to below 1, as in 0.5")
         if self.pattern and self.by_layer:
             raise InvalidInput("a pattern takes as much of every layer: give a share for layers that differ")
         if self.pattern and self.groups is None:
-            raise InvalidInput(f'the pattern "{self.pattern}" cannot be: give how many of how many go, as in "2:4"')
+            raise InvalidInput(
+                f'the pattern "{self.pattern}" is not possible: give how many of how many weights to prune, as in "2:4"'
+            )
 
     def __str__(self) -> str:
         pattern = f", {self.pattern}" if self.pattern else ""

@@ -60,8 +60,8 @@ def check_trim(recipe: Recipe) -> None:
     """
     if recipe.trim_ratio != -1 and not 0 <= recipe.trim_ratio < 1:  # this form also refuses NaN
         raise InvalidInput(
-            f"trim_ratio = {recipe.trim_ratio:g} is no share of tokens: give at least 0 and less than 1, or -1 for as "
-            "much as costs nearly nothing"
+            f"trim_ratio = {recipe.trim_ratio:g} is not a share of tokens: give at least 0 and less than 1, or -1 for "
+            "as much as costs nearly nothing"
         )
     if recipe.trim_least < 1:
         raise InvalidInput(f"trim_least = {recipe.trim_least}: one token has to stay at least")

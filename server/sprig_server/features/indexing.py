@@ -307,6 +307,6 @@ def _reporter(folder: Folder, progress: Progress, before: int) -> Report:
 async def _limit_cache(server: SprigServer) -> None:
     for index in await server.builds.run(lambda stop: limit_cache()):
         server.show_problem(
-            f"The indexes together were too large: removed that of {index.folder} ({index.size / 1e6:.0f} MB). "
-            "SPRIG_CACHE_LIMIT says how much they may take"
+            f"All indexes together were too large: removed the one of {index.folder} ({index.size / 1e6:.0f} MB). "
+            "SPRIG_CACHE_LIMIT sets the limit"
         )

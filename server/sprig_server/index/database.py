@@ -85,7 +85,7 @@ class Database:
             self._connection, self.file = _connect_to_current(self.path, self._root)
         except (OSError, sqlite3.Error) as error:
             raise SprigError(
-                f'cannot write the index "{self.path}" ({_reason(error)}): free it, or name another folder in '
+                f'cannot write the index "{self.path}" ({_reason(error)}): make it writable, or name another folder in '
                 "SPRIG_CACHE_DIR"
             ) from None
 
@@ -116,17 +116,19 @@ class Database:
             if _inode_of(self.path) == self.file:  # unless another process has replaced it already
                 delete_index(self.path)
             self._open()
-            raise DamagedIndex(f'the index "{self.path}" was damaged ({error}): it is built anew, ask again') from None
+            raise DamagedIndex(
+                f'the index "{self.path}" was damaged ({error}): it is being rebuilt, try again'
+            ) from None
 
     def _explain(self, error: sqlite3.OperationalError) -> SprigError:
         reason = str(error)
         if "full" in reason:
             return SprigError(
-                f'the disk is full that holds the index "{self.path}": make room, or name another folder in '
+                f'the disk is full: free some space for the index "{self.path}", or name another folder in '
                 "SPRIG_CACHE_DIR; what was indexed before is kept"
             )
         if "locked" in reason:
-            return SprigError(f'another process has kept the index "{self.path}" to itself for long: try again')
+            return SprigError(f'another process has locked the index "{self.path}" for too long: try again')
         return SprigError(f'the index "{self.path}" cannot be used now ({reason}): try again')
 
     @contextmanager
