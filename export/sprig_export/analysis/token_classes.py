@@ -1,4 +1,4 @@
-"""Words of code with the class that the syntax tree gives them: what the probes are asked for (paper (a), RQ1)."""
+"""Words of code with their class from the syntax tree, which the probes predict (paper (a), RQ1)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CLASSES = ("KEYWORD", "IDENTIFIER", "NUMBER", "STRING", "TYPE", "MODIFIER", "OPE
 
 # Brackets, separators and quotes; "." and "::" separate too (Java Language Specification 3.11).
 _SEPARATORS = frozenset("()[]{},;:.@\"'`") | {"...", "::", '"""', "${", "</", "/>"}
-_SYMBOLS = re.compile(r"[^\w\s#\"']+")  # what is left of the quotes and of the preprocessor is no operator
-_PROSE = re.compile(r"[^\W\d]\w*")  # a string or a comment is as many words as it has
+_SYMBOLS = re.compile(r"[^\w\s#\"']+")  # parts of quotes and preprocessor lines are not operators
+_PROSE = re.compile(r"[^\W\d]\w*")  # a string or a comment gives each of its words
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and its class; it stands at the characters [start, end) of the code and holds no white space."""
+    """A word without white space at the characters [start, end) of the code, and its class."""
 
     text: str
     label: str
@@ -150,9 +150,9 @@ _GRAMMARS = {"python": _PYTHON, "java": _JAVA, "javascript": _SCRIPT, "typescrip
 def label_words(code: str, language: str) -> tuple[Word, ...]:
     """The words of a function with one of `CLASSES` each, in the order of the text.
 
-    A name, number, keyword or operator is one word; a string or a comment gives the words it is made of. Brackets,
-    separators and escapes have no class. Code that is no valid syntax, even as a member of a type, gives no words:
-    the tree of broken code calls things by wrong names.
+    A name, number, keyword or operator is one word. A string or a comment gives each of its words. Brackets, separators
+    and escapes have no class. Code with syntax errors, even as a member of a type, gives no words, because the classes
+    in its tree are unreliable.
 
     Args:
         code: the source of a function.
