@@ -62,6 +62,16 @@ def test_the_server_runs_without_loading_a_heavy_package():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_bundle_is_measured_without_loading_a_heavy_package():
+    """A process is started for every measurement, and waiting for torch would be most of its time."""
+    code = (
+        "import sys, sprig_export.evaluate.throughput\n"
+        "sys.exit(', '.join(name for name in ('torch', 'transformers', 'onnx') if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_exporter_uses_only_the_shared_parts_of_the_server():
     shared = {"bundle", "code", "trim", "types", "errors"}
     for path in modules(EXPORTER):
