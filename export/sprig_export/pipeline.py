@@ -25,6 +25,7 @@ from sprig_export.models.blocks import is_known, read_blocks, read_stacks
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths, inspect_model
 from sprig_export.models.loading import load_model
+from sprig_export.onnx.convert import check_convertible
 from sprig_export.onnx.validate import ValidationFailed
 from sprig_export.pruning.cut import CutRequest, cut_checkpoint, prune_vocabulary
 from sprig_export.pruning.gptq import fit_checkpoint
@@ -136,6 +137,8 @@ def _load(request: ExportRequest, base: Checkpoint, staging: Path, work: Path, l
     recipe = request.recipe
     with log.stage("load the model") as facts:
         facts |= inspect_model(base, recipe.task)
+        if recipe.task == "search":
+            check_convertible(base)
         calibration = None
         if request.calibration is not None:
             form = InputFormat(recipe.task, recipe.language, prompt_for(base, recipe))

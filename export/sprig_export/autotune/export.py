@@ -28,6 +28,7 @@ from sprig_export.config.request import ExportRequest, Target
 from sprig_export.data.calibration import ENOUGH, Calibration, InputFormat, read_calibration
 from sprig_export.models.checkpoints import Checkpoint, open_checkpoint
 from sprig_export.models.inspection import fit_lengths, inspect_model
+from sprig_export.onnx.convert import check_convertible
 from sprig_export.pipeline import ExportState, LostTooMuch, export, shaping_of
 from sprig_export.report.stages import StageLog
 from sprig_server.bundle.manifest import Manifest
@@ -90,6 +91,8 @@ def export_to_target(request: ExportRequest, log: StageLog) -> Manifest:
     made_by = json.dumps([shaping_of(recipe, base, code), recipe.sample, asdict(target), str(proposal)])
     with work_folder(output, made_by, request.resume, "plans") as folder:
         inspect_model(base, recipe.task)
+        if recipe.task == "search":
+            check_convertible(base)
         recipe, calibration = _read_code(recipe, target, base, code, log)
         choice = choose_plan(PlanSearch(recipe, target, base, calibration, folder, log, proposal))
         if minutes := _minutes_left(log):

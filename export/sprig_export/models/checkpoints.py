@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Checkpoint:
         """The window of a sentence encoder in tokens: its own, otherwise the tokenizer's but at most 512, and never
         more than it has positions.
         """
-        own = self.sentences.max_tokens or min(self._tokenizer_window, _WINDOW)
+        own = self.sentences.max_tokens or min(self.tokenizer_window, _WINDOW)
         return min(own, self.positions or own)
 
     @property
@@ -81,7 +82,8 @@ class Checkpoint:
             return positions_of(AutoConfig.from_pretrained(self.folder))
 
     @property
-    def _tokenizer_window(self) -> int:
+    def tokenizer_window(self) -> int:
+        """The most tokens of a text that the tokenizer says the model reads."""
         window = self.read_json("tokenizer_config.json").get("model_max_length", _WINDOW)
         if isinstance(window, bool) or not isinstance(window, int | float) or not window >= 1:
             place = self.folder / "tokenizer_config.json"
@@ -134,6 +136,7 @@ def _open(model: str) -> Checkpoint:
         needed = f"config.json, tokenizer.json and one of {', '.join(WEIGHTS)}"
         raise InvalidInput(f'"{model}" is not a model folder: it needs {needed}')
     check_settings(folder)
+    _check_family(folder / "config.json", config)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise InvalidInput(
             f'the model "{model}" has no fast tokenizer (tokenizer.json), which is what the server reads: load it with '
@@ -142,6 +145,17 @@ def _open(model: str) -> Checkpoint:
     sha256 = digest_weights(weights)
     card = _card(home)
     return Checkpoint(folder, card.get("title", name), sha256, card.get("license", "unknown"), config, home)
+
+
+def _check_family(place: Path, config: dict[str, Any]) -> None:
+    from transformers import CONFIG_MAPPING
+
+    family = config.get("model_type")
+    if not isinstance(family, str) or family not in CONFIG_MAPPING:
+        raise InvalidInput(
+            f'"{place}" names the family {family!r} (model_type), which transformers {version("transformers")} does '
+            "not know: give a model of another family"
+        )
 
 
 def _open_gguf(file: Path) -> Checkpoint:

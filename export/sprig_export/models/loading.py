@@ -119,6 +119,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     Raises:
         InvalidInput: its files are damaged.
     """
+    checkpoint.tokenizer_window  # noqa: B018  # with a wrong one, a tokenizer is loaded and fails at its first text
     with readable(checkpoint.folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint.folder)
         if not tokenizer.is_fast:

@@ -12,11 +12,34 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 from optimum.exporters.onnx import main_export
+from optimum.exporters.tasks import TasksManager
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.models.families import cross_attention, decoder_shape
 from sprig_export.models.loading import load_summarizer
+from sprig_server.errors import InvalidInput
+
+
+def check_convertible(checkpoint: Checkpoint) -> None:
+    """Refuse a sentence encoder that cannot become a graph, before long work is done with it.
+
+    Raises:
+        InvalidInput: its family is one that the converter does not know.
+    """
+    family = str(checkpoint.config.get("model_type"))
+    try:
+        known = "feature-extraction" in TasksManager.get_supported_tasks_for_model_type(
+            family, "onnx", library_name="transformers"
+        )
+    except KeyError:
+        known = False
+    if not known:
+        raise InvalidInput(
+            f'the model "{checkpoint.name}" is of the family {family}, which optimum-onnx cannot convert: give an '
+            "encoder of another family, such as bert or roberta"
+        )
 
 
 def convert_encoder(model: Path, output: Path, opset: int, projection: nn.Linear | None = None) -> Path:
