@@ -1,4 +1,6 @@
-"""A language model learns to summarize: low-rank factors beside its frozen matrices, the loss on the sentence alone."""
+"""Training an adapter: low-rank factors beside a language model's frozen matrices, with the loss on the sentence
+alone.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ _POOL = 24  # batches that are sorted by length together
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Prompts with their sentences as token ids int64 [b, t], padded behind, their mask, and the places bool [b, t]
-    whose next token is one of the sentence."""
+    """Prompts with their sentences: token ids int64 [b, t], padded at the end, their mask, and the positions, bool [b,
+    t], whose next token belongs to the sentence.
+    """
 
     ids: Tensor
     mask: Tensor
@@ -40,13 +43,13 @@ class Batch:
 
 
 def train_adapter(recipe: AdapterRecipe, data: Path, output: Path, stop_after: int | None = None) -> None:
-    """Teach a language model, or continue where an interrupted run stopped.
+    """Train an adapter, or continue where an interrupted run stopped.
 
     Args:
         recipe: what to train.
         data: the folder that `adapter_data.prepare` wrote.
         output: a folder for the run; its `adapter` is the one of the last validation.
-        stop_after: stop, resumable, once so many steps are done.
+        stop_after: stop after this many steps, resumable.
 
     Raises:
         InvalidInput: the data or the model cannot be used, or the state in `output` belongs to another recipe.
@@ -55,7 +58,7 @@ def train_adapter(recipe: AdapterRecipe, data: Path, output: Path, stop_after: i
 
 
 class AdapterRun(TrainingRun[Batch]):
-    """One run: the model frozen, in bfloat16 where the hardware computes in it, and its adapter in float32."""
+    """A run: the frozen model, in bfloat16 if the hardware supports it, and its adapter in float32."""
 
     def __init__(self, recipe: AdapterRecipe, data: Path, output: Path) -> None:
         self.recipe = recipe
@@ -74,13 +77,13 @@ class AdapterRun(TrainingRun[Batch]):
         super().__init__(model, optimizer, pace, output, fingerprint(recipe))
 
     def rate(self, step: int) -> float:
-        """Warm-up, then a straight line to zero."""
+        """Warm-up, then linear to zero."""
         recipe = self.recipe
         falling = 1 - step / recipe.steps
         return recipe.learning_rate * min(falling, (step + 1) / max(1, recipe.warm_up_steps))
 
     def batches(self) -> Iterator[Batch]:
-        """Endless batches of like length, the same for the same seed."""
+        """Endless batches with similar lengths, the same for the same seed."""
         generator = np.random.default_rng(self.recipe.seed)
         lengths = _lengths(self.train_set)
         while True:
@@ -94,16 +97,18 @@ class AdapterRun(TrainingRun[Batch]):
                     yield make_batch(self.train_set, filled[index], self.device)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mean loss of a sentence's token, its end included."""
+        """The mean loss of a sentence's tokens, including the end token."""
         core: Any = self.adapted.get_base_model()
         states = core.model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False).last_hidden_state
-        # The vocabulary is wide, and nine tenths of the places are code.
+        # The vocabulary is large, and nine tenths of the positions are code.
         logits = core.lm_head(states[batch.asked])
         following = batch.ids.roll(-1, dims=1)[batch.asked]
         return functional.cross_entropy(logits.float(), following)
 
     def validate(self) -> tuple[Mapping[str, float], float]:
-        """The loss of a held-out sentence's token; the last adapter is kept whatever it is, since reading decides."""
+        """The mean loss of held-out sentences' tokens. The last adapter is always kept, because people choose by
+        reading.
+        """
         rows = np.arange(min(len(self.valid_set), self.recipe.validation_pairs))
         lengths = _lengths(self.valid_set)
         total, count = 0.0, 0
@@ -117,8 +122,8 @@ class AdapterRun(TrainingRun[Batch]):
     def keep(self) -> None:
         """Write the adapter as a folder that `peft` reads, in bfloat16."""
         with replace_folder(self.output / "adapter") as folder:
-            self.adapted.peft_config["default"].base_model_name_or_path = self.base  # and not where it lies here
-            self.adapted.save_pretrained(str(folder), save_embedding_layers=False)  # else it asks a hub for them
+            self.adapted.peft_config["default"].base_model_name_or_path = self.base  # not its path on this machine
+            self.adapted.save_pretrained(str(folder), save_embedding_layers=False)  # otherwise peft asks a hub for them
             weights = load_file(folder / WEIGHTS)
             save_file({name: value.bfloat16() for name, value in weights.items()}, folder / WEIGHTS)
 

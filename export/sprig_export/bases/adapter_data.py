@@ -25,12 +25,12 @@ from sprig_server.trim.novelty import keep_novel
 from sprig_server.trim.tokens import kept_count
 
 _LOG = logging.getLogger(__name__)
-_MORE = 1.6  # so many times the pairs that are wanted are searched for
+_MORE = 1.6  # the number of pairs to search for, as a multiple of the wanted pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A function and the sentence to be learned of it."""
+    """A function, and the sentence to learn about it."""
 
     package: str
     language: str
@@ -38,7 +38,7 @@ class Lesson:
     code: str
     sentence: str
     score: float
-    """How many of its content words stem from the function and do not stand in its name."""
+    """How many of its content words come from the function and are not in its name."""
 
 
 def prepare(recipe: AdapterRecipe, corpora: Sequence[Path], output: Path, search: Search | None) -> None:
@@ -70,10 +70,10 @@ def prepare(recipe: AdapterRecipe, corpora: Sequence[Path], output: Path, search
 
 
 def read_lessons(corpus: Path, split: str) -> Iterator[Lesson]:
-    """What may be learned of a corpus, sentence by sentence.
+    """The possible lessons of a corpus.
 
     Raises:
-        InvalidInput: it is no corpus.
+        InvalidInput: it is not a corpus.
     """
     import pyarrow.parquet
 
@@ -91,7 +91,7 @@ def read_lessons(corpus: Path, split: str) -> Iterator[Lesson]:
 
 
 def choose_lessons(lessons: Iterable[Lesson], recipe: AdapterRecipe, search: Search | None) -> list[Lesson]:
-    """The best of a language's lessons that are found by their sentences, balanced.
+    """The best lessons of a language whose functions are found by their sentences, balanced.
 
     Args:
         search: finds functions by their sentences; None to search for none.
@@ -104,8 +104,9 @@ def choose_lessons(lessons: Iterable[Lesson], recipe: AdapterRecipe, search: Sea
 
 
 def balance(lessons: Iterable[Lesson], recipe: AdapterRecipe, more: float = 1.0) -> list[Lesson]:
-    """The best lessons, every sentence once, as many as the recipe takes of a language, of a package, of sentences that
-    begin with one verb and of short functions; `more` times as many of all of these."""
+    """The best lessons, each sentence once, within the recipe's limits for a language, a package, sentences that begin
+    with one verb, and short functions. `more` multiplies all limits.
+    """
     most = round(recipe.pairs * more)
     packages: Counter[str] = Counter()
     verbs: Counter[str] = Counter()
@@ -125,14 +126,14 @@ def balance(lessons: Iterable[Lesson], recipe: AdapterRecipe, more: float = 1.0)
 
 
 def is_short(code: str) -> bool:
-    """Whether a function's body is a line or two: "return self.size" and the like."""
+    """Whether a function's body has one or two lines, such as "return self.size"."""
     return sum(1 for line in code.splitlines() if line.strip(" \t{}();")) <= 2
 
 
 def encode_lesson(
     lesson: Lesson, tokenizer: Tokenizer, end: int, recipe: AdapterRecipe, draw: np.random.Generator
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
-    """The prompt and the sentence as token ids; None where the function is too long."""
+    """The prompt and the sentence as token ids; None if the function is too long."""
     before, after = prompt_parts(recipe.prompt, lesson.language)
     head = tokenizer.encode(before, add_special_tokens=False).ids
     whole = tokenizer.encode(before + lesson.code.strip("\n"), add_special_tokens=True).ids

@@ -1,4 +1,4 @@
-"""The sentence that a model may learn of a function: one form, about the code alone, grounded in it."""
+"""The sentence that a model may learn about a function: in one form, about the code alone, and grounded in it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _RESULTS = frozenset(("value", "values", "type", "types", "code", "codes", "addr
 _NO_OBJECT = ("to ", "when ", "if ", "and ", "or ")  # behind a verb: about its use, or two verbs
 _LEADING = 5  # words of a summary that stand in the code one after another: a comment of its own
 _SHOWS_NOTHING = re.compile(r"NotImplemented|abstractmethod|\bvoid 0\b|\b__awaiter\b|\b_super\b|\(0, \w+\.")
-"""Marks of code that has no body, and of code that a compiler wrote."""
+"""Marks of code without a body, and of code that a compiler wrote."""
 _RETURN = re.compile(r"\breturn\b(?!\s*;)\s*\S|=>|\byield\b")
 _GIVES = frozenset({"return", "get", "retrieve", "obtain", "yield", "fetch", "give", "tell"})
 
 
 def teaching_sentence(summary: str, name: str, code: str) -> str | None:
-    """The sentence that a model may learn of a function, in the third person and with a period; None where there is
-    none: what it says must be seen in the code, and be more than the name says.
+    """The sentence that a model may learn about a function, in the third person and with a period; None if there is
+    none. It must describe what the code shows, and say more than the name does.
 
     Args:
         summary: the first sentence of its documentation (`Pair.summary`).
@@ -57,7 +57,8 @@ def teaching_sentence(summary: str, name: str, code: str) -> str | None:
 
 
 def third_person(summary: str) -> str | None:
-    """A sentence that begins with its verb in the third person and ends in one period; None for one without a verb.
+    """The sentence with its first verb in the third person and one period at the end; None if it does not begin with a
+    verb.
 
     "Parse the file and return its lines" becomes "Parses the file and returns its lines."
     """
@@ -80,18 +81,20 @@ def conjugate(verb: str) -> str:
 
 
 def first_verb(sentence: str) -> str | None:
-    """The base form of the known verb that a sentence begins with, in the base form or the third person."""
+    """The base form of the known verb at the beginning of a sentence, which may be in the third person."""
     return _base(sentence.partition(" ")[0].lower())
 
 
 def _says(code: str, summary: str) -> bool:
-    """Whether the code says in so many words what its documentation does: to be copied, not understood."""
+    """Whether the code contains its documentation word for word, so that a model would learn to copy."""
     beginning = re.findall(r"\w+", summary.lower())[:_LEADING]
     return " ".join(beginning) in " ".join(re.findall(r"\w+", code.lower()))
 
 
 def _conjugated(match: re.Match[str]) -> str:
-    """A second verb with what joins it: "and list the files" has one, "and list items" and "and return value" none."""
+    """A second verb with its conjunction: "and list the files" has one; "and list items" and "and return value" have
+    none.
+    """
     verb, following = match["verb"], match["next"]
     known, noun_too = verb in word_list("verbs"), verb in word_list("common") or following in _RESULTS
     is_verb = known and (following in _OBJECTS or not noun_too)

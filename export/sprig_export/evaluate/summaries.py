@@ -38,8 +38,8 @@ class SummarySettings:
 
     Attributes:
         max_tokens: of a function that it reads.
-        max_new_tokens: at most so many are written.
-        min_new_tokens: at least so many are written.
+        max_new_tokens: the most tokens to write.
+        min_new_tokens: the fewest tokens to write.
         beams: of the search; 1 is greedy.
         no_repeat: the length of runs of tokens that are not repeated; 0 for no limit.
         prompt: of a decoder-only model; empty for the default one.

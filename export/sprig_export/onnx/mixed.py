@@ -1,4 +1,4 @@
-"""Mixed precision: matrix products in 4 bits and small blocks, in 8 bits where a model is sensitive."""
+"""Mixed precision: matrix products in 4 bits with small blocks, and in 8 bits for sensitive matrices."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _DOMAIN = "com.microsoft"
 
 
 def quantize_mixed(source: Path, target: Path, sensitive: Iterable[str]) -> None:
-    """Write `target`: `source` with 4 or 8 bits for each weight of its matrix products, and one copy of an embedding
-    that is the output layer's too."""
+    """Write `target`: `source` with 4 or 8 bits for the weights of its matrix products, and a single copy of a tied
+    embedding.
+    """
     model, sensitive = onnx.load(source), tuple(sensitive)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -54,7 +55,7 @@ def pack_finely(rows: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8]
 
 
 def _add_product(graph: GraphProto, node: NodeProto, rows: NDArray[np.float32], bits: int) -> NodeProto:
-    """Put a product with packed weights in the place of `node`. ONNX Runtime widens the factors when it loads them."""
+    """Replace `node` by a product with packed weights. ONNX Runtime widens the factors when it loads them."""
     values, half, factors = (f"{node.name}_{part}" for part in ("values", "half", "factors"))
     for name, array in zip((values, half), pack_finely(rows, bits), strict=True):
         graph.initializer.append(numpy_helper.from_array(array, name))
@@ -68,7 +69,7 @@ def _add_product(graph: GraphProto, node: NodeProto, rows: NDArray[np.float32], 
 
 
 def _look_up(graph: GraphProto, gather: NodeProto, product: NodeProto, width: int) -> list[NodeProto]:
-    """Nodes for ids int64 [b, t] -> float32 [b, t, width], from the rows of a product's packed weights."""
+    """Nodes that look up ids int64 [b, t] -> float32 [b, t, width] in the rows of a product's packed weights."""
     name, blocks = gather.name, -(-width // FINE_BLOCK)
     bits = next(attribute.i for attribute in product.attribute if attribute.name == "bits")
     constants = {

@@ -1,4 +1,4 @@
-"""GPTQ: weights in 4 bits, of which each makes up for what rounding did to those before it.
+"""GPTQ: rounding weights to 4 bits so that each compensates for the rounding errors of those before it.
 
 Frantar, Ashkboos, Hoefler and Alistarh, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
 Transformers".
@@ -24,8 +24,8 @@ from sprig_export.pruning.statistics import observe_all
 from sprig_export.training.batches import Batch, make_batches
 
 FINE_BLOCK = 32
-"""How many weights along the input of a product share one factor, which is kept in 16 bits."""
-_BATCHES, _PAIRS_A_BATCH = 3, 32  # that weights are fitted on
+"""The number of weights along the input of a matrix that share one factor, which has 16 bits."""
+_BATCHES, _PAIRS_A_BATCH = 3, 32  # calibration for fitting weights
 _SHARES = (*np.arange(0.7, 1.0, 0.05), 1.0, *(8 / n for n in (7, 6, 5, 4)))
 """What the largest weight of a block may be of the largest number: less than 1 cuts it, more is for blocks that were
 rounded before, in which it need not be the largest number."""
@@ -34,8 +34,9 @@ _LOWEST, _HIGHEST = -8, 7
 
 
 def fit_checkpoint(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibration, output: Path) -> Checkpoint:
-    """The checkpoint with weights that mixed products can hold, as a model folder at `output`; what an interrupted
-    export left there is taken over."""
+    """The checkpoint with weights fitted for mixed precision, as a model folder at `output`. A result of an interrupted
+    export is reused.
+    """
     if output.is_dir():
         return reopen_checkpoint(output, checkpoint)
     model, tokenizer = load_model(checkpoint, recipe.task), load_tokenizer(checkpoint)
@@ -45,11 +46,11 @@ def fit_checkpoint(checkpoint: Checkpoint, recipe: Recipe, calibration: Calibrat
 
 
 def fit_weights(model: PreTrainedModel, batches: Sequence[Batch], sensitive: Iterable[str]) -> None:
-    """Round the matrices of a model's layers to 4 bits in place, as `quantize_mixed` packs them; the sensitive ones,
-    which it gives 8 bits, stay as they are.
+    """Round the matrices of a model's layers to 4 bits in place, as `quantize_mixed` packs them. Sensitive ones, which
+    get 8 bits, stay as they are.
 
     Args:
-        batches: text whose products with the matrices are to change as little as possible.
+        batches: calibration text. The outputs of the matrices on it should change as little as possible.
         sensitive: parts of the names of matrices that get 8 bits.
     """
     blocks, sensitive = read_blocks(model), tuple(sensitive)
@@ -63,10 +64,10 @@ def fit_weights(model: PreTrainedModel, batches: Sequence[Batch], sensitive: Ite
 
 
 def round_by_gptq(weight: Tensor, products: Tensor) -> Tensor:
-    """The weight [outputs, inputs] with every block of a row in 16 evenly spaced numbers.
+    """The weight [outputs, inputs] rounded to 16 evenly spaced values in every block of a row.
 
-    Column after column is rounded, and what that changed is passed on to the columns to its right. A block's factor is
-    the best for the weights as they are when its turn comes.
+    Columns are rounded one after the other, and the columns to the right compensate for the error. The factor of a
+    block is chosen for its weights at that time.
 
     Args:
         products: the sum of x xᵀ over the calibration tokens, [inputs, inputs].
@@ -94,7 +95,7 @@ def round_by_gptq(weight: Tensor, products: Tensor) -> Tensor:
 
 
 def bits_of(name: str, sensitive: Iterable[str]) -> int:
-    """The bits of a matrix: 8 where its name has one of the `sensitive` parts in it, else 4."""
+    """The bits of a matrix: 8 if its name contains one of the `sensitive` parts, otherwise 4."""
     return 8 if any(part in name for part in sensitive) else 4
 
 

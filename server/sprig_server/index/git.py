@@ -1,4 +1,4 @@
-"""What git keeps about a work tree, read from its files: no program is started and no setting of a repository is read.
+"""Reading git's files about a work tree, without starting a program and without reading a repository's settings.
 
 `git ls-files` reads the repository's configuration, which can name programs to run (core.fsmonitor), other folders
 (core.worktree) and files to include. Here only three things are read, all of them data: the index (which files are
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sprig_server.index.regular_file import read_regular
 
-# More than the index of any repository that a person would open (1 GB holds about ten million files).
+# Larger than the index of any realistic repository (1 GB holds about ten million files).
 _MOST_INDEX_BYTES = 1_000_000_000
 _MOST_BYTES = 1_000_000
 _MODES = {0o100644, 0o100755, 0o100664, 0o120000, 0o160000, 0o040000}
@@ -23,14 +23,14 @@ _MODES = {0o100644, 0o100755, 0o100664, 0o120000, 0o160000, 0o040000}
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where git keeps what belongs to one work tree: `git_dir` its own part, `common` what all its work trees share."""
+    """The git folders of a work tree: `git_dir` for its own files, `common` for those that all work trees share."""
 
     top: str
     git_dir: Path
     common: Path
 
     def tracked(self) -> list[str]:
-        """The paths in the index, relative to the work tree; empty where the index is missing or cannot be read."""
+        """The paths in the index, relative to the work tree; empty if the index is missing or cannot be read."""
         try:
             return [os.fsdecode(name) for name in _read_index(self.git_dir, "index")]
         except (OSError, ValueError, IndexError):
@@ -38,7 +38,7 @@ class Repository:
 
 
 def find_repository(folder: str) -> Repository | None:
-    """The repository whose work tree has its top at `folder`; None where there is none."""
+    """The repository whose work tree has its top at `folder`; None if there is none."""
     git = Path(f"{folder}/.git")
     try:
         if git.is_dir():
@@ -69,7 +69,7 @@ def find_repository_above(folder: str) -> Repository | None:
 
 
 def user_excludes() -> Path:
-    """The user's own list of ignored files: `core.excludesFile` of their configuration, or where git looks without."""
+    """The user's own list of ignored files: `core.excludesFile` in their configuration, or git's default place."""
     home = Path.home()
     xdg = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
     chosen = xdg / "ignore"
@@ -92,9 +92,9 @@ def user_excludes() -> Path:
 
 
 def _read_index(git_dir: Path, name: str) -> Iterator[bytes]:
-    """The paths in an index file of any version, with those of the shared one that a split index builds on.
+    """The paths in an index file of any version, including those of the shared file of a split index.
 
-    Folders that a sparse index keeps whole are left out: nothing of them is checked out.
+    Collapsed folders of a sparse index are left out, because they are not checked out.
 
     Raises:
         OSError: the file cannot be read.
@@ -109,14 +109,14 @@ def _read_index(git_dir: Path, name: str) -> Iterator[bytes]:
             failure = error
             continue
         yield from paths
-        if shared is not None and name == "index":  # a shared one builds on no other
+        if shared is not None and name == "index":  # a shared index has no shared index of its own
             yield from _read_index(git_dir, f"sharedindex.{shared}")
         return
     raise failure
 
 
 def _parse_index(data: bytes, hash_size: int) -> tuple[list[bytes], str | None]:
-    """The paths, and the hash that names the shared index where this one is split."""
+    """The paths, and the hash that names the shared index if this one is split."""
     version, count = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
     if data[:4] != b"DIRC" or version not in (2, 3, 4):
         raise ValueError("not an index of a known version")
@@ -151,7 +151,7 @@ def _parse_index(data: bytes, hash_size: int) -> tuple[list[bytes], str | None]:
 
 
 def _parse_number(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """A variable-length number, and where it ends."""
     value = data[place] & 0x7F
     while data[place] & 0x80:
         place += 1
