@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto
 from tests.export.families import make_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Example, ExportRequest
@@ -93,6 +95,11 @@ def test_a_bundle_of_mixed_precision_answers(
     manifest = export(ExportRequest(recipe, tmp_path / "bundle", repository, examples=tuple(examples)), StageLog())
     assert manifest.quantization == "int4 and int8 weights"
     assert Summarizer(open_bundle(tmp_path / "bundle"), 1).summarize("def f(x):\n    return x", "python").confidence < 0
+    if AutoConfig.from_pretrained(checkpoint).tie_word_embeddings:  # one copy, and that in 8 bits
+        tensors = onnx.load(tmp_path / "bundle" / "decoder.onnx").graph.initializer
+        assert not [
+            t.name for t in tensors if manifest.recipe["vocabulary"] in t.dims and t.data_type == TensorProto.FLOAT
+        ]
     no_code = ExportRequest(recipe, tmp_path / "none", examples=tuple(examples))
     with pytest.raises(InvalidInput, match="give code with --calibration"):
         export(no_code, StageLog())

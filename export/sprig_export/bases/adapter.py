@@ -124,6 +124,7 @@ class AdapterRun(TrainingRun[Batch]):
         with replace_folder(self.output / "adapter") as folder:
             self.adapted.peft_config["default"].base_model_name_or_path = self.base  # not its path on this machine
             self.adapted.save_pretrained(str(folder), save_embedding_layers=False)  # otherwise peft asks a hub for them
+            (folder / "README.md").unlink(missing_ok=True)  # peft's blank form, with a path of this machine
             weights = load_file(folder / WEIGHTS)
             save_file({name: value.bfloat16() for name, value in weights.items()}, folder / WEIGHTS)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
@@ -106,7 +107,24 @@ def convert_decoder_only(model: Path, output: Path, opset: int) -> Path:
             do_validation=False,
             library_name="transformers",
         )
-    return (output / "model.onnx").rename(output / "decoder.onnx")
+    path = (output / "model.onnx").rename(output / "decoder.onnx")
+    _fold_transposes(path)
+    return path
+
+
+def _fold_transposes(path: Path) -> None:
+    """Store the weights that a graph transposes first as they are multiplied: quantizers see only those.
+
+    An output projection that is tied to the embedding is exported as its transpose.
+    """
+    model = onnx.load(path)
+    graph, weights = model.graph, {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Transpose" and node.input[0] in weights]:
+        order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
+        array = np.ascontiguousarray(np.transpose(numpy_helper.to_array(weights[node.input[0]]), order))
+        graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
+        graph.node.remove(node)
+    onnx.save(model, path)
 
 
 class _EncoderWithCrossAttention(nn.Module):
