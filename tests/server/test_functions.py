@@ -353,3 +353,24 @@ def test_a_called_name_is_the_name_of_the_function_it_calls():
 def test_offsets_outside_of_the_text_call_nothing(offset):
     assert called_name("x\n", "python", offset) is None
     assert called_name("", "python", offset) is None
+
+
+OVERLOADS = """\
+/** Formats a date. */
+export function fmt(d: Date): string;
+export function fmt(d: number): string;
+export function fmt(d: any): string { return String(d); }
+class A {
+  /** Says it. */
+  say(a: string): void;
+  say(a: number): void;
+  say(a: any) { }
+  other(a: number): void;
+  quiet() { }
+}
+"""
+
+
+def test_overloads_are_documented_by_the_first_of_them():
+    found = {f.name: f.documentation for f in parse_functions(OVERLOADS, "typescript")}
+    assert found == {"fmt": "Formats a date.", "say": "Says it.", "quiet": ""}

@@ -555,3 +555,10 @@ def test_an_entry_knows_where_its_name_is(store):
     store.put_files([(path, state, entries)])
     places = {e.name: (e.start_line, e.name_line, e.name_column) for e in store.in_file("a.py") if e.kind != "module"}
     assert places == {"f": (1, 3, 4), "A": (6, 6, 6), "g": (6, 6, 24)}
+
+
+@pytest.mark.parametrize("implementation", ["", "def f(x):\n    return x\n"])
+def test_stubs_of_overloads_are_entries_only_without_their_implementation(implementation):
+    text = "@overload\ndef f(x: int): ...\n@typing.overload\ndef f(x: str): ...\n" + implementation
+    lines = [entry.start_line for entry, _ in parse_file("a.py", text.encode()) if entry.name == "f"]
+    assert lines == ([5] if implementation else [1, 3])

@@ -48,10 +48,22 @@ def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
                 break
             comments.append(node)
             last = text if speaks else last
-        elif node.type != "decorator" and not _PRAGMA.match(text):
+        elif not (
+            node.type in ("decorator", ";") or _PRAGMA.match(text) or (not last and _is_overload(node, definition))
+        ):
             break
         below, node = node, node.prev_sibling
     return comments[::-1]
+
+
+def _is_overload(node: Node, definition: Node) -> bool:
+    """Whether a node is an overload signature of TypeScript, which is documented in place of its implementation."""
+    signature = node.child_by_field_name("declaration") or node
+    if signature.type not in ("function_signature", "method_signature"):
+        return False
+    name = signature.child_by_field_name("name")
+    own = (definition.child_by_field_name("declaration") or definition).child_by_field_name("name")
+    return name is not None and own is not None and name.text == own.text
 
 
 def _belongs(tree: SyntaxTree, comment: Node, below: Node, is_first: bool, speaks: bool) -> bool:

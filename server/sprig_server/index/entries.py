@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ from sprig_server.index.store import Entry, digest_of
 from sprig_server.types import Definition
 
 _log = logging.getLogger(__name__)
+
+_OVERLOAD = re.compile(r"(?:@.*\n)*?@(?:\w+\.)*overload\b")
 
 Parse = Callable[[str, str, str], ParsedSource]
 """Parses a text, like `code.parsed_source.parse_source`. A server parses large texts in another process."""
@@ -46,7 +49,7 @@ def parse_file(
     lines = Lines(text)
     trusted = {id(d) for d in (source.definitions if source.whole else source.kept)}
     found = [_item(path, lines, d, _known_as(d, language, module), id(d) in trusted) for d in source.definitions]
-    return found if source.whole else _with_last_good(found, source, known(), lines)
+    return _without_overloads(found if source.whole else _with_last_good(found, source, known(), lines))
 
 
 def _item(path: str, lines: Lines, definition: Definition, qualified_name: str, trusted: bool) -> Item:
@@ -67,6 +70,17 @@ def _item(path: str, lines: Lines, definition: Definition, qualified_name: str, 
         mark=mark_of(lines.text, definition) if trusted and definition.kind != "module" else None,
     )
     return entry, search_passage(content, len(content) - len(definition.code), definition.language)
+
+
+def _without_overloads(items: list[Item]) -> list[Item]:
+    """Without the stubs of Python's `@overload`: what is looked for is their implementation."""
+    stubs = [entry.language == "python" and _OVERLOAD.match(passage.code) is not None for entry, passage in items]
+    implemented = {item[0].qualified_name for item, is_stub in zip(items, stubs, strict=True) if not is_stub}
+    return [
+        item
+        for item, is_stub in zip(items, stubs, strict=True)
+        if not (is_stub and item[0].qualified_name in implemented)
+    ]
 
 
 def _known_as(definition: Definition, language: Language, module: str) -> str:
