@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from test_files import git, write
 
+from sprig_server.index import watch
 from sprig_server.index.files import list_sources
 from sprig_server.index.watch import watch_folder
+
+_PAUSE = 0.8  # seconds: several times what a change takes to be noticed
 
 
 async def run(look):
@@ -42,12 +45,16 @@ class Watched:
 
 
 @pytest.fixture(params=["notified", "polling"])
-async def watched(request: pytest.FixtureRequest, tmp_path: Path):
+async def watched(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Ten times as quick as for users: nobody writes here but the tests."""
+    monkeypatch.setattr(watch, "_QUIET_MS", 20)
+    monkeypatch.setattr(watch, "_LONGEST_MS", 200)
+    monkeypatch.setattr(watch, "_POLL_MS", 200)
     write(tmp_path, "a.py", "sub/b.py", "node_modules/m/c.js")
     made = Watched(tmp_path)
     task = asyncio.create_task(made.follow(request.param == "polling"))
     await made.until(lambda: made.looks == 1)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(_PAUSE)
     yield made
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -57,7 +64,10 @@ async def watched(request: pytest.FixtureRequest, tmp_path: Path):
 async def test_files_that_come_change_and_go_are_told(watched: Watched):
     for change in (
         lambda: write(watched.root, "new.py"),
-        lambda: write(watched.root, "sub/b.py", text="y = 2\n# longer\n"),
+        lambda: (
+            write(watched.root, "sub/b.py", text="y = 2\n# longer\n"),
+            os.utime(watched.root / "sub/b.py", (2e9, 2e9)),  # polling tells times by the second
+        ),
         lambda: (watched.root / "a.py").unlink(),
         lambda: (watched.root / "new.py").rename(watched.root / "sub" / "moved.py"),
     ):
@@ -76,7 +86,7 @@ async def test_new_folders_are_looked_through_and_watched(watched: Watched):
     write(watched.root, "deep/er/third.py")
     await watched.until(lambda: "deep/er/third.py" in watched.changed)
     watched.changed.clear()
-    await asyncio.sleep(3)
+    await asyncio.sleep(_PAUSE)
     write(watched.root, "deep/er/second.py")
     await watched.until(lambda: "deep/er/second.py" in watched.changed)
     (watched.root / "deep").rename(watched.root / "other")
@@ -102,10 +112,10 @@ async def test_what_the_listing_leaves_out_is_not_watched(watched: Watched):
     write(watched.root, ".gitignore", text="out/\n")
     await watched.until(lambda: watched.looks > 1)
     write(watched.root, "out/x.py")
-    await asyncio.sleep(3)
+    await asyncio.sleep(_PAUSE)
     looks, _ = watched.looks, watched.changed.clear()
     write(watched.root, "node_modules/m/new.js", "out/y.py", "notes.md")
-    await asyncio.sleep(3)
+    await asyncio.sleep(_PAUSE)
     assert (watched.looks, watched.changed) == (looks, set())
 
 
