@@ -44,7 +44,7 @@ from sprig_server.bundle.store import open_bundle
 from sprig_server.cli import main
 from sprig_server.code.text import prompt_ids, summary_input
 from sprig_server.errors import InvalidInput
-from sprig_server.inference.beam import beam_search
+from sprig_server.inference.beam import BeamSettings, beam_search
 from sprig_server.inference.decoders import open_decoder
 from sprig_server.inference.summarizer import Summarizer
 
@@ -162,7 +162,7 @@ def served(model: Model, folder: Path) -> list[list[int]]:
     for code in CODE:
         read, step = decoder.begin(code, "python")
         ends = {decoding.end_token, *decoding.stop_tokens}
-        found = beam_search(step, read=read, ends=ends, beams=1, max_new_tokens=NEW, rules=decoding.rules)
+        found = beam_search(step, read, BeamSettings(ends, NEW, rules=decoding.rules))
         assert summarizer.summarize(code, "python").text == decoder.decode(list(found.tokens)).strip()
         written.append(list(found.tokens))
     return written

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sprig_server.bundle.manifest import Rules
 from sprig_server.errors import Cancelled
-from sprig_server.inference.beam import beam_search, log_softmax
+from sprig_server.inference.beam import BeamSettings, beam_search, log_softmax
 from sprig_server.inference.rules import penalize
 
 START, END = 0, 1
@@ -55,7 +55,8 @@ TRAP = {
 
 
 def search(step, **options):
-    return beam_search(step, **{"read": [START], "ends": {END}, "beams": 1, "max_new_tokens": 8} | options)
+    read, stop = options.pop("read", [START]), options.pop("stop", lambda: False)
+    return beam_search(step, read, BeamSettings(**{"ends": {END}, "max_new_tokens": 8} | options), stop)
 
 
 def test_greedy_follows_the_likeliest_token():
@@ -202,9 +203,8 @@ def test_no_run_of_tokens_stands_twice():
         logits[:, 3] = 0.0
         return logits
 
-    settings = {"read": [0], "ends": {3}, "beams": 1, "max_new_tokens": 8}
-    assert beam_search(step, **settings).tokens == (1, 2, 1, 2, 1, 2, 1, 2)
-    assert beam_search(step, **settings, no_repeat=3).tokens == (1, 2, 1, 2)
+    assert search(step, read=[0], ends={3}).tokens == (1, 2, 1, 2, 1, 2, 1, 2)
+    assert search(step, read=[0], ends={3}, no_repeat=3).tokens == (1, 2, 1, 2)
 
 
 def test_any_of_several_ends_ends_a_sequence():

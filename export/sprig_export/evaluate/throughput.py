@@ -19,7 +19,7 @@ from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import search_passage
 from sprig_server.errors import InvalidBundle, SprigError
-from sprig_server.inference.beam import beam_search
+from sprig_server.inference.beam import BeamSettings, beam_search
 from sprig_server.inference.decoders import open_decoder
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.session import default_threads
@@ -82,7 +82,7 @@ def _bundle_work(folder: Path, task: Task) -> Work:
     def write(pairs: Sequence[tuple[str, str]]) -> int:
         for code, language in pairs:
             read, step = decoder.begin(code, language)
-            beam_search(step, read=read, ends=(), beams=1, max_new_tokens=_WRITTEN)
+            beam_search(step, read, BeamSettings(ends=(), max_new_tokens=_WRITTEN))
         return _WRITTEN * len(pairs)
 
     return write

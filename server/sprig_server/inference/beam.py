@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ that `parents` names.
 """
 
 
-_FREE = Rules()
-
-
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """Tokens without start and end token, and the mean log-probability of all of them and the end token."""
@@ -29,43 +26,53 @@ class Hypothesis:
     score: float
 
 
-def beam_search(
-    step: Step,
-    *,
-    read: Sequence[int],
-    ends: Collection[int],
-    beams: int,
-    max_new_tokens: int,
-    no_repeat: int = 0,
-    rules: Rules = _FREE,
-    stop: Callable[[], bool] = lambda: False,
-) -> Hypothesis:
-    """The best sequence by mean log-probability. With one beam this is greedy decoding.
+@dataclass(frozen=True, slots=True)
+class BeamSettings:
+    """What a search looks for.
 
-    The search ends when a finished hypothesis has a better mean than every open one. A hypothesis of `max_new_tokens`
-    is finished. If `no_repeat` is above 0, no sequence of that many tokens occurs twice.
+    Attributes:
+        ends: tokens that end a sequence.
+        max_new_tokens: the length at which a sequence is finished in any case.
+        beams: the number of hypotheses; 1 is greedy decoding.
+        no_repeat: if above 0, no sequence of this many tokens occurs twice.
+        rules: which tokens may be written. A forced token has probability 1.
+    """
+
+    ends: Collection[int]
+    max_new_tokens: int
+    beams: int = 1
+    no_repeat: int = 0
+    rules: Rules = field(default_factory=Rules)
+
+
+def beam_search(
+    step: Step, read: Sequence[int], settings: BeamSettings, stop: Callable[[], bool] = lambda: False
+) -> Hypothesis:
+    """The best sequence by mean log-probability.
+
+    The search ends when a finished hypothesis has a better mean than every open one.
 
     Args:
         read: the tokens before the generated ones; the first step takes the last of them.
-        rules: which tokens may be written. A forced token has probability 1.
 
     Raises:
         Cancelled: `stop` returned True between two steps.
     """
+    ends, beams, rules = settings.ends, settings.beams, settings.rules
     tokens = np.array(read[-1:], dtype=np.int64)
     parents = np.array([0], dtype=np.int64)
     prefixes: list[tuple[int, ...]] = [()]
     totals = np.zeros(1, dtype=np.float64)
     best: Hypothesis | None = None
-    for length in range(1, max_new_tokens + 1):
+    for length in range(1, settings.max_new_tokens + 1):
         if stop():
             raise Cancelled
         contexts = [(*read, *prefix) for prefix in prefixes]
         scores = log_softmax(penalize(step(tokens, parents), contexts, rules))  # [k, v]
         for row, prefix in enumerate(prefixes):
-            scores[row, repeating_tokens(prefix, no_repeat)] = -np.inf
+            scores[row, repeating_tokens(prefix, settings.no_repeat)] = -np.inf
             scores[row, forbidden(contexts[row], len(prefix), rules)] = -np.inf
-        if (only := forced(length - 1, max_new_tokens, rules)) is not None:
+        if (only := forced(length - 1, settings.max_new_tokens, rules)) is not None:
             scores[:], scores[:, only] = -np.inf, 0.0
         candidates = totals[:, None] + scores
         k, v = candidates.shape

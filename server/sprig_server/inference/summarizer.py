@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidBundle
-from sprig_server.inference.beam import beam_search
+from sprig_server.inference.beam import BeamSettings, beam_search
 from sprig_server.inference.decoders import open_decoder
 from sprig_server.types import Summary
 
@@ -42,14 +42,13 @@ class Summarizer:
             Cancelled: `stop` returned True.
         """
         read, step = self._decoder.begin(code, language)
-        best = beam_search(
-            step,
-            read=read,
-            ends=frozenset({self._decoding.end_token, *self._decoding.stop_tokens}),
-            beams=beams or self._decoding.beams,
-            max_new_tokens=self._decoding.max_new_tokens,
-            no_repeat=self._decoding.no_repeat,
-            rules=self._decoding.rules,
-            stop=stop,
+        decoding = self._decoding
+        settings = BeamSettings(
+            frozenset({decoding.end_token, *decoding.stop_tokens}),
+            decoding.max_new_tokens,
+            beams or decoding.beams,
+            decoding.no_repeat,
+            decoding.rules,
         )
+        best = beam_search(step, read, settings, stop)
         return Summary(self._decoder.decode(list(best.tokens)).strip(), best.score)
