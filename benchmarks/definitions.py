@@ -166,23 +166,28 @@ def script_sources(work: Path) -> Iterator[Path]:
     """Sources of the packages in JavaScript and TypeScript, without bundles and declarations."""
     built = {"dist", "build", "umd", "_esm5", "_esm2015", "esm", "esm5", "examples", "node_modules"}
     for path in fetched("javascript", work):
-        if not built & set(path.parts) and ".min." not in path.name and not path.name.endswith(".d.ts"):
+        if (
+            not built & set(path.relative_to(work).parts)
+            and ".min." not in path.name
+            and not path.name.endswith(".d.ts")
+        ):
             yield path
 
 
 def script_functions(paths: Sequence[Path], work: Path) -> Iterator[list[Found]]:
     """By TypeScript's compiler."""
+    library = typescript(work.resolve()) / "lib" / "typescript.js"
+    return answers(["node", str(FRONT_ENDS / "functions.cjs"), str(library)], paths)
+
+
+def typescript(work: Path) -> Path:
+    """The folder of TypeScript's compiler, fetched if it is not there yet."""
     compiler = work / f"typescript-{TYPESCRIPT}"
     if not compiler.is_dir():
-        (archive,) = download_npm("typescript", TYPESCRIPT, work.resolve())
+        (archive,) = download_npm("typescript", TYPESCRIPT, work)
         with tarfile.open(archive) as packed:
             packed.extractall(compiler, filter="data")
-    command = [
-        "node",
-        str(FRONT_ENDS / "functions.cjs"),
-        str((compiler / "package" / "lib" / "typescript.js").resolve()),
-    ]
-    return answers(command, paths)
+    return compiler / "package"
 
 
 def java_sources(work: Path) -> Iterator[Path]:

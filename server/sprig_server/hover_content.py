@@ -1,13 +1,14 @@
-"""The content of a hover: which function a name means, and a summary of it."""
+"""The content of a hover: the name that it is about, and a summary of its function."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sprig_server.code.parsed_source import ParsedSource
+from sprig_server.code.languages import find_language
+from sprig_server.code.parsed_source import Call, ParsedSource
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
 from sprig_server.inference.models import Models
@@ -49,24 +50,31 @@ class MemoryCache:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in a text, and the functions of the same text that it may refer to."""
+    """A name in a text, characters [start, end): that of a function which is defined there, or one that is called."""
 
-    text: str
     start: int
     end: int
-    functions: tuple[Definition, ...]
+    function: Definition | None = None
+    call: Call | None = None
 
 
 def name_at(source: ParsedSource, offset: int) -> Name | None:
     """The name of a function at `offset`, in its definition or where it is called."""
     for function in source.functions:
         if function.name_span.start <= offset <= function.name_span.end:
-            return Name(function.name, function.name_span.start, function.name_span.end, (function,))
+            return Name(function.name_span.start, function.name_span.end, function=documented(function, source))
     call = source.call_at(offset)
-    if call is None:
-        return None
-    called = source.text[slice(*call)]
-    return Name(called, *call, tuple(f for f in source.functions if f.name == called))
+    return Name(call.start, call.end, call=call) if call is not None else None
+
+
+def documented(function: Definition, source: ParsedSource) -> Definition:
+    """A function with its documentation, which may stand at another definition of the same name, such as the getter of
+    a property or one branch of a condition. Where functions are told apart by their parameters, only at its own."""
+    if function.documentation or not find_language(source.language).docstrings:
+        return function
+    others = (f for f in source.functions if f.qualified_name == function.qualified_name and f.documentation)
+    other = next(others, None)
+    return replace(function, documentation=other.documentation) if other is not None else function
 
 
 def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Summary | None:

@@ -18,11 +18,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
 
 from sprig_server.code.parsed_source import ParsedSource, parse_source
+from sprig_server.code.scopes import Scope
 from sprig_server.errors import Cancelled, NotParsed
 from sprig_server.types import Definition
 
@@ -30,7 +32,7 @@ PARSING_SECONDS = 30.0
 """Parsing is given up after this time."""
 
 _IDLE_SECONDS = 60.0
-_DEFINITIONS_A_MESSAGE = 500  # unpickling holds the interpreter's lock: some milliseconds for this many
+_VALUES_A_MESSAGE = 500  # unpickling holds the interpreter's lock: some milliseconds for this many
 _MOST_MEMORY = 4 << 30  # bytes
 
 _Key = tuple[str, str, str]
@@ -117,12 +119,15 @@ class ParserProcess:
         assert process.stdin and process.stdout
         began = time.monotonic()
         definitions: list[Definition] = []
+        scopes: list[Scope] = []
         try:
             pickle.dump(key, process.stdin, pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
-            count, *rest = pickle.load(process.stdout)
-            while len(definitions) < count:
+            defined, scoped, calls, whole, comments = pickle.load(process.stdout)
+            while len(definitions) < defined:
                 definitions += pickle.load(process.stdout)
+            while len(scopes) < scoped:
+                scopes += pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
             self._end()
             if time.monotonic() - began >= PARSING_SECONDS:
@@ -131,7 +136,7 @@ class ParserProcess:
         finally:
             with self._lock:
                 self._running = None
-        return ParsedSource(*key, tuple(definitions), *rest)
+        return ParsedSource(*key, tuple(definitions), calls, whole, comments, scopes=tuple(scopes))
 
     def _start(self, job: Future[ParsedSource]) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -168,11 +173,12 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             faulthandler.dump_traceback_later(PARSING_SECONDS, exit=True, file=nowhere)
             source = parse_source(text, language, module)
-            head = len(source.definitions), source.calls, source.whole, source.comments
-            pickle.dump(head, answers, pickle.HIGHEST_PROTOCOL)
-            for start in range(0, len(source.definitions), _DEFINITIONS_A_MESSAGE):
-                part = source.definitions[start : start + _DEFINITIONS_A_MESSAGE]
-                pickle.dump(part, answers, pickle.HIGHEST_PROTOCOL)
+            numbers = len(source.definitions), len(source.scopes)
+            pickle.dump((*numbers, source.calls, source.whole, source.comments), answers, pickle.HIGHEST_PROTOCOL)
+            parts: tuple[Sequence[object], ...] = (source.definitions, source.scopes)
+            for values in parts:
+                for start in range(0, len(values), _VALUES_A_MESSAGE):
+                    pickle.dump(values[start : start + _VALUES_A_MESSAGE], answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
             faulthandler.cancel_dump_traceback_later()
 

@@ -23,6 +23,7 @@ from sprig_server.inference.models import Models
 from sprig_server.logs import log_unexpected
 from sprig_server.parse_cache import ParseCache
 from sprig_server.settings import Settings
+from sprig_server.source_cache import SourceCache
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class SprigServer(LanguageServer):
         self.failures: dict[str, str] = {}
         self.tasks = Tasks(self.report_failure)
         self.parse_cache = ParseCache(self.tasks)
+        self.source_cache = SourceCache(self.parse_cache.parse)
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
         self.leave: Callable[[], None] = lambda: None

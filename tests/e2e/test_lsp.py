@@ -113,7 +113,10 @@ async def test_a_functions_own_documentation_wins(client: LanguageClient, projec
     found = await hover(client, uri, SHAPES, "circle_area", 3)
     assert found is not None
     assert found.contents.kind == lsp.MarkupKind.Markdown
-    assert found.contents.value == ("```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle\\.")
+    assert (
+        found.contents.value
+        == "`circle_area`\n\n```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle\\."
+    )
     assert found.range == lsp.Range(lsp.Position(4, 4), lsp.Position(4, 15))
 
 
@@ -121,7 +124,8 @@ async def test_a_generated_summary_is_marked_and_says_how_sure_it_is(client: Lan
     uri = open_document(client, project / "shapes.py")
     found = await hover(client, uri, SHAPES, "clamp_number")
     assert found is not None
-    code, text, note = found.contents.value.split("\n\n")
+    name, code, text, note = found.contents.value.split("\n\n")
+    assert name == "`clamp_number`"
     assert "def clamp_number(value, low, high)" in code
     assert len(text.split()) >= 2
     assert note.startswith("*Summary written by Sprig's model, ")
@@ -139,7 +143,9 @@ async def test_a_called_name_is_explained_from_another_file(client: LanguageClie
     uri = open_document(client, project / "mail.py")
     found = await hover(client, uri, MAIL, "circle_area(2)", 3)
     assert found is not None
-    assert "Return the area of a circle" in found.contents.value
+    first, _, rest = found.contents.value.partition("\n\n")
+    assert first == f"`circle_area` in [shapes\\.py\\:5](<{(project / 'shapes.py').as_uri()}#L5>)"
+    assert "Return the area of a circle" in rest
 
 
 @pytest.mark.parametrize("marker", ["import Basket", "login(sender)", "text):", "finally", "receiver, text)"])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sprig_server.code.functions import parse_functions
 from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import Cancelled
-from sprig_server.features.hover import escape_markdown, percent
 from sprig_server.hover_content import MemoryCache, name_at, summarize
+from sprig_server.hover_text import escape_markdown, percent
 from sprig_server.inference.models import Models
 from sprig_server.types import Summary
 
@@ -26,23 +26,22 @@ def models() -> Models:
 
 
 @pytest.mark.parametrize(
-    ("marker", "name", "functions"),
+    ("marker", "name", "is_definition"),
     [
-        ("load", "load", ["load"]),
-        ("parse(open", "parse", ["parse"]),
-        ("open_it", "open_it", []),
-        ("path)", None, []),
-        ("return", None, []),
-        ("strip", "strip", []),
-        ("data.strip", None, []),
+        ("load", "load", True),
+        ("parse(open", "parse", False),
+        ("open_it", "open_it", False),
+        ("path)", None, False),
+        ("return", None, False),
+        ("strip", "strip", False),
+        ("data.strip", None, False),
     ],
 )
-def test_a_name_is_found_with_the_functions_it_may_mean(marker: str, name: str | None, functions: list[str]):
+def test_a_name_is_defined_or_called(marker: str, name: str | None, is_definition: bool):
     found = name_at(parse_source(TEXT, "python", "m"), TEXT.index(marker) + 1)
-    assert (found.text if found else None) == name
+    assert (TEXT[found.start : found.end] if found else None) == name
     if found:
-        assert TEXT[found.start : found.end] == name
-        assert [f.name for f in found.functions] == functions
+        assert (found.function is not None, found.call is not None) == (is_definition, not is_definition)
 
 
 def test_a_summary_is_generated_once(models: Models):

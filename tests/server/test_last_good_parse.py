@@ -146,9 +146,11 @@ def check_kept(whole: ParsedSource, now: ParsedSource, start: int, end: int) -> 
             continue
         by = shift if function.span.start >= end else 0
         places = [function.name_span.start]
-        places += [s for s, e in whole.calls.tolist() if whole.text[s:e] == function.name and not start - 40 < s < end]
+        called = [s for s, e, *_ in whole.calls.tolist() if whole.text[s:e] == function.name]
+        places += [s for s in called if not start - 40 < s < end]
         names = [name_at(now, place + (shift if place >= end else 0)) for place in places]
-        is_shown = all(name is not None and function.name == name.text and name.functions for name in names)
+        shown = {name and (name.function.name if name.function else now.text[name.start : name.end]) for name in names}
+        is_shown = shown == {function.name}
         good += is_shown and key(function, by) in entries
         count += 1
     return good, count
@@ -303,7 +305,7 @@ def test_places_are_those_of_the_new_text():
         assert now.text.count("\n", 0, span.start) == span.start_line
         assert now.text.count("\n", 0, span.end) == span.end_line
     assert names(now) == ["one", "K.two", "three"]
-    assert [now.text[s:e] for s, e in now.calls.tolist()] == ["two", "one"]
+    assert [now.text[s:e] for s, e, *_ in now.calls.tolist()] == ["two", "one"]
     assert [d.name for d in now.definitions if d.kind == "class"] == ["K"]
 
 

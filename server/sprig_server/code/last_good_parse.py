@@ -107,7 +107,8 @@ def _calls(last: ParsedSource, now: ParsedSource, unchanged: list[Piece]) -> NDA
     """The calls of the old text where the text is unchanged, and of the new text elsewhere."""
     found, place = [], 0
     for start, end, shift in unchanged:
-        found += [_within(now.calls, place, start), _within(last.calls, start - shift, end - shift) + shift]
+        before = _within(last.calls, start - shift, end - shift)
+        found += [_within(now.calls, place, start), np.add(before, (shift, shift, shift, 0))]
         place = end
     return np.concatenate([*found, _within(now.calls, place, len(now.text) + 1)])
 

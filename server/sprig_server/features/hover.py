@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import re
-from pathlib import Path
+from pathlib import PurePath
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError
 
-from sprig_server.code.languages import find_language, language_of_path
-from sprig_server.code.lines import decode
-from sprig_server.code.parsed_source import name_of
+from sprig_server.code.languages import find_language
+from sprig_server.code.parsed_source import Call, ParsedSource
 from sprig_server.concurrency import Stop
-from sprig_server.documents import Document
-from sprig_server.errors import Cancelled, NotParsed, SprigError
+from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
-from sprig_server.hover_content import Name, name_at, summarize
-from sprig_server.index.files import MAX_BYTES
+from sprig_server.hover_content import name_at, summarize
+from sprig_server.hover_target import Target, find_target
+from sprig_server.hover_text import Head, as_markdown, as_plain_text
 from sprig_server.index.folder_index import FolderIndex
-from sprig_server.index.regular_file import read_regular
 from sprig_server.index.store import Entry
-from sprig_server.parse_cache import DocumentText
 from sprig_server.server import SprigServer
+from sprig_server.source_cache import FolderSources
 from sprig_server.types import Definition, Summary
-
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
-_LONGEST_DOCUMENTATION = 2000
 
 
 def register(server: SprigServer) -> None:
@@ -38,21 +31,25 @@ def register(server: SprigServer) -> None:
         snapshot = take_snapshot(ls, params.text_document.uri, params.position)
         if snapshot is None or not ls.settings.hover.enabled:
             return None
-        found = ls.folder_of(params.text_document.uri)
-        folder = found[0] if found else None
-        index = folder.index if folder else None
         place = await ls.parse_cache.locate(snapshot.document, snapshot.offset)
         name = name_at(place.source, place.offset) if place is not None else None
         if place is None or name is None:
             return None
+        found = ls.folder_of(params.text_document.uri)
+        folder, path = found or (None, snapshot.document.uri)
+        index = folder.index if folder else None
         try:
-            function = await _meant(ls, name, folder, place.source.language)
-            if function is None:
-                return None
-            if function.documentation:  # needs no model, so it waits for none
-                contents: lsp.MarkupContent | None = _render(ls, function, None)
+            if name.function is not None:
+                target: Target | None = Target(path, name.function)
             else:
-                contents = await ls.summaries.run(lambda stop: _written(ls, function, index, stop))
+                target = await _called(ls, folder, path, place.source, name.call)
+            if target is None:
+                return None
+            head = _head(target, path, folder)
+            if target.definition.documentation:  # needs no model, so it waits for none
+                contents: lsp.MarkupContent | None = _render(ls, target.definition, head, None)
+            else:
+                contents = await ls.summaries.run(lambda stop: _written(ls, target.definition, head, index, stop))
         except Cancelled:
             return None
         except SprigError as error:
@@ -62,46 +59,56 @@ def register(server: SprigServer) -> None:
         return lsp.Hover(contents, lsp.Range(start, end)) if contents is not None else None
 
 
-async def _meant(server: SprigServer, name: Name, near: Folder | None, language: str) -> Definition | None:
-    """The function that a name means: one of the same text, or the only one of the folder, or of all folders."""
-    if name.functions:
-        return name.functions[0]
-    wanted = find_language(language).name
-    found: list[Definition] = []
-    for folder, entry in await server.questions.run(lambda stop: server.functions_named(name.text, wanted, near)):
-        found += await _as_it_stands(server, folder, entry)
-        if len(found) > 1:  # a name that several files define says nothing certain
-            return None
-    return found[0] if found else None
-
-
-async def _as_it_stands(server: SprigServer, folder: Folder, entry: Entry) -> list[Definition]:
-    """The functions that an entry of the index is of, as they are in an open document or else on disk."""
-    try:
-        text = _open_text(server, folder, entry.path) or await _text_on_disk(server, folder.index.root / entry.path)
-        source = await server.parse_cache.read(text) if text is not None else None
-    except (OSError, NotParsed):
-        return []
-    return [
-        function
-        for function in (source.functions if source is not None else ())
-        if function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line
-    ]
-
-
-def _open_text(server: SprigServer, folder: Folder, path: str) -> DocumentText | None:
-    for document in server.workspace.text_documents.values():
-        if isinstance(document, Document) and folder.relative(document.uri) == path:
-            return document.parsable()
-    return None
-
-
-async def _text_on_disk(server: SprigServer, path: Path) -> DocumentText | None:
-    language = language_of_path(path.name)
-    if language is None:
+async def _called(
+    server: SprigServer, folder: Folder | None, path: str, source: ParsedSource, call: Call | None
+) -> Target | None:
+    """The function that a call in a file calls."""
+    if call is None:
         return None
-    data, _ = await server.questions.run(lambda stop: read_regular(path, MAX_BYTES))
-    return DocumentText(path.as_uri(), decode(data), name_of(language), path.stem)
+    others = {other.uri: _sources(server, other) for other in server.folders.values()}
+    sources = others[folder.uri] if folder is not None else _sources(server, None)
+    sources.put(path, source)
+    language = find_language(source.language).name
+
+    def named(name: str) -> list[Target]:
+        """The functions of a name outside of classes; those in other folders by their whole path."""
+        found: list[Target] = []
+        for other, entry in server.functions_named(name, language, folder):
+            if entry.kind != "function":
+                continue
+            shown = entry.path if other is folder else (other.index.root / entry.path).as_posix()
+            defined = others[other.uri].source(entry.path) if other.uri in others else None
+            found += [Target(shown, d) for d in (defined.functions if defined is not None else ()) if _is_of(d, entry)]
+        return found
+
+    return await server.questions.run(lambda stop: find_target(sources, path, call, named))
+
+
+def _sources(server: SprigServer, folder: Folder | None) -> FolderSources:
+    """The files of a folder, open documents as they are in the editor; none without a folder."""
+    if folder is None:
+        return FolderSources(server.source_cache, None, _nothing, {})
+    return FolderSources(server.source_cache, folder.index.root, folder.index.paths_ending, server.buffers(folder))
+
+
+def _nothing(tail: str) -> list[str]:
+    return []
+
+
+def _is_of(function: Definition, entry: Entry) -> bool:
+    return function.qualified_name == entry.qualified_name and function.span.start_line + 1 == entry.start_line
+
+
+def _head(target: Target, path: str, folder: Folder | None) -> Head:
+    """What a hover begins with: the name, and the place if it is in another file."""
+    name = target.definition.qualified_name
+    if target.path == path:
+        return Head(name)
+    line = target.definition.name_span.start_line + 1
+    if PurePath(target.path).is_absolute():
+        return Head(name, f"{PurePath(target.path).name}:{line}", f"{PurePath(target.path).as_uri()}#L{line}")
+    uri = folder.uri_of(target.path) if folder is not None else target.path
+    return Head(name, f"{target.path}:{line}", f"{uri}#L{line}")
 
 
 class _KeptSummaries:
@@ -128,7 +135,7 @@ class _KeptSummaries:
 
 
 def _written(
-    server: SprigServer, function: Definition, index: FolderIndex | None, stop: Stop
+    server: SprigServer, function: Definition, head: Head, index: FolderIndex | None, stop: Stop
 ) -> lsp.MarkupContent | None:
     """A sentence about a function; None where there is none that is likely right."""
     if not server.settings.hover.generate:
@@ -137,39 +144,13 @@ def _written(
     summary = summarize(function, server.models, cache, stop)
     if summary is None or not summary.text or summary.confidence < server.settings.hover.min_confidence:
         return None
-    return _render(server, function, summary)
+    return _render(server, function, head, summary)
 
 
-def _render(server: SprigServer, function: Definition, summary: Summary | None) -> lsp.MarkupContent:
-    text = function.documentation[:_LONGEST_DOCUMENTATION]
-    note = ""
-    if summary is not None:
-        text, note = summary.text, f"Summary written by Sprig's model, {percent(summary)} % sure"
+def _render(server: SprigServer, function: Definition, head: Head, summary: Summary | None) -> lsp.MarkupContent:
     if _reads_markdown(server):
-        text = "\n".join(escape_markdown(line) for line in text.splitlines())
-        parts = [_code_block(function), text.replace("\n", "  \n"), f"*{note}*" if note else ""]
-        kind = lsp.MarkupKind.Markdown
-    else:
-        parts = [function.signature, text, note]
-        kind = lsp.MarkupKind.PlainText
-    return lsp.MarkupContent(kind, "\n\n".join(part for part in parts if part))
-
-
-def percent(summary: Summary) -> int:
-    """The confidence of a summary in percent: the geometric mean probability of its tokens."""
-    return round(100 * math.exp(min(0.0, summary.confidence)))
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it stands, whatever it holds."""
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
-def _code_block(function: Definition) -> str:
-    fence = "```"
-    while fence in function.signature:
-        fence += "`"
-    return f"{fence}{function.language}\n{function.signature}\n{fence}"
+        return lsp.MarkupContent(lsp.MarkupKind.Markdown, as_markdown(function, head, summary))
+    return lsp.MarkupContent(lsp.MarkupKind.PlainText, as_plain_text(function, head, summary))
 
 
 def _reads_markdown(server: SprigServer) -> bool:

@@ -210,6 +210,11 @@ class FolderIndex:
         with self._healing():
             return self._reader.named([name])
 
+    def paths_ending(self, tail: str) -> list[str]:
+        """The paths of the files whose last parts are these."""
+        with self._healing():
+            return self._reader.paths_ending(tail)
+
     def statistics(self) -> Statistics:
         """The size of the index."""
         with self._healing():

@@ -135,6 +135,16 @@ class Store:
         rows = self._database.read("SELECT CAST(path AS BLOB), digest, size, mtime, chunker FROM files")
         return {_path(path): FileState(*state) for path, *state in rows}
 
+    def paths_ending(self, tail: str) -> list[str]:
+        """The paths of the files whose last parts are these, with forward slashes."""
+        data = _bytes(tail)
+        rows = self._database.read(
+            "SELECT CAST(path AS BLOB) FROM files WHERE CAST(path AS BLOB) = ? "
+            "OR substr(CAST(path AS BLOB), -?) = ? ORDER BY path",
+            (data, len(data) + 1, b"/" + data),
+        )
+        return [_path(path) for (path,) in rows]
+
     def put_files(self, files: Iterable[tuple[str, FileState, Sequence[tuple[Entry, Passage]]]]) -> None:
         """Replace files and their definitions. Each entry comes with the text whose digest is its `content`."""
         with self._database.transaction() as connection:
