@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sprig_export.autotune.costs import Candidate
 from sprig_export.autotune.export import export_to_target
 from sprig_export.autotune.selection import is_better
-from sprig_export.autotune.targets import Candidate
 from sprig_export.bases.distill import distill
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import ExportRequest, Target

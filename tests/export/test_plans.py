@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from tests.export.families import make_model
 
+from sprig_export.autotune.costs import Candidate
 from sprig_export.autotune.export import export_first_good, export_to_target
 from sprig_export.autotune.precision import Variant, choose_variant, with_precision
 from sprig_export.autotune.search_space import describe_plan, follow_proposal, list_plans
 from sprig_export.autotune.selection import Choice as PlanChoice
 from sprig_export.autotune.selection import by_gate, by_target, slower_plans
-from sprig_export.autotune.targets import Candidate
 from sprig_export.config.proposal import Proposal
 from sprig_export.config.recipe import Recipe, read_recipe
 from sprig_export.config.request import ExportRequest, Target

@@ -29,11 +29,10 @@ from sprig_export.bases.recipe import (
     read_search_recipe,
     read_summary_recipe,
 )
-from sprig_export.bases.start import start_model
+from sprig_export.bases.start import start_model, train_tokenizer
 from sprig_export.bases.summarize import learning_rate, train_summary
 from sprig_export.bases.summary_data import plan_batches, prepare, read_examples
 from sprig_export.config.recipe import read_recipe
-from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 WORDS = [

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertModel
 
+from sprig_export.bases.start import train_tokenizer
 from sprig_export.pruning.vocabulary import count_tokens, prune_tokenizer, slice_vocabulary
-from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 TEXT = [

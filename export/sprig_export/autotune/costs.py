@@ -8,16 +8,39 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sprig_export.bundles.graphs import build_unchecked
 from sprig_export.config.recipe import Recipe, whole_recipe
-from sprig_export.config.request import Example
+from sprig_export.config.request import Example, Target
 from sprig_export.evaluate.throughput import measure_throughput
 from sprig_export.models.checkpoints import Checkpoint
 from sprig_export.pruning.cut import CutRequest, cut_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A plan with its cost and its score.
+
+    Attributes:
+        recipe: the plan.
+        name: the plan in words, as in "3 of 6 layers, 50 % of the units".
+        megabytes: the size of the bundle.
+        speed: how many times as fast as the whole model in ONNX Runtime with 32 bits.
+        kept: the share of the whole model's score after a short recovery; None if the plan was not tried.
+    """
+
+    recipe: Recipe
+    name: str
+    megabytes: float
+    speed: float
+    kept: float | None = None
+
+    def meets(self, target: Target) -> bool:
+        """Whether the plan's size and speed meet the target."""
+        return self.megabytes <= target.room and (target.speed is None or self.speed >= target.speed)
 
 
 class Cache:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sprig_export.autotune.costs import Cache, measure_cost, measure_whole
+from sprig_export.autotune.costs import Cache, Candidate, measure_cost, measure_whole
 from sprig_export.autotune.search_space import choose_dimensions, describe_plan, follow_proposal, list_plans
-from sprig_export.autotune.targets import Candidate
 from sprig_export.config.proposal import Proposal
 from sprig_export.config.recipe import Recipe
 from sprig_export.config.request import Target

@@ -1,4 +1,7 @@
-"""The initial model: an encoder-decoder whose halves start from a BERT encoder, or an earlier base.
+"""What a summary base starts as: its tokenizer, and an encoder-decoder whose halves come from a BERT encoder or an
+earlier base.
+
+The tokenizer is a cased byte-level BPE over words and parts of identifiers.
 
 BART's layers are BERT's layers (post-norm, GELU) under other names, so an encoder can be copied exactly. The vocabulary
 cannot: every new token starts as the mean of the old pieces that spell it.
@@ -10,13 +13,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import BartConfig, BartForConditionalGeneration, BertModel, GenerationConfig, PreTrainedTokenizerFast
 
 from sprig_export.bases.recipe import SummaryRecipe
 from sprig_export.models.folder import replace_folder
-from sprig_export.training.tokenizer import END, END_ID, PAD, PAD_ID, TAGS, UNKNOWN
+
+PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
+PAD_ID, END_ID, UNKNOWN_ID = 0, 1, 2
+TAGS = ("<python>", "<java>", "<javascript>", "<typescript>", "<cpp>")
+_SPECIAL = (PAD, END, UNKNOWN, *TAGS)
+_WORDS = r" ?[A-Z]+(?![a-z])| ?[A-Z]?[a-z]+| ?[0-9]{1,2}|_+| ?[^\sA-Za-z0-9_]+|\s+"
 
 _OFFSET = 2  # BART's learned positions begin at row 2
 _MARK = 0.3  # the length of the marks below, as a share of a token's length
@@ -31,6 +39,32 @@ _NAMES = {
     "output.dense": "fc2",
     "output.LayerNorm": "final_layer_norm",
 }
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
+    """A tokenizer of `size` entries: pad 0, end 1, unknown 2, the language tags, then bytes and merges.
+
+    Encoding appends the end token; decoding omits special tokens.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        show_progress=False,
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in _SPECIAL],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", pair=f"$A {END} $B {END}", special_tokens=[(END, END_ID)]
+    )
+    return tokenizer
 
 
 def start_model(

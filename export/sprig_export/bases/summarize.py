@@ -15,11 +15,10 @@ from torch.nn import functional
 from transformers import BartForConditionalGeneration
 
 from sprig_export.bases.recipe import Stage, SummaryRecipe, fingerprint
-from sprig_export.bases.start import write_model
+from sprig_export.bases.start import PAD_ID, write_model
 from sprig_export.bases.summary_data import Examples, plan_batches, read_examples
 from sprig_export.training.fake_quantization import rounded_parameters, used_parameters
 from sprig_export.training.loop import Pace, TrainingRun, autocast
-from sprig_export.training.tokenizer import PAD_ID
 from sprig_server.errors import InvalidInput
 
 _IGNORED = -100

@@ -17,10 +17,9 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BartForConditionalGeneration, BertModel
 
 from sprig_export.bases.recipe import SummaryRecipe
-from sprig_export.bases.start import continue_model, generation_config, start_model
+from sprig_export.bases.start import continue_model, generation_config, start_model, train_tokenizer
 from sprig_export.models.checkpoints import open_checkpoint
 from sprig_export.training.batches import fill_batches
-from sprig_export.training.tokenizer import train_tokenizer
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
+import os
+import pickle
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from rich.console import Console
@@ -18,7 +20,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from sprig_export.training.curves import write_plot
-from sprig_export.training.state import State, read_state, save_state
 from sprig_server.errors import InvalidInput
 
 _LOG = logging.getLogger(__name__)
@@ -182,3 +183,39 @@ def _keep_memory() -> None:
 def has_bf16() -> bool:
     """Whether this machine's CPU multiplies bfloat16 matrices in hardware."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that the next step depends on. The position in the data follows from `step` and the seed."""
+
+    step: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    random: Tensor
+    best: float
+    recipe: str
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state. If the process is killed meanwhile, the previous state stays."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as stream:  # given a path, PyTorch does not say that the disk is full
+        torch.save({name: getattr(state, name) for name in State.__slots__}, stream)
+    temporary.replace(path)
+
+
+def read_state(path: Path) -> State | None:
+    """The last saved state; None if there is none.
+
+    Raises:
+        InvalidInput: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return State(**torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise InvalidInput(
+            f"{path} is not a training state that can be continued; delete it to start again."
+        ) from error
