@@ -78,7 +78,7 @@ def corpora(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--sparsity", "1.5"], "a sparsity of 1.5"),
+        (["--sparsity", "1.5"], "the sparsity 1.5 is not possible"),
         (["--pattern", "4:2"], 'the pattern "4:2"'),
         (["--pattern", "2:4", "--by-layer"], "a pattern takes as much of every layer"),
         (["--pattern", "2:4", "--method", "sparsegpt"], "SparseGPT prunes a share"),

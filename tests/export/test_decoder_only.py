@@ -101,7 +101,7 @@ def test_a_bundle_of_mixed_precision_answers(
             t.name for t in tensors if manifest.recipe["vocabulary"] in t.dims and t.data_type == TensorProto.FLOAT
         ]
     no_code = ExportRequest(recipe, tmp_path / "none", examples=tuple(examples))
-    with pytest.raises(InvalidInput, match="give code with --calibration"):
+    with pytest.raises(InvalidInput, match="needs code: give it with --calibration"):
         export(no_code, StageLog())
 
 

@@ -139,7 +139,7 @@ def test_a_model_without_a_fast_tokenizer_is_named(bert: Path, tmp_path: Path) -
         (["--target-size", "-3"], "--target-size -3 cannot be reached"),
         (["--target-speed", "0"], "--target-speed 0 cannot be reached"),
         (["--target-size", "3", "--recipe", "r.toml"], "a recipe says what to remove"),
-        (["--data", "some.jsonl"], "--data goes with --recipe"),
+        (["--data", "some.jsonl"], "--data needs --recipe"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(bert: Path, tmp_path: Path, options: list[str], said: str) -> None:
