@@ -5,7 +5,7 @@ SPRIG   = $(VENV)/bin/sprig
 # The exporter needs torch; without a pin pip may fetch gigabytes for GPUs that nothing here uses.
 TORCH  ?= torch==2.13.0
 # The language packs: without the pack of a language, its code is found by its words alone.
-PACKS   = $(patsubst %,--editable ./packs/%,python java javascript cpp)
+PACKS   = $(patsubst %,--editable ./packs/%,python java javascript cpp summaries)
 INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The benchmark files, and the folder of held-out packages as `sprig corpus build` wrote them; both may be missing.
 DATA   ?= data

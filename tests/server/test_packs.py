@@ -18,8 +18,8 @@ from sprig_server.bundle.store import choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
 
-_MOST = {"search": 10_000_000, "summary": 14_000_000}
-"""Bytes of a bundle."""
+_MOST = {"search": 10_000_000, "summary": 14_000_000, "summaries": 76_000_000}
+"""Bytes of a bundle: one language's, or the one that all languages share."""
 
 
 @pytest.mark.parametrize("task", ["search", "summarize"])
@@ -38,7 +38,7 @@ def test_bundles_stay_small():
 
 def test_the_tracked_weights_stay_within_their_budget():
     weights = [path for folder in ("packs", "models") for path in (ROOT / folder).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in weights) <= 300_000_000
+    assert sum(path.stat().st_size for path in weights) <= 320_000_000
 
 
 def test_the_files_are_those_of_the_manifests():
@@ -67,17 +67,18 @@ def test_a_wheel_holds_every_file_of_its_bundles(pack, tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, pack]
     subprocess.run(build, check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size <= 60_000_000
+    assert wheel.stat().st_size <= 80_000_000
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
         archive.extractall(tmp_path / "installed")
     there = {path.relative_to(pack).as_posix() for path in pack.glob("sprig_pack_*/**/*") if path.is_file()}
     assert packed == {name for name in there if "__pycache__" not in name}
-    assert sum(name.endswith("manifest.json") for name in packed) == 2
+    tasks = {"summarize"} if pack.name == "summaries" else {"search", "summarize"}
+    assert sum(name.endswith("manifest.json") for name in packed) == len(tasks)
     seen = _sprig(["models", "--json"], make_site(tmp_path / "site", without=ALL), tmp_path / "installed")
     rows = json.loads(seen.stdout)
     assert {row["pack"] for row in rows} == {f"sprig-lsp-{pack.name} 0.1.0"}
-    assert {row["task"] for row in rows} == {"search", "summarize"}
+    assert {row["task"] for row in rows} == tasks
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Inte
         task=recipe.task,
         languages=recipe.languages,
         base=Base(base.name, base.sha256, base.licence),
-        recipe={key: value for key, value in asdict(recipe).items() if key not in ("model", "start")},
+        recipe={key: value for key, value in asdict(recipe).items() if key not in ("model", "start", "adapter")},
         dimensions=interface.dimensions,
         pooling=interface.pooling,
         max_tokens=interface.max_tokens,
