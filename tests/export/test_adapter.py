@@ -214,6 +214,7 @@ def test_a_taught_model_becomes_a_bundle(taught: Path, model: Path, tmp_path: Pa
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.manifest.base.sha256 == open_checkpoint(str(model), str(taught / "adapter")).sha256
     assert bundle.manifest.decoding is not None and bundle.manifest.decoding.prompt == PROMPT
+    assert "adapter" not in bundle.manifest.recipe  # a path of this machine
     assert Summarizer(bundle, threads=1).summarize("def f(names):\n    return sorted(names)", "python").text
 
 

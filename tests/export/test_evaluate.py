@@ -287,7 +287,10 @@ def test_the_suite_measures_what_is_there_and_names_what_is_not(
     assert took_part[:3] == [
         ("search", "baseline", "tiny-bert"), ("search", "base", "tiny-bert"), ("summarize", "base", "tiny-bart"),
     ]  # fmt: skip
-    assert took_part[3:] == [("search", "bundle", "search-python"), ("summarize", "bundle", summary_bundle.manifest.name)]
+    assert took_part[3:] == [
+        ("search", "bundle", "search-python"),
+        ("summarize", "bundle", summary_bundle.manifest.name),
+    ]
     assert "humanevalx_python.test: there is no humanevalx_python.test.jsonl.gz" in report.left_out
     assert "held-out java: there is no java.parquet" in report.left_out
     assert all(done == total for done, total in stages.values())

@@ -38,7 +38,7 @@ def test_bundles_stay_small():
 
 def test_the_tracked_weights_stay_within_their_budget():
     weights = [path for folder in ("packs", "models") for path in (ROOT / folder).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in weights) <= 320_000_000
+    assert sum(path.stat().st_size for path in weights) <= 340_000_000
 
 
 def test_the_files_are_those_of_the_manifests():

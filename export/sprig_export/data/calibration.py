@@ -114,7 +114,7 @@ def read_calibration(path: Path, form: InputFormat, count: int, seed: int) -> Ca
         tuple(Example(row["language"], row["code"], row["summary"]) for row in rows)
         for rows in (chosen, tried, counted[:_MOST_FUNCTIONS])
     )
-    kind = "files" if path.is_dir() else "packages"
+    kind = "packages" if path.is_file() or _corpora(path, language) else "files"
     return Calibration(f"held-out {kind} of {path.name}", pairs, examples, trials, functions)
 
 
@@ -141,11 +141,15 @@ def read_rows(path: Path, language: str) -> list[dict[str, str]]:
     """
     if not path.is_dir():
         return _read_corpus(path)
-    named = [name.strip() for name in language.split(",")]
-    corpora = [path / f"{name}.parquet" for name in named]
-    if all(corpus.is_file() for corpus in corpora):
+    if corpora := _corpora(path, language):
         return _equal_parts([_read_corpus(corpus) for corpus in corpora])
-    return _equal_parts([_read_folder(path, name) for name in named])
+    return _equal_parts([_read_folder(path, name.strip()) for name in language.split(",")])
+
+
+def _corpora(folder: Path, language: str) -> list[Path]:
+    """The corpora of languages in a folder; none if one of them is missing."""
+    corpora = [folder / f"{name.strip()}.parquet" for name in language.split(",")]
+    return corpora if all(corpus.is_file() for corpus in corpora) else []
 
 
 def _equal_parts(languages: Sequence[list[dict[str, str]]]) -> list[dict[str, str]]:
