@@ -42,6 +42,7 @@ def test_a_missing_pack_is_named_once_and_its_language_is_found_by_words(tmp_pat
             "sprig-lsp-python",
             "sprig-lsp-javascript",
             "sprig-lsp-cpp",
+            "sprig-lsp-summaries",
         }
         assert status["failures"] == []
         assert client.leave() == 0
