@@ -193,8 +193,9 @@ def _wrong_functions(text: str, kind: str) -> Iterator[str]:
 def _wrong_source(text: str, kind: str) -> Iterator[str]:
     source = parse_source(text, kind, "fuzzed")
     yield from _wrong(text, source.definitions)
-    for start, end in source.calls.tolist():
-        if not 0 <= start < end <= len(text) or source.call_at(start) != (start, end):
+    for start, end, first, _ in source.calls.tolist():
+        call = source.call_at(start)
+        if not 0 <= first <= start < end <= len(text) or call is None or (call.start, call.end) != (start, end):
             yield "a call lies outside of the text"
 
 

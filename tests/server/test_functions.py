@@ -291,7 +291,7 @@ def test_function_at_line():
 
 def called_name(text, language, offset):
     call = parse_source(text, language, "m").call_at(offset)
-    return text[slice(*call)] if call else None
+    return text[call.start : call.end] if call else None
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,10 @@ def check(text, language):
     assert not text[position:].strip()
     parsed = parse_source(text, language, "module")
     assert parsed.definitions == outline
-    for start, end in parsed.calls.tolist():
-        assert parsed.call_at(start) == (start, end)
+    for start, end, first, _ in parsed.calls.tolist():
+        call = parsed.call_at(start)
+        assert call is not None
+        assert (call.start, call.end, call.expression) == (start, end, text[first:end])
         assert text[start:end].strip()
     return functions
 
@@ -288,4 +290,4 @@ def test_functions_of_broken_code_are_in_the_order_of_the_text():
     [("f(a.());", "java"), ("int f() { return m->(x); }", "cpp"), ("x = a.()", "python"), ("a.();", "javascript")],
 )
 def test_a_call_that_misses_its_name_is_none(text: str, language: str):
-    assert all(start < end for start, end in parse_source(text, language, "m").calls.tolist())
+    assert all(start < end for start, end, *_ in parse_source(text, language, "m").calls.tolist())

@@ -49,11 +49,18 @@ def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
             comments.append(node)
             last = text if speaks else last
         elif not (
-            node.type in ("decorator", ";") or _PRAGMA.match(text) or (not last and _is_overload(node, definition))
+            node.type == "decorator"
+            or _PRAGMA.match(text)
+            or (not last and (_is_overload(node, definition) or _is_macro(tree, node, below)))
         ):
             break
         below, node = node, node.prev_sibling
     return comments[::-1]
+
+
+def _is_macro(tree: SyntaxTree, node: Node, below: Node) -> bool:
+    """Whether a node is the semicolon that stands for a macro on the line above a definition, or on its own."""
+    return node.type == ";" and len(_LINE_END.findall(tree.text[tree.end(node) : tree.start(below)])) <= 1
 
 
 def _is_overload(node: Node, definition: Node) -> bool:

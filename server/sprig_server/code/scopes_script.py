@@ -11,10 +11,8 @@ from sprig_server.code.scopes import Binding, Rule, ScopeWalk
 
 REBINDING = "function"
 """The name of the scope of a function whose `this` is not that of the class around it."""
-
 ARROW = "=>"
 """The name of the scope of an arrow function, whose `this` is that of the function around it."""
-
 _FUNCTIONS = frozenset({"arrow_function", "function_expression", "generator_function"})
 _ENDLESS = 1 << 30
 _Next = Iterator[tuple[Node, int]]
