@@ -15,8 +15,8 @@ from rich.text import Text
 from sprig_server.code.functions import parse_functions
 from sprig_server.commands.search import show_hits
 from sprig_server.commands.terminal import progress
-from sprig_server.features.hover import percent
 from sprig_server.hover_content import summarize
+from sprig_server.hover_text import percent
 from sprig_server.index.build import Control
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
