@@ -450,8 +450,9 @@ def test_an_index_survives_closing(path):
         lambda path: path.write_bytes(b"SQLite format 3\0" + random.Random(1).randbytes(5000)),
         lambda path: path.write_text("Not a database.\n" * 100),
         lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE files", b"CREATE TABLE \xff\xfe\x80es")),
     ],
-    ids=["deleted", "random", "zeros", "random after a good header", "text", "empty"],
+    ids=["deleted", "random", "zeros", "random after a good header", "text", "empty", "tables with broken names"],
 )
 def test_a_damaged_file_is_built_anew(path, damage):
     found = fill(path)

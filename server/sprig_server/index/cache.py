@@ -144,7 +144,7 @@ def remove_index(path: Path) -> bool:
     except sqlite3.OperationalError:
         if path.exists():
             return False
-    except sqlite3.DatabaseError:  # damaged: nobody can use it
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # damaged: nobody can use it
         pass
     try:
         delete_index(path)

@@ -222,7 +222,7 @@ def _connect_to_current(path: Path, root: Path | None) -> tuple[sqlite3.Connecti
         inode = _inode_of(path)
         try:
             connection = _connect(path, root)
-        except sqlite3.DatabaseError as error:
+        except _DAMAGE as error:
             if isinstance(error, sqlite3.OperationalError) and not str(error).startswith("no such"):
                 raise
             delete_index(path)
