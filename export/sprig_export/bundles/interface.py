@@ -29,7 +29,11 @@ def describe_bundle(recipe: Recipe, base: Checkpoint, name: str, interface: Inte
         task=recipe.task,
         languages=recipe.languages,
         base=Base(base.name, base.sha256, base.licence),
-        recipe={key: value for key, value in asdict(recipe).items() if key not in ("model", "start", "adapter")},
+        recipe={
+            key: list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+            for key, value in asdict(recipe).items()
+            if key not in ("model", "start", "adapter")
+        },
         dimensions=interface.dimensions,
         pooling=interface.pooling,
         max_tokens=interface.max_tokens,
