@@ -183,20 +183,20 @@ def test_short_functions_stay_whole(trimming: Path) -> None:
 def test_a_bundle_that_trimming_makes_too_bad_reads_whole_functions(
     bert: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, said = pipeline._gate, list[str]()
+    gate, said = pipeline._check_loss, list[str]()
 
     def fail_once(*arguments: object) -> None:
-        monkeypatch.setattr(pipeline, "_gate", gate)
+        monkeypatch.setattr(pipeline, "_check_loss", gate)
         raise LostTooMuch("too much")
 
-    monkeypatch.setattr(pipeline, "_gate", fail_once)
+    monkeypatch.setattr(pipeline, "_check_loss", fail_once)
     monkeypatch.setattr(pipeline, "choose_trim", lambda *_: (Trim("novelty", 0.3), {}))
     recipe = Recipe("search", str(bert), "python", **LOOSE)  # type: ignore[arg-type]
     manifest = export(ExportRequest(recipe, tmp_path / "whole", repository), StageLog(say=said.append))
     assert manifest.trim == Trim()
     assert read_recipe(tmp_path / "whole" / "recipe.toml").trim_ratio == 0.0
     assert "the bundle may pass with whole functions, so it does not trim" in said
-    monkeypatch.setattr(pipeline, "_gate", fail_once)
+    monkeypatch.setattr(pipeline, "_check_loss", fail_once)
     with pytest.raises(LostTooMuch):  # what a recipe asks for is not changed
         export(ExportRequest(replace(recipe, trim_ratio=0.3), tmp_path / "other", repository), StageLog())
 
