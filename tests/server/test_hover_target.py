@@ -9,7 +9,7 @@ import pytest
 
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.parsed_source import name_of, parse_source
-from sprig_server.hover_target import Target, find_target
+from sprig_server.hover_target import Target, find_target, with_documentation
 from sprig_server.source_cache import FolderSources, SourceCache
 
 Texts = dict[str, str]
@@ -335,3 +335,117 @@ def test_java(tmp_path: Path, marker: str, expected: str | None):
     found = find(tmp_path, JAVA, "src/a/Writer.java", marker, before.rindex("(") - 1)
     shown = found and f"{found.definition.qualified_name}({found.definition.signature.partition('(')[2]}"
     assert (shown or None) == expected
+
+
+CPP = {
+    "door.hpp": """
+#pragma once
+#include <string>
+namespace house {
+class Lock { public: void turn(int by); };
+class Door : public Thing {
+ public:
+  /// Opens the door unless it is locked.
+  void open();
+  /** Closes it softly. */
+  static bool shut(int force, int times = 1);
+  void lock() { lock_.turn(1); }
+ private:
+  Lock lock_;
+};
+}
+/// Counts the doors of a house.
+int count_doors(const House& h);
+""",
+    "door.cpp": """
+#include "door.hpp"
+
+namespace house {
+void Door::open() { this->lock(); lock_.turn(2); shut(3); lock(); gone(); }
+bool Door::shut(int force, int times) { return force < 3; }
+void Lock::turn(int by) { }
+}
+int count_doors(const House& h) { return h.doors.size(); }
+static int twice(int a) { return a; }
+static int twice(int a, int b) { return a; }
+struct Reader { void close() { } };
+struct Writer { void close() { } void done() { this->close(); Writer::close(); close(); } };
+
+int use(house::Door& d, House& h, Writer* w, Reader r[]) {
+  d.open(); house::Door::shut(4); count_doors(h); twice(5); twice(5, 6); twice(5, 6, 7);
+  w->close(); r.close(1); std::string().close(); auto made = Reader(); made.close(); Reader close2; close2.close();
+  using namespace house; Door::shut(8); unknown(9);
+  return h.open();
+}
+""",
+    "other.cpp": "void unknown(int a) { }\nvoid open() { }\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected", "documentation"),
+    [
+        ("this->lock(", "door.hpp:house::Door::lock", ""),
+        ("lock_.turn(2", "door.cpp:house::Lock::turn", ""),
+        ("shut(3", "door.cpp:house::Door::shut", "Closes it softly."),
+        ("lock(); gone", "door.hpp:house::Door::lock", ""),
+        ("gone(", None, ""),
+        ("d.open(", "door.cpp:house::Door::open", "Opens the door unless it is locked."),
+        ("house::Door::shut(4", "door.cpp:house::Door::shut", "Closes it softly."),
+        ("count_doors(h);", "door.cpp:count_doors", "Counts the doors of a house."),
+        ("twice(5)", "door.cpp:twice", ""),
+        ("twice(5, 6)", "door.cpp:twice", ""),
+        ("twice(5, 6, 7)", None, ""),
+        ("this->close(", "door.cpp:Writer::close", ""),
+        ("Writer::close(", "door.cpp:Writer::close", ""),
+        ("close(); }", "door.cpp:Writer::close", ""),
+        ("w->close(", "door.cpp:Writer::close", ""),
+        ("r.close(1", None, ""),
+        ("std::string().close(", None, ""),
+        ("made.close(", "door.cpp:Reader::close", ""),
+        ("close2.close(", "door.cpp:Reader::close", ""),
+        ("Door::shut(8", "door.cpp:house::Door::shut", "Closes it softly."),
+        ("unknown(9", None, ""),
+        ("h.open(", None, ""),
+    ],
+)
+def test_cpp(tmp_path: Path, marker: str, expected: str | None, documentation: str):
+    name = marker.split("(")[0]
+    found = find(tmp_path, CPP, "door.cpp", marker, len(name) - 1)
+    assert (f"{found.path}:{found.definition.qualified_name}" if found else None) == expected
+    assert found is None or found.definition.documentation == documentation
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "name", "documentation"),
+    [
+        (CPP, "door.cpp", "house::Door::open", "Opens the door unless it is locked."),
+        (CPP, "door.cpp", "count_doors", "Counts the doors of a house."),
+        (CPP, "door.cpp", "use", ""),
+        (
+            {"f.ts": "/** Formats it. */\nfunction f(d: Date): string;\nfunction f(d: any) { return 1; }\n"},
+            "f.ts",
+            "f",
+            "Formats it.",
+        ),
+    ],
+)
+def test_a_definition_has_the_documentation_of_its_declaration(
+    tmp_path: Path, files: Texts, path: str, name: str, documentation: str
+):
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    sources = FolderSources(SourceCache(parse_source), tmp_path, lambda tail: [tail] if tail in files else [], {})
+    source = sources.source(path)
+    assert source is not None
+    function = next(f for f in source.functions if f.qualified_name == name)
+    assert with_documentation(sources, Target(path, function)).definition.documentation == documentation
+
+
+def test_what_is_only_declared_has_its_documentation(tmp_path: Path):
+    text = "interface Store {\n  /** Saves the item. */\n  int save(String item);\n}\n"
+    text += 'class User { int go(Store s) { return s.save("x"); } }\n'
+    found = find(tmp_path, {"Store.java": text}, "Store.java", "s.save(", 5)
+    assert found is not None
+    assert (found.definition.qualified_name, found.definition.signature) == ("Store.save", "int save(String item)")
+    assert found.definition.documentation == "Saves the item."

@@ -7,8 +7,8 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sprig_server.code import scopes_java, scopes_python, scopes_script
-from sprig_server.code.imports import Paths, java_class, java_sibling, python_module, script_module
+from sprig_server.code import scopes_cpp, scopes_java, scopes_python, scopes_script
+from sprig_server.code.imports import Paths, header, java_class, java_sibling, python_module, script_module
 from sprig_server.code.scopes import Rule
 
 
@@ -99,6 +99,16 @@ _JAVA = Dialect(
     overloads=True,
 )
 
+_CPP = Dialect(
+    rules=scopes_cpp.RULES,
+    receiver="this",
+    parent="",
+    members_in_scope=True,
+    module=header,
+    submodule=_no_submodule,
+    overloads=True,
+)
+
 DIALECTS: dict[str, Dialect] = {
     "python": Dialect(
         rules=scopes_python.RULES,
@@ -112,5 +122,6 @@ DIALECTS: dict[str, Dialect] = {
         built_in=frozenset(dir(builtins)),
     ),
     "java": _JAVA,
+    "cpp": _CPP,
     **dict.fromkeys(("javascript", "typescript"), _SCRIPT),
 }

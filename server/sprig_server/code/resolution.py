@@ -48,6 +48,13 @@ class Unbound(Exception):
     """No scope binds a name."""
 
 
+class Absent:
+    """A class or module has no such name."""
+
+
+ABSENT = Absent()
+
+
 class Resolver:
     """Answers one question: its steps are counted."""
 
@@ -56,6 +63,7 @@ class Resolver:
         self._dialect = dialect
         self._steps = 0
         self._busy: set[tuple[str, int, int, str]] = set()
+        self._seen_files: dict[str, tuple[Sequence[str], bool]] = {}  # for languages that include files
 
     def base(self, meaning: Meaning) -> Meaning | None:
         """The class that `super` stands for when it is called; None if it is not known."""
@@ -112,8 +120,8 @@ class Resolver:
                 place = current.parent
                 continue
             if current.kind == "class" and self._dialect.members_in_scope:
-                found = self._member_of_class(path, place, step, None)
-                if found is not _ABSENT:
+                found = self._member_in_scope(path, place, step)
+                if found is not ABSENT:
                     return found if isinstance(found, Meaning) else None
             elif bindings := self._fitting(current, step):
                 return self._merge(path, place, bindings)
@@ -122,7 +130,7 @@ class Resolver:
         if sibling is not None:
             return self._member(Meaning("module", sibling, 0), step)
         starred = self._starred(path, step)
-        if starred is not _ABSENT:
+        if starred is not ABSENT:
             return starred if isinstance(starred, Meaning) else None
         raise Unbound
 
@@ -220,7 +228,7 @@ class Resolver:
             found = self._member(found, Step("member", part, called=place > 0)) if found is not None else None
         return found
 
-    def _starred(self, path: str, step: Step) -> Meaning | _Absent | None:
+    def _starred(self, path: str, step: Step) -> Meaning | Absent | None:
         """What an import of all names binds a name to; unknown if one of these modules is not in the workspace."""
         scopes = self._files.scopes(path)
         unknown = False
@@ -237,7 +245,7 @@ class Resolver:
             self._busy.discard(key)
             if found is not None:
                 return found
-        return None if unknown else _ABSENT
+        return None if unknown else ABSENT
 
     # Members
 
@@ -266,13 +274,13 @@ class Resolver:
         bindings = self._fitting(scopes[module.scope], step) if scopes else []
         if bindings:
             return self._merge(module.path, module.scope, bindings)
-        starred = self._starred(module.path, step) if step.text != "default" else _ABSENT
+        starred = self._starred(module.path, step) if step.text != "default" else ABSENT
         if isinstance(starred, Meaning):
             return starred
         target = self._dialect.submodule(module.path, step.text, self._files)
         return Meaning("module", target, 0) if target is not None else None
 
-    def _member_of_class(self, path: str, scope: int, step: Step, receiver: Meaning | None) -> Meaning | _Absent | None:
+    def _member_of_class(self, path: str, scope: int, step: Step, receiver: Meaning | None) -> Meaning | Absent | None:
         """A member of a class or of its bases; absent if none of them has it, None if that is not certain."""
         for place, owner in enumerate(self._order(path, scope, frozenset())):
             if owner is None:
@@ -286,7 +294,19 @@ class Resolver:
                     own = receiver if receiver is not None else Meaning("instance", path, scope)
                     return replace(found, receiver=replace(own, bindings=(), receiver=None))
                 return found
-        return _ABSENT
+        return ABSENT
+
+    def _member_in_scope(self, path: str, scope: int, step: Step) -> Meaning | Absent | None:
+        """What a bare name means in a class. A base that is not known may well have a method of that name, but hardly a
+        class that hides one outside."""
+        found = self._member_of_class(path, scope, step, None)
+        return ABSENT if found is None and not step.called and not self._has_member(path, scope, step) else found
+
+    def _has_member(self, path: str, scope: int, step: Step) -> bool:
+        return any(
+            owner is not None and self._fitting(self._files.scopes(owner.path)[owner.scope], step)
+            for owner in self._order(path, scope, frozenset())
+        )
 
     def _order(self, path: str, scope: int, below: frozenset[tuple[str, int]]) -> Iterator[Meaning | None]:
         """A class, then its bases, in the order in which members are looked for; None where a base is not known."""
@@ -347,11 +367,6 @@ class Resolver:
         return found.pop() if len(found) == 1 else None
 
 
-class _Absent:
-    """A class or module has no such name."""
-
-
-_ABSENT = _Absent()
 _PROPERTIES = frozenset({"property", "cached_property", "get"})
 
 

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from sprig_server.code.scopes import Binding, Rule, ScopeWalk
 
-_ENDLESS = 1 << 30
+_LONGEST_VALUE = 1000  # bytes
 _VARIADIC = frozenset({"list_splat_pattern", "dictionary_splat_pattern"})
 _ORDINARY = frozenset({"staticmethod", "classmethod", "property", "cached_property", "overload", "override"})
 _PATTERNS = frozenset({"pattern_list", "tuple_pattern", "list_pattern", "list_splat_pattern", "as_pattern_target"})
@@ -99,9 +99,10 @@ def _comprehension(walk: ScopeWalk, node: Node, scope: int) -> Iterator[tuple[No
 def _assignment(walk: ScopeWalk, node: Node, scope: int) -> Iterator[tuple[Node, int]] | None:
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     kind = walk.text(node.child_by_field_name("type"))
-    value = walk.text(right) if right is not None and right.end_byte - right.start_byte < 2000 else ""
-    while right is not None and right.type == "assignment":  # a = b = C()
-        right = right.child_by_field_name("right")
+    value = ""
+    if right is not None and right.end_byte - right.start_byte < _LONGEST_VALUE:
+        while right is not None and right.type == "assignment":  # a = b = C()
+            right = right.child_by_field_name("right")
         value = walk.text(right)
     if left is None:
         return None

@@ -14,7 +14,7 @@ from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
 from sprig_server.hover_content import name_at, summarize
-from sprig_server.hover_target import Target, find_target
+from sprig_server.hover_target import Target, find_target, with_documentation
 from sprig_server.hover_text import Head, as_markdown, as_plain_text
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import Entry
@@ -40,7 +40,7 @@ def register(server: SprigServer) -> None:
         index = folder.index if folder else None
         try:
             if name.function is not None:
-                target: Target | None = Target(path, name.function)
+                target: Target | None = await _defined(ls, folder, path, place.source, name.function)
             else:
                 target = await _called(ls, folder, path, place.source, name.call)
             if target is None:
@@ -57,6 +57,18 @@ def register(server: SprigServer) -> None:
         ends = (name.start + place.shift, name.end + place.shift)
         start, end = (lsp.Position(*snapshot.lines.position(offset, snapshot.encoding)) for offset in ends)
         return lsp.Hover(contents, lsp.Range(start, end)) if contents is not None else None
+
+
+async def _defined(
+    server: SprigServer, folder: Folder | None, path: str, source: ParsedSource, function: Definition
+) -> Target:
+    """A function that is defined in a file, with the documentation of its declaration if it has none."""
+    target = Target(path, function)
+    if function.documentation:
+        return target
+    sources = _sources(server, folder)
+    sources.put(path, source)
+    return await server.questions.run(lambda stop: with_documentation(sources, target))
 
 
 async def _called(
