@@ -77,7 +77,11 @@ def test_a_cancelled_indexing_is_not_complete_and_says_how_far_it_came(client: R
     body = "".join(f"def function_{number}(a, b):\n    return a * {number} + b\n\n" for number in range(20))
     files = {f"module{number}_py": body.replace("function", f"function_{number}") for number in range(300)}
     client.initialize(folder(tmp_path, **files)["uri"], capabilities={"window": {"workDoneProgress": True}})
-    (found,) = wait_for(client, lambda folders: bool(folders and client.progress))
+
+    def has_come_far_enough_to_count(folders: list[dict[str, Any]]) -> bool:
+        return bool(folders and client.progress) and " of " in folders[0]["message"]
+
+    (found,) = wait_for(client, has_come_far_enough_to_count)
     assert not found["complete"]
     assert "is being indexed" in found["message"]
     client.notify("window/workDoneProgress/cancel", {"token": client.progress[0]["token"]})

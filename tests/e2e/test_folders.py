@@ -114,7 +114,7 @@ def test_a_document_that_was_never_saved_is_explained_and_found(client: RawClien
 UNFINISHED = {
     "reader.py": (
         "class Reader:\n    def first(self, path):\n        with open(path) as file:\n            return list(file)\n"
-        '\n    @property\n    def lost_size(self):\n        """Says how large."""\n        return 1\n',
+        '\n    @staticmethod\n    def lost_size():\n        """Says how large."""\n        return 1\n',
         ("path):\n   ", "path):\n   x(y, "),
     ),
     "Reader.java": (
@@ -136,6 +136,13 @@ def test_a_function_that_the_parser_loses_while_another_is_typed_is_found_and_ex
     open_folders(client, tmp_path.as_uri())
     uri = (tmp_path / name).as_uri()
     open_document(client, uri, language, "\n\n" + text)
+    caller = (tmp_path / f"Caller{Path(name).suffix}").as_uri()
+    call = (
+        "from reader import Reader\nx = Reader.lost_size()\n"
+        if language == "python"
+        else "class B { int b() {\n    Reader.lost_size(); } }\n"
+    )
+    open_document(client, caller, language, call)
     change = {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [{"text": "\n\n" + text.replace(*typed)}]}
     client.notify("textDocument/didChange", change)
     for saved in (False, True):
@@ -147,6 +154,7 @@ def test_a_function_that_the_parser_loses_while_another_is_typed_is_found_and_ex
         assert [s["location"]["range"]["start"]["line"] for s in symbols if "lost_size" in s["name"]] == [line]
         own = text.splitlines()[line - 2].index("lost_size") + 1
         assert "Says how large" in hover(client, uri, line, own)
+        assert "Says how large" in hover(client, caller, 1, 13)
         if not saved:
             (tmp_path / name).write_text("\n\n" + text.replace(*typed))
             client.notify("textDocument/didSave", {"textDocument": {"uri": uri}})

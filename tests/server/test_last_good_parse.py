@@ -174,6 +174,52 @@ def test_neighbours_of_a_function_that_is_being_typed_stay(file: str):
     assert good >= 0.99 * count
 
 
+def owners(source: ParsedSource) -> dict[int, tuple[str, ...]]:
+    """The classes and functions around each name that is bound to a function, by where it stands."""
+    found = {}
+    for scope in source.scopes:
+        around, names = scope, []
+        while around.parent >= 0:
+            names.append(around.name)
+            around = source.scopes[around.parent]
+        for binding in scope.bindings:
+            if binding.kind == "function":
+                found[binding.start] = tuple(names)
+                inner = source.scopes[binding.inner] if binding.inner >= 0 else scope
+                assert binding.inner < 0 or inner.start <= binding.start < inner.end
+                assert binding.inner < 0 or source.scopes[inner.parent] is scope
+    return found
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_method_stays_one_of_its_class_while_a_neighbour_is_typed(file: str):
+    language, text = FILES[file]
+    whole = parse_source(text, language, "m")
+    before = owners(whole)
+    rng = random.Random(file)
+    good = count = 0
+    for _ in range(25):
+        start, end, typed = cut(whole, rng)
+        now = keep_last_good(whole, parse_source(text[:start] + typed + text[end:], language, "m"))
+        after, shift = owners(now), len(now.text) - len(text)
+        for place in {d.name_span.start for d in now.kept} & set(after):
+            good += before.get(place - (shift if place > start else 0)) == after[place]
+        lost = {d.name_span.start for d in now.kept if d.kind == "method"} - set(after)
+        assert not {place - (shift if place > start else 0) for place in lost} & set(before)
+        count += len({d.name_span.start for d in now.kept} & set(after))
+    assert good >= 0.99 * count
+
+
+def test_a_class_that_the_parser_loses_has_its_methods():
+    text = "class Reader {\n  size() { return this.count(); }\n\n  count() { return 1; }\n}\n"
+    whole, now = parse_source(text, "javascript", "m"), parse_source(f"x = {{\n{text}", "javascript", "m")
+    assert "Reader" not in {scope.name for scope in now.scopes}
+    now = keep_last_good(whole, now)
+    (reader,) = (scope for scope in now.scopes if scope.kind == "class")
+    assert [binding.name for binding in reader.bindings] == ["size", "count"]
+    assert [binding.name for binding in now.scopes[0].bindings if binding.kind == "class"] == ["Reader"]
+
+
 def names(source: ParsedSource) -> list[str]:
     return [function.qualified_name for function in source.functions]
 

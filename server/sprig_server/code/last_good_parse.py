@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig_server.code.functions import span_of
+from sprig_server.code.last_good_scopes import Piece, keep_scopes
 from sprig_server.code.lines import Lines
 from sprig_server.code.parsed_source import ParsedSource
 from sprig_server.types import Definition
@@ -22,15 +23,11 @@ _MOST_SEARCHED = 200
 _MOST_OCCURRENCES = 50
 
 
-Piece = tuple[int, int, int]
-"""The characters [start, end) of a text, and how far they have moved."""
-
-
 def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
     """A version of a text with the unchanged parts of the previous one.
 
-    In an unfinished text, unchanged code keeps the definitions and calls of the last whole version. The rest is as
-    parsed. A whole text keeps nothing.
+    In an unfinished text, unchanged code keeps the definitions, calls and scopes of the last whole version. The rest is
+    as parsed. A whole text keeps nothing.
     """
     known = [d for d in (last.definitions if last.whole else last.kept) if d.kind != "module"]
     if now.whole or not known or now.language != last.language:
@@ -50,7 +47,13 @@ def keep_last_good(last: ParsedSource, now: ParsedSource) -> ParsedSource:
     modules = [d for d in now.definitions if d.kind == "module"]
     found = sorted([*kept, *standing.new], key=lambda d: (d.kind == "class", d.span.start, -d.span.end))
     calls = _calls(last, now, standing.unchanged)
-    return replace(now, definitions=(*found, *modules), calls=calls, kept=tuple(kept))
+    classes = {
+        before.name_span.start: start + before.name_span.start - before.span.start
+        for before, start in zip(known, standing.starts, strict=True)
+        if before.kind == "class" and start is not None
+    }
+    scopes = keep_scopes(last.scopes, now.scopes, standing.unchanged, classes)
+    return replace(now, definitions=(*found, *modules), calls=calls, kept=tuple(kept), scopes=scopes)
 
 
 @dataclass(frozen=True, slots=True)
