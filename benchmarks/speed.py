@@ -1,6 +1,6 @@
 """Speed of the server beside the unpruned models through PyTorch, in the same run, on a named package.
 
-    python benchmarks/speed.py --search-base DIR --summary-base DIR
+    python benchmarks/speed.py --search-base DIR --summary-recipe export/sprig_export/recipes/summary.toml
 
 Everything except the baseline is measured with a real server process over stdio. The package is `rich`, a dependency of
 Sprig. Absolute times depend on the machine; compare the ratios.
@@ -27,10 +27,11 @@ import rich
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from sprig_export.config.recipe import read_recipe
 from sprig_export.evaluate.search import EncodingSettings, encode_with_torch
 from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torch
 from sprig_export.models.checkpoints import open_checkpoint
-from sprig_export.models.loading import load_summarizer
+from sprig_export.models.loading import load_model, load_tokenizer
 from sprig_server.code.functions import parse_functions
 from sprig_server.index.entries import parse_file
 from sprig_server.types import Definition
@@ -160,7 +161,7 @@ def measure_server(functions: list[tuple[Path, Definition]], bundles: Sequence[P
 
 
 def measure_torch(
-    search_base: Path, summary_base: Path | None, functions: list[tuple[Path, Definition]]
+    search_base: Path, summary_recipe: Path | None, functions: list[tuple[Path, Definition]]
 ) -> dict[str, Figure]:
     """The same work with the unpruned fp32 models in PyTorch."""
     torch.set_num_threads(THREADS)
@@ -179,11 +180,15 @@ def measure_torch(
     encode(sample[:8])
     figures: dict[str, Figure] = {"definitions a second": len(sample) / timed(lambda: encode(sample))[0]}
     figures["query p50 / p95"] = percentiles([timed(lambda q=q: encode([q]))[0] for q in QUESTIONS * 2])
-    if summary_base is not None:
-        network, words = load_summarizer(summary_base), AutoTokenizer.from_pretrained(summary_base)
+    if summary_recipe is not None:
+        recipe = read_recipe(summary_recipe)
+        base = open_checkpoint(recipe.model, recipe.adapter)
+        network, words = load_model(base, "summarize"), load_tokenizer(base)
+        settings = SummarySettings(
+            recipe.summary_tokens, recipe.max_new_tokens, beams=recipe.beams, prompt=recipe.prompt
+        )
 
         def summarize(function: Definition) -> None:
-            settings = SummarySettings(256, 40, beams=4, no_repeat=3)
             summarize_with_torch(network, words, [(function.code, "python")], settings)
 
         times = [timed(lambda f=f: summarize(f))[0] for _, f in functions]
@@ -195,11 +200,11 @@ def measure_torch(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--search-base", type=Path, required=True)
-    parser.add_argument("--summary-base", type=Path)
+    parser.add_argument("--summary-recipe", type=Path, metavar="FILE", help="of the summary bundle, for its base")
     arguments = parser.parse_args()
     functions = undocumented(40)
     sprig = measure_server(functions)
-    base = measure_torch(arguments.search_base, arguments.summary_base, functions)
+    base = measure_torch(arguments.search_base, arguments.summary_recipe, functions)
     sys.stdout.write(
         f"rich {version('rich')}, {THREADS} threads, {len(functions)} hovers, {len(QUESTIONS)} questions\n\n"
     )

@@ -5,7 +5,8 @@ by its sentence. Faithfulness is the share of a sentence's words that stem from 
 programming; defects are repeated words, words that do not exist, and sentences without a verb.
 
     python benchmarks/summaries.py --data DATA --corpora CORPORA \
-        --system "bundles of the languages" packs/*/*/summary-* --system "shared bundle" packs/summaries/*/summaries \
+        --system "bundles of the languages" build/bundles/summary-* \
+        --system "shared bundle" packs/summaries/*/summaries \
         --model build/bases/SmolLM2-135M-Instruct.Q4_1.gguf --adapter models/summary-adapter \
         --document docs/results/summaries.md
 """

@@ -50,6 +50,9 @@ from sprig_server.trim.importance import Importance
 from sprig_server.types import Task
 
 BASES: dict[Task, str] = {"search": "models/search", "summarize": "models/summary"}
+BUNDLES = Path("build/bundles")
+"""Where summary bundles of single languages are looked for, which are in no pack. One is written by `sprig export
+--recipe export/sprig_export/recipes/summary-java.toml --calibration CORPORA/java.parquet --output FOLDER`."""
 NAMES: dict[Task, str] = {"search": "search", "summarize": "summary"}
 MEASURED: dict[Task, int] = {"search": 300, "summarize": 60}  # functions of each language, for bases
 SERVED_ON: dict[Task, int] = {"search": 300, "summarize": 200}  # and for the bundles, which are faster
@@ -74,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    measured = (_installed(f"{name}-{language}") for name in NAMES.values() for language in LANGUAGES)
+    measured = (_bundle(f"{name}-{language}") for name in NAMES.values() for language in LANGUAGES)
     made_by = "\n".join(bundle.manifest.digest for bundle in measured)
     stamp = arguments.output / "bundles.txt"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") != made_by:
@@ -165,7 +168,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
     """An installed bundle; None if it has no importance table."""
-    bundle = _installed(f"{NAMES[task]}-{language}")
+    bundle = _bundle(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
     calibration = read_calibration(corpus, InputFormat(task, language), SERVED_ON[task], SEED)
@@ -176,7 +179,7 @@ def measure_bundle(task: Task, language: str, corpus: Path) -> dict[str, Any] | 
 
 def measure_long(task: Task, language: str, corpus: Path) -> dict[str, Any] | None:
     """An installed bundle on functions longer than its window; None if it has no importance table."""
-    bundle = _installed(f"{NAMES[task]}-{language}")
+    bundle = _bundle(f"{NAMES[task]}-{language}")
     if FILE_NAME not in bundle.manifest.files:
         return None
     rows, _ = split_held_out(read_rows(corpus, language))
@@ -206,7 +209,7 @@ def measure(bundle: Bundle, task: Task, sample: Sequence[Example], trims: Sequen
 
 def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
     """What trimming costs an installed search bundle, on held-out functions and on a text of 1,000 tokens."""
-    bundle = _installed(f"search-{language}")
+    bundle = _bundle(f"search-{language}")
     if bundle.manifest.trim.method == "none":
         return None
     sample = read_calibration(corpus, InputFormat("search", language), COSTED, SEED).examples
@@ -219,8 +222,9 @@ def measure_costs(language: str, corpus: Path) -> dict[str, Any] | None:
     return {"held-out functions": cost(passages, ROUNDS), "1,000 tokens": cost([_thousand(bundle, passages)], 200)}
 
 
-def _installed(name: str) -> Bundle:
-    return find_bundle(Path(name), installed_bundles())
+def _bundle(name: str) -> Bundle:
+    """An installed bundle, or one in BUNDLES."""
+    return find_bundle(BUNDLES / name if (BUNDLES / name).is_dir() else Path(name), installed_bundles())
 
 
 def _thousand(bundle: Bundle, passages: Sequence[Passage]) -> Passage:
@@ -235,14 +239,15 @@ def measure_served() -> dict[str, Any]:
     functions = undocumented(40)
     found: dict[str, list[dict[str, Any]]] = {"as installed": [], "whole functions": []}
     with tempfile.TemporaryDirectory() as temporary:
-        copies = []
+        originals, copies = [], []
         for name in ("search-python", "summary-python"):
-            bundle, copy = _installed(name), Path(temporary) / name
+            bundle, copy = _bundle(name), Path(temporary) / name
+            originals.append(bundle.folder)
             shutil.copytree(bundle.folder, copy)
             (copy / MANIFEST).write_text(render_manifest(replace(bundle.manifest, trim=Trim())), encoding="utf-8")
             copies.append(copy)
         for _ in range(SERVED):
-            found["as installed"].append(measure_server(functions))
+            found["as installed"].append(measure_server(functions, originals))
             found["whole functions"].append(measure_server(functions, copies))
     shown = ("definitions a second", "hover p50 / p95, uncached", "query p50 / p95")
     medians = {

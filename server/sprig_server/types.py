@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Kind = Literal["function", "method", "constructor", "class", "module"]
 Task = Literal["search", "summarize"]
+TASKS: tuple[Task, ...] = ("search", "summarize")
 TrimMethod = Literal["none", "tail", "random", "slim", "diet", "lean", "novelty"]
 """How tokens are selected for removal before a model reads a function; see `trim`."""
 

@@ -50,6 +50,23 @@ def test_a_missing_pack_is_named_once_and_its_language_is_found_by_words(tmp_pat
         client.kill()
 
 
+def test_the_pack_of_summaries_is_named_once_too(tmp_path: Path):
+    environment = environment_of(make_site(tmp_path / "site", without=["summaries"]))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "text.py").write_text("def read_text(path):\n    return path.read_text()\n")
+    client = RawClient(env=environment, command=[*PYTHON, "-m", "sprig_server", "serve"])
+    try:
+        client.initialize(workspaceFolders=[{"uri": (tmp_path / "one").as_uri(), "name": "one"}])
+        wait_until_complete(client, 1)
+        assert name_found(client, "read the text of a file", wanted="read_text")
+        (shown,) = client.shown
+        assert 'pip install "sprig-lsp[summaries]"' in shown
+        assert client.execute("sprig.status")["missingPacks"] == ["summaries"]
+        assert client.leave() == 0
+    finally:
+        client.kill()
+
+
 def wait_until_complete(client: RawClient, count: int) -> None:
     for _ in range(300):
         folders = client.execute("sprig.status")["folders"]

@@ -17,14 +17,15 @@ from sprig_server.bundle.packs import Pack, bundles_of, installed_bundles, insta
 from sprig_server.bundle.store import choose_bundle, find_bundle
 from sprig_server.code.languages import NAMES
 from sprig_server.errors import InvalidBundle
+from sprig_server.types import TASKS
 
-_MOST = {"search": 10_000_000, "summary": 14_000_000, "summaries": 76_000_000}
+_MOST = {"search": 10_000_000, "summaries": 75_000_000}
 """Bytes of a bundle: one language's, or the one that all languages share."""
 
 
-@pytest.mark.parametrize("task", ["search", "summarize"])
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("language", NAMES)
-def test_every_language_has_a_bundle_of_its_own(task, language):
+def test_every_language_has_a_bundle(task, language):
     bundle = choose_bundle(installed_bundles(), task, language)
     assert bundle is not None
     assert language in bundle.manifest.languages
@@ -38,7 +39,7 @@ def test_bundles_stay_small():
 
 def test_the_tracked_weights_stay_within_their_budget():
     weights = [path for folder in ("packs", "models") for path in (ROOT / folder).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in weights) <= 340_000_000
+    assert sum(path.stat().st_size for path in weights) <= 300_000_000
 
 
 def test_the_files_are_those_of_the_manifests():
@@ -67,18 +68,18 @@ def test_a_wheel_holds_every_file_of_its_bundles(pack, tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, pack]
     subprocess.run(build, check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size <= 80_000_000
+    assert wheel.stat().st_size <= (75_000_000 if pack.name == "summaries" else 60_000_000)
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
         archive.extractall(tmp_path / "installed")
     there = {path.relative_to(pack).as_posix() for path in pack.glob("sprig_pack_*/**/*") if path.is_file()}
     assert packed == {name for name in there if "__pycache__" not in name}
-    tasks = {"summarize"} if pack.name == "summaries" else {"search", "summarize"}
-    assert sum(name.endswith("manifest.json") for name in packed) == len(tasks)
+    task = "summarize" if pack.name == "summaries" else "search"
+    assert sum(name.endswith("manifest.json") for name in packed) == 1
     seen = _sprig(["models", "--json"], make_site(tmp_path / "site", without=ALL), tmp_path / "installed")
     rows = json.loads(seen.stdout)
     assert {row["pack"] for row in rows} == {f"sprig-lsp-{pack.name} 0.1.0"}
-    assert {row["task"] for row in rows} == tasks
+    assert {row["task"] for row in rows} == {task}
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +131,29 @@ def test_packs_say_what_they_are():
 
 
 def test_a_bundle_that_languages_share_comes_before_those_of_one():
-    (own,) = [bundle for bundle in installed_bundles() if bundle.manifest.name == "summary-python"]
-    shared = replace(own, manifest=replace(own.manifest, languages=("python", "java", "cpp")))
+    (shared,) = [bundle for bundle in installed_bundles() if bundle.manifest.task == "summarize"]
+    own = replace(shared, manifest=replace(shared.manifest, languages=("python",)))
     packs = [Pack("python", "sprig-lsp-python", "0", (own,)), Pack("summaries", "sprig-lsp-summaries", "0", (shared,))]
     assert choose_bundle(bundles_of(packs), "summarize", "python") is shared
 
 
 def test_typescript_needs_the_pack_of_javascript():
-    assert missing_packs(["typescript", "javascript"], []) == ["javascript"]
-    assert missing_packs(NAMES, installed_bundles()) == []
+    assert missing_packs(["typescript", "javascript"], [], "search") == ["javascript"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_only_the_packs_of_a_folders_languages_are_missing(task):
+    assert missing_packs(NAMES, installed_bundles(), task) == []
+    assert missing_packs([], [], task) == []
+
+
+def test_without_the_pack_of_summaries_it_is_named(java_folder, tmp_path):
+    site = make_site(tmp_path / "site", without=["summaries"])
+    written = _sprig(["summarize", str(java_folder / "a.py"), "--json"], site)
+    assert json.loads(written.stdout)["summary"] is None
+    assert "no pack of summaries is installed, so functions without documentation have no hover" in written.stderr
+    assert 'pip install "sprig-lsp[summaries]"' in written.stderr
+    assert "summaries" not in _sprig(["search", "read", "--workspace", str(java_folder)], site).stderr
 
 
 def _sprig(words: list[str], site: Path, *more: Path) -> subprocess.CompletedProcess[str]:

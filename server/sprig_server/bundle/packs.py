@@ -15,8 +15,10 @@ from pathlib import Path
 from sprig_server.bundle.manifest import FILE_NAME
 from sprig_server.bundle.store import Bundle, open_bundle
 from sprig_server.errors import InvalidBundle
+from sprig_server.types import Task
 
 GROUP = "sprig.bundles"
+_SUMMARIES = "summaries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,23 @@ def bundles_of(packs: Iterable[Pack]) -> tuple[Bundle, ...]:
     return tuple(sorted(found, key=lambda bundle: -len(bundle.manifest.languages)))
 
 
-def missing_packs(languages: Iterable[str], bundles: Iterable[Bundle]) -> list[str]:
-    """The packs to install for those `languages` that have no search bundle, as extras of Sprig, sorted."""
-    served = {language for b in bundles if b.manifest.task == "search" for language in b.manifest.languages}
-    return sorted({"javascript" if language == "typescript" else language for language in set(languages) - served})
+def missing_packs(languages: Iterable[str], bundles: Iterable[Bundle], task: Task) -> list[str]:
+    """The packs to install for those `languages` that no bundle serves in a task, as extras of Sprig, sorted."""
+    served = {language for b in bundles if b.manifest.task == task for language in b.manifest.languages}
+    missing = set(languages) - served
+    if task == "summarize":
+        return [_SUMMARIES] if missing else []
+    return sorted({"javascript" if language == "typescript" else language for language in missing})
 
 
 def explain_missing(packs: Iterable[str]) -> str:
-    """One sentence that names the packs to install."""
+    """One sentence that names the packs of one task to install."""
     names = list(packs)
+    install = f'pip install "sprig-lsp[{",".join(names)}]"'
+    if _SUMMARIES in names:
+        return f"no pack of summaries is installed, so functions without documentation have no hover: {install}"
     return (
-        f"no language pack for {' and '.join(names)} is installed, so such code is found by its words alone: "
-        f'pip install "sprig-lsp[{",".join(names)}]"'
+        f"no language pack for {' and '.join(names)} is installed, so such code is found by its words alone: {install}"
     )
 
 

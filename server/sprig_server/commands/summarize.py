@@ -7,9 +7,10 @@ from argparse import Namespace
 
 from rich.text import Text
 
+from sprig_server.bundle.packs import explain_missing, missing_packs
 from sprig_server.code.languages import find_language
 from sprig_server.commands.source import read_functions
-from sprig_server.commands.terminal import output, read_json_lines, write_json
+from sprig_server.commands.terminal import messages, output, read_json_lines, write_json
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
 from sprig_server.types import Definition, Summary
@@ -44,7 +45,10 @@ def _summarize_records(models: Models, arguments: Namespace) -> None:
 
 
 def _summarize_file(models: Models, arguments: Namespace) -> None:
-    for function in read_functions(arguments.file, arguments.line):
+    functions = read_functions(arguments.file, arguments.line)
+    if missing := missing_packs({function.language for function in functions}, models.bundles, "summarize"):
+        messages().print(explain_missing(missing), markup=False, soft_wrap=True)
+    for function in functions:
         summary = _summarize(models, function.code, function.language)
         if arguments.json:
             write_json(

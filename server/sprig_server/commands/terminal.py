@@ -40,7 +40,7 @@ def warn_of_missing_packs(index: FolderIndex) -> None:
     for pack in models.packs:
         for problem in pack.problems:
             messages().print(problem, markup=False, soft_wrap=True)
-    if missing := missing_packs(index.store.languages(), models.bundles):
+    if missing := missing_packs(index.store.languages(), models.bundles, "search"):
         messages().print(explain_missing(missing), markup=False, soft_wrap=True)
 
 

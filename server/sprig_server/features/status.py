@@ -11,6 +11,7 @@ from sprig_server.folder import Folder
 from sprig_server.index.store import Statistics
 from sprig_server.protocol import STATUS, BundleStatus, DocumentStatus, FolderStatus, PackStatus, StatusResult
 from sprig_server.server import SprigServer
+from sprig_server.types import TASKS
 
 
 def register(server: SprigServer) -> None:
@@ -38,7 +39,7 @@ def register(server: SprigServer) -> None:
             PackStatus(name=pack.distribution, version=pack.version, problems=list(pack.problems))
             for pack in ls.models.packs
         ]
-        missing = missing_packs(languages, ls.models.bundles)
+        missing = [pack for task in TASKS for pack in missing_packs(languages, ls.models.bundles, task)]
         documents = [DocumentStatus(uri=uri, problem=problem) for uri, problem in ls.parse_cache.problems().items()]
         return StatusResult(
             version=__version__,
