@@ -199,10 +199,11 @@ def _convert(state: ExportState, name: str, log: StageLog) -> ExportState:
 def _trim(state: ExportState, log: StageLog) -> ExportState:
     """Choose the bundle's trimming, with an importance table that is written to `staging`."""
     recipe, calibration, manifest, staging = state.recipe, state.calibration, state.manifest, state.staging
-    if calibration is None or recipe.trim == "none" or state.checkpoint.decoder_only:
+    if calibration is None or recipe.trim == "none":
         return state
     with log.stage("collect importance and choose the trimming") as facts:
-        found = collect_importance(state.checkpoint, recipe.task, calibration.functions, manifest.max_tokens)
+        prompt = prompt_for(state.checkpoint, recipe)
+        found = collect_importance(state.checkpoint, recipe.task, calibration.functions, manifest.max_tokens, prompt)
         (staging / IMPORTANCE).write_bytes(render_importance(found))
         files = manifest.files | {IMPORTANCE: describe_file(staging / IMPORTANCE)}
         manifest = replace(manifest, files=files)

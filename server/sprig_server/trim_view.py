@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-from sprig_server.code.text import search_passage, summary_passage
+from sprig_server.code.text import search_passage
 from sprig_server.errors import InvalidInput
 from sprig_server.inference.models import Models
 from sprig_server.inference.reader import Explanation, Reader
@@ -27,10 +27,6 @@ def open_reader(models: Models, task: Task, language: str, method: str | None, r
     bundle = models.search_bundle(language) if task == "search" else models.summary_bundle(language)
     if bundle is None:
         raise InvalidInput(f"no bundle for {task} in {language} is installed: name one with --bundle")
-    if bundle.manifest.decoding is not None and bundle.manifest.decoding.prompt is not None:
-        raise InvalidInput(
-            f'the bundle "{bundle.manifest.name}" continues a prompt and reads whole functions: give another --bundle'
-        )
     own = bundle.manifest.trim
     share = own.ratio if ratio is None else ratio
     if not 0.0 <= share < 1.0:
@@ -46,4 +42,4 @@ def explain(reader: Reader, function: Definition) -> Explanation:
     """What trimming does to a function. Its name and documentation are not included."""
     if reader.task == "search":
         return reader.explain(search_passage(function.code, 0, function.language))
-    return reader.explain(summary_passage(function.code, function.language))
+    return reader.explain(reader.passage(function.code, function.language))

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 import pytest_lsp
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcInvalidParams
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
 from .conftest import MAIL, SHAPES, position
@@ -105,8 +104,12 @@ async def test_it_shows_what_a_model_is_given(client: LanguageClient, project: P
     assert kept == [True] * (len(kept) // 2) + [False] * (len(kept) - len(kept) // 2)
     outside = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 0}}
     assert await client.workspace_execute_command_async(lsp.ExecuteCommandParams("sprig.trim", [outside])) is None
-    with pytest.raises(JsonRpcInvalidParams, match="reads whole functions"):  # the bundle that writes hovers
-        await execute(client, "sprig.trim", {**asked, "task": "summarize"})
+    read = await execute(client, "sprig.trim", {**asked, "task": "summarize"})  # in the prompt of a language model
+    assert read.code == found.code
+    lines = read.code.split("\n")
+    words = [lines[t.range.start.line][t.range.start.character : t.range.end.character] for t in read.tokens]
+    assert "".join("".join(words).split()) == "".join(read.code.split())
+    assert sum(token.kept for token in read.tokens) == len(read.tokens) // 2
 
 
 async def test_a_functions_own_documentation_wins(client: LanguageClient, project: Path):

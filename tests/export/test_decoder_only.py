@@ -19,9 +19,11 @@ from sprig_export.evaluate.summaries import SummarySettings, summarize_with_torc
 from sprig_export.models.prompts import check_prompt, default_prompt, encoder_of, fill_prompt, stop_tokens
 from sprig_export.pipeline import export
 from sprig_export.report.stages import StageLog
+from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import open_bundle
 from sprig_server.code.text import prompt_ids
 from sprig_server.errors import InvalidInput
+from sprig_server.inference.reader import Reader
 from sprig_server.inference.summarizer import Summarizer
 
 FAMILIES = ("llama", "qwen2", "gemma", "gpt2")
@@ -103,6 +105,41 @@ def test_a_bundle_of_mixed_precision_answers(
     no_code = ExportRequest(recipe, tmp_path / "none", examples=tuple(examples))
     with pytest.raises(InvalidInput, match="needs code: give it with --calibration"):
         export(no_code, StageLog())
+
+
+def test_a_trimmed_function_keeps_the_prompt_around_it(
+    checkpoint: Path, examples: list[Example], repository: Path, tmp_path: Path
+) -> None:
+    prompt, code = "Explain {language}:\n{code}\nIn short:", "\ndef open_file(path):\n    return open(path, path)\n"
+    recipe = Recipe("summarize", str(checkpoint), "python", **LOOSE, prompt=prompt, trim_ratio=0.5, trim_least=4)
+    export(ExportRequest(recipe, tmp_path / "bundle", repository, examples=tuple(examples)), StageLog())
+    bundle = open_bundle(tmp_path / "bundle")
+    assert (bundle.manifest.trim.method, bundle.manifest.trim.ratio) == ("novelty", 0.5)
+    whole, trimmed = (Reader(bundle, trim).read_prompt(code, "python") for trim in (Trim(), None))
+    tokenizer = Reader(bundle).tokenizer
+    around = [tokenizer.encode(part, add_special_tokens=False).ids for part in ("Explain python:\n", "\nIn short:")]
+    inner = len(whole) - sum(map(len, around))
+    assert len(trimmed) == len(whole) - inner + round(inner / 2)
+    assert trimmed[: len(around[0])] == around[0]
+    assert trimmed[-len(around[1]) :] == around[1]
+    left = iter(whole)
+    assert all(token in left for token in trimmed), "the tokens that stay keep their order"
+    assert Summarizer(bundle, 1).summarize(code, "python").confidence < 0
+    kept = Reader(bundle).explain(Reader(bundle).passage(code, "python"))
+    assert kept.kept.sum() == round(inner / 2)
+    assert "".join(text for text, *_ in kept.pieces()) == code.strip("\n")
+    assert kept.importance.max() == 1 > kept.importance.min()
+
+
+@pytest.mark.parametrize("window", [4, 12, 30, 256])
+def test_a_bundle_that_trims_nothing_reads_the_prompt_that_it_was_made_with(
+    checkpoint: Path, examples: list[Example], tokenizer: PreTrainedTokenizerFast, window: int, tmp_path: Path
+) -> None:
+    recipe = Recipe("summarize", str(checkpoint), "python", **LOOSE, summary_tokens=window, linear_dtype="float32")
+    export(ExportRequest(recipe, tmp_path / "bundle", examples=tuple(examples)), StageLog())
+    reader, code = Reader(open_bundle(tmp_path / "bundle")), examples[0].code
+    expected = prompt_ids(encoder_of(tokenizer), default_prompt("python"), code, "python", window)
+    assert reader.read_prompt(code, "python") == expected
 
 
 def test_a_long_function_loses_its_end_and_not_the_prompt(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -15,7 +15,7 @@ from sprig_export.evaluate.metrics import sentence_bleu
 from sprig_export.evaluate.search import bootstrap_interval, reciprocal_ranks
 from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
-from sprig_server.code.text import Passage, search_passage, summary_passage
+from sprig_server.code.text import Passage, search_passage
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.reader import Reader
 from sprig_server.inference.summarizer import Summarizer
@@ -84,7 +84,8 @@ def measure_summaries(bundle: Bundle, sample: Sequence[Example], trims: Sequence
     """BLEU-4 of greedy summaries of trimmed functions against their documentation, compared with those of whole
     functions.
     """
-    passages = [summary_passage(example.code, example.language) for example in sample]
+    reader = Reader(bundle)
+    passages = [reader.passage(example.code, example.language) for example in sample]
 
     def prepare(trimming: Bundle) -> Score:
         summarizer = Summarizer(trimming, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sprig_server.code.languages import find_language
 
-CHUNKER_VERSION = 6
+CHUNKER_VERSION = 7
 """Increase it with every change of what is indexed or of the texts below. An index of another version is rebuilt."""
 
 
@@ -110,6 +110,13 @@ def prompt_ids(
     before, after = prompt_parts(prompt, language)
     head, tail = encode(before + code.strip("\n"), True), encode(after, False)
     return head[: max(1, window - len(tail))] + tail
+
+
+def prompt_passage(prompt: str, code: str, language: str) -> Passage:
+    """The prompt of a decoder-only model up to the end of the function."""
+    before, _ = prompt_parts(prompt, language)
+    inner = code.strip("\n")
+    return Passage(before + inner, inner, language, *_parts([len(before)], [0]))
 
 
 def prompt_parts(prompt: str, language: str) -> tuple[str, str]:

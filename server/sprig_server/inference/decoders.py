@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from sprig_server.bundle.manifest import Decoding
 from sprig_server.bundle.store import Bundle
-from sprig_server.code.lines import well_formed
-from sprig_server.code.text import prompt_ids, summary_passage
 from sprig_server.inference.beam import Step
 from sprig_server.inference.reader import Reader
-from sprig_server.inference.session import open_session, open_tokenizer
+from sprig_server.inference.session import open_session
 
 Feeds = dict[str, NDArray[np.generic]]
 Decode = Callable[[Feeds], list[NDArray[np.float32]]]
@@ -61,7 +59,7 @@ class EncoderDecoder:
 
     def begin(self, code: str, language: str) -> tuple[list[int], Step]:
         """The token that the search begins with, and its steps."""
-        ids = np.array(self._reader.read([summary_passage(code, language)]), dtype=np.int64)  # [1, t]
+        ids = np.array(self._reader.read([self._reader.passage(code, language)]), dtype=np.int64)  # [1, t]
         mask = np.ones_like(ids)
         names = [node.name for node in self._encoder.get_outputs()]
         outputs = self._encoder.run(names, {"input_ids": ids, "attention_mask": mask})
@@ -77,9 +75,7 @@ class DecoderOnly:
     """A model that continues a prompt. Safe to call from several threads at once."""
 
     def __init__(self, bundle: Bundle, decoding: Decoding, threads: int) -> None:
-        self._prompt = decoding.prompt or ""
-        self._window = bundle.manifest.max_tokens
-        self._tokenizer = open_tokenizer(bundle)
+        self._reader = Reader(bundle)
         session = open_session(bundle, "decoder.onnx", threads)
         self._inputs = frozenset(node.name for node in session.get_inputs())
         self._empty = _empty_cache(decoding, "{layer}.{part}")
@@ -88,7 +84,7 @@ class DecoderOnly:
 
     def begin(self, code: str, language: str) -> tuple[list[int], Step]:
         """The prompt, of which all tokens but the last have been read, and the steps after it."""
-        read = prompt_ids(self._encode, self._prompt, code, language, self._window)
+        read = self._reader.read_prompt(code, language)
         step = _PromptStep(self._decode, self._inputs, self._empty)
         if len(read) > 1:
             step.read(np.array([read[:-1]], dtype=np.int64))
@@ -96,10 +92,7 @@ class DecoderOnly:
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
-        return str(self._tokenizer.decode(tokens))
-
-    def _encode(self, text: str, special: bool) -> list[int]:
-        return list(self._tokenizer.encode(well_formed(text), add_special_tokens=special).ids)
+        return str(self._reader.tokenizer.decode(tokens))
 
 
 class _SourceStep:

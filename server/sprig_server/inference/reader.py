@@ -14,7 +14,14 @@ from sprig_server.bundle.manifest import Trim
 from sprig_server.bundle.store import Bundle
 from sprig_server.code.lines import well_formed
 from sprig_server.code.statements import Statements, split_statements
-from sprig_server.code.text import Passage, prompted, prompted_passage
+from sprig_server.code.text import (
+    Passage,
+    prompt_parts,
+    prompt_passage,
+    prompted,
+    prompted_passage,
+    summary_passage,
+)
 from sprig_server.errors import InvalidBundle
 from sprig_server.inference.session import open_tokenizer
 from sprig_server.trim.baselines import trim_tail
@@ -42,6 +49,7 @@ class Explanation:
             start = max(place, end - len(token))
             if place < start:
                 yield code[place:start], None, 0.0
+                place = start
             if start < end:
                 yield code[start:end], kept, importance
                 place = end
@@ -65,23 +73,40 @@ class Reader:
         self.tokenizer = open_tokenizer(bundle)
         self.name, self.task, self.window = bundle.manifest.name, bundle.manifest.task, bundle.manifest.max_tokens
         self.prompts = bundle.manifest.prompts
+        decoding = bundle.manifest.decoding
+        self._prompt = decoding.prompt if decoding is not None else None
         self._behind = _special_tokens_behind(self.tokenizer)
         self._importance = _open_importance(bundle, self.tokenizer.get_vocab_size())
         self._trimmer = _open_trimmer(bundle, self.trim, self._importance)
 
-    def read(self, texts: Sequence[str | Passage]) -> list[list[int]]:
-        """The token ids of each text after its prompt, cut at the window. Functions, which are passages, are
-        trimmed.
+    def read(self, texts: Sequence[str | Passage], behind: int = 0) -> list[list[int]]:
+        """The token ids of each text after its prompt, cut at the window. Functions, which are passages, are trimmed.
+
+        Args:
+            behind: the number of tokens of the window that are needed for what follows.
         """
+        window = max(1, self.window - behind)
         texts = [self._prompted(text) for text in texts]
         plain = [well_formed(text if isinstance(text, str) else text.text) for text in texts]
         if self._trimmer is None or all(isinstance(text, str) for text in texts):
-            return [self._cut(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(plain)]
+            return [self._cut(encoding.ids, window) for encoding in self.tokenizer.encode_batch_fast(plain)]
         encodings = self.tokenizer.encode_batch(plain)
         return [
-            self._cut(encoding.ids if isinstance(text, str) else self._trimmed(text, encoding))
+            self._cut(encoding.ids if isinstance(text, str) else self._trimmed(text, encoding, window), window)
             for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+    def passage(self, code: str, language: str) -> Passage:
+        """What a summary bundle reads for a function: for a model that continues a prompt, the prompt up to its end."""
+        if self._prompt is None:
+            return summary_passage(code, language)
+        return prompt_passage(self._prompt, code, language)
+
+    def read_prompt(self, code: str, language: str) -> list[int]:
+        """The token ids that a model which continues a prompt reads for a function."""
+        _, after = prompt_parts(self._prompt or "", language)
+        tail: list[int] = self.tokenizer.encode(well_formed(after), add_special_tokens=False).ids
+        return self.read([self.passage(code, language)], len(tail))[0] + tail
 
     def unpooled(self, texts: Sequence[str | Passage]) -> NDArray[np.int64]:
         """The number of tokens at the beginning of each text that belong to an unpooled prompt, int64 [n]."""
@@ -94,7 +119,7 @@ class Reader:
         """What trimming does to a function."""
         passage = prompted_passage(passage, self.prompts.document)
         statements = split_statements(passage.code, passage.language)
-        tokens, stay = self._trim(passage, self.tokenizer.encode(well_formed(passage.text)), statements)
+        tokens, stay = self._trim(passage, self.tokenizer.encode(well_formed(passage.text)), statements, self.window)
         kept = np.zeros(len(tokens), dtype=bool)
         kept[stay] = True
         if self._importance is None or not len(tokens):
@@ -114,33 +139,35 @@ class Reader:
         special = self.tokenizer.encode(well_formed(prompt)).special_tokens_mask
         return len(special) - (special[-1] if special else 0)
 
-    def _trim(self, passage: Passage, encoding: Encoding, statements: Statements | None) -> tuple[Tokens, Indices]:
+    def _trim(
+        self, passage: Passage, encoding: Encoding, statements: Statements | None, window: int
+    ) -> tuple[Tokens, Indices]:
         """The tokens of a function's code, and which of them stay: as many as fit into the window after the text before
         the code.
         """
         tokens = place_tokens(passage, encoding.ids, encoding.offsets, statements)
-        room = max(0, self.window - (len(encoding.ids) - len(tokens)))
+        room = max(0, window - (len(encoding.ids) - len(tokens)))
         if self._trimmer is None:
             return tokens, trim_tail(tokens, room)
         chosen_from = tokens if self.trim.whole else tokens.first(room)
         count = kept_count(len(chosen_from), self.trim.ratio, self.trim.least)
         return tokens, self._trimmer(chosen_from, min(count, room))
 
-    def _trimmed(self, passage: Passage, encoding: Encoding) -> list[int]:
+    def _trimmed(self, passage: Passage, encoding: Encoding, window: int) -> list[int]:
         parsed = self.trim.method not in WITHOUT_STATEMENTS
         statements = split_statements(passage.code, passage.language) if parsed else None
-        tokens, kept = self._trim(passage, encoding, statements)
+        tokens, kept = self._trim(passage, encoding, statements, window)
         stays = np.ones(len(encoding.ids), dtype=bool)
         stays[tokens.places] = False
         stays[tokens.places[kept]] = True
         ids: list[int] = np.array(encoding.ids)[stays].tolist()
         return ids
 
-    def _cut(self, ids: list[int]) -> list[int]:
+    def _cut(self, ids: list[int], window: int) -> list[int]:
         """The tokens of a text that fit into the window, with special tokens around them."""
-        if len(ids) <= self.window:
+        if len(ids) <= window:
             return ids
-        return ids[: self.window - self._behind] + ids[len(ids) - self._behind :]
+        return ids[: max(0, window - self._behind)] + ids[len(ids) - self._behind :]
 
 
 def _open_importance(bundle: Bundle, size: int) -> Importance | None:
