@@ -154,6 +154,21 @@ def test_a_string_that_is_no_documentation_stays_in_the_code():
     assert function.code == text.rstrip()
 
 
+def test_a_line_that_begins_before_its_docstring_ends_where_it_did():
+    """In broken code, in which the parser drops what stands before it on its line."""
+    broken = """\
+f'{ @b
+    def g(a: "("):
+        pass
+    def f(a):
+     <   "Doc."
+        return a
+"""
+    first, function = parse_functions(broken, "python")
+    assert (first.name, function.name, function.documentation) == ("g", "f", "Doc.")
+    assert [line.strip() for line in function.code.splitlines()] == ["def f(a):", "<", "return a"]
+
+
 def test_code_of_a_documented_class_comes_without_the_docstring():
     text = 'class A(B):\n    """Says what."""\n\n    x = 1\n\n    def f(self):\n        return 1\n'
     (klass,) = (d for d in parse_outline(text, "python", "m") if d.kind == "class")

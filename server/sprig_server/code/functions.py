@@ -192,9 +192,11 @@ def docstring_of(tree: SyntaxTree, body: Node) -> tuple[str, list[tuple[int, int
     start, end = tree.start(statement), tree.end(statement)
     after = _AFTER_DOCSTRING.match(tree.text, end)
     assert after is not None
-    if after.group().endswith(("\r", "\n")):  # remove the whole line
-        start = tree.lines.blanks_before(start)
-    return documentation, [(start, after.end())]
+    if not after.group().endswith(("\r", "\n")):
+        return documentation, [(start, after.end())]
+    if not tree.lines.starts_line(start):  # the line still ends where it did
+        return documentation, [(start, end + len(after.group().rstrip("\r\n")))]
+    return documentation, [(tree.lines.blanks_before(start), after.end())]  # remove the whole line
 
 
 def without(text: str, start: int, end: int, holes: Iterable[tuple[int, int]]) -> str:
