@@ -104,7 +104,9 @@ async def test_it_shows_what_a_model_is_given(client: LanguageClient, project: P
     assert kept == [True] * (len(kept) // 2) + [False] * (len(kept) - len(kept) // 2)
     outside = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 0}}
     assert await client.workspace_execute_command_async(lsp.ExecuteCommandParams("sprig.trim", [outside])) is None
-    read = await execute(client, "sprig.trim", {**asked, "task": "summarize"})  # in the prompt of a language model
+    read = await execute(
+        client, "sprig.trim", {**asked, "task": "summarize", "method": "tail", "ratio": 0.5}
+    )  # in the prompt of a language model
     assert read.code == found.code
     lines = read.code.split("\n")
     words = [lines[t.range.start.line][t.range.start.character : t.range.end.character] for t in read.tokens]
