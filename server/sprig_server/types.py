@@ -71,10 +71,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A generated sentence. `confidence` is the mean log-probability of its tokens, at most 0."""
+    """A generated sentence. `confidence` is the mean log-probability of its tokens, `lowest` the lowest of them, at most
+    0.
+    """
 
     text: str
     confidence: float
+    lowest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from sprig_export.corpus.grounding import ground, names_what_is_there, word_list
+from sprig_server.code.grounding import ground, names_what_is_there
+from sprig_server.code.sentence_words import COMMON, VERBS
 
 FEWEST_WORDS, MOST_WORDS = 4, 20
 _FEWEST_LINES, _MOST_LINES = 3, 40
@@ -28,6 +29,20 @@ _SHOWS_NOTHING = re.compile(r"NotImplemented|abstractmethod|\bvoid 0\b|\b__await
 _RETURN = re.compile(r"\breturn\b(?!\s*;)\s*\S|=>|\byield\b")
 _GIVES = frozenset({"return", "get", "retrieve", "obtain", "yield", "fetch", "give", "tell"})
 
+_UNWANTED_TEXT = """
+aforementioned above appropriate appropriately arg args author below bug called can't cannot caution certain
+constructor convenience copyright correct correctly currently deprecated doc docs docstring documentation doesn't
+don't dummy eg etc example experimental following former function hack he helper him i ie implementation inherit
+inherited inherits initialiser initializer intended internal internally invoked issue kwargs latter legacy license
+magic may method might must my needed note notes obsolete our override overridden overrides param please previously
+private proper properly refer relevant required sample see several shall she shortcut should since stuff subclass
+subclasses test testing tests thing things todo fixme unit us used various version warning we will workaround would
+wrapper you your
+"""
+_UNWANTED = frozenset(_UNWANTED_TEXT.split())
+"""What a sentence speaks of when it does not say what the code does: the reader, duties, other code, tests, the
+past."""
+
 
 def teaching_sentence(summary: str, name: str, code: str) -> str | None:
     """The sentence that a model may learn about a function, in the third person and with a period; None if there is
@@ -45,7 +60,7 @@ def teaching_sentence(summary: str, name: str, code: str) -> str | None:
     sentence = third_person(summary)
     if sentence is None or _MARKS.search(sentence[:-1]):
         return None
-    if not word_list("unwanted").isdisjoint(_WORD.findall(sentence.lower())):
+    if not _UNWANTED.isdisjoint(_WORD.findall(sentence.lower())):
         return None
     if not FEWEST_WORDS <= len(sentence.split()) <= MOST_WORDS or not names_what_is_there(sentence, code):
         return None
@@ -96,15 +111,15 @@ def _conjugated(match: re.Match[str]) -> str:
     none.
     """
     verb, following = match["verb"], match["next"]
-    known, noun_too = verb in word_list("verbs"), verb in word_list("common") or following in _RESULTS
+    known, noun_too = verb in VERBS, verb in COMMON or following in _RESULTS
     is_verb = known and (following in _OBJECTS or not noun_too)
     return match["joint"] + (conjugate(verb) if is_verb else verb)
 
 
 def _base(word: str) -> str | None:
-    return word if word in word_list("verbs") else _third_persons().get(word)
+    return word if word in VERBS else _third_persons().get(word)
 
 
 @cache
 def _third_persons() -> dict[str, str]:
-    return {conjugate(verb): verb for verb in word_list("verbs")}
+    return {conjugate(verb): verb for verb in VERBS}

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from sprig_export.corpus.grounding import code_stems, content_words, ground, word_list
 from sprig_export.corpus.teaching import first_verb
+from sprig_server.code.grounding import code_stems, content_words, ground
+from sprig_server.code.sentence_words import COMMON, FILLER, VERBS
 from sprig_server.code.words import stem
 
 
@@ -40,7 +41,7 @@ def defects(written: Written, english: Container[str]) -> tuple[str, ...]:
     twice = [word for word, count in Counter(words).items() if count > 1 and written.code.lower().count(word) < 2]
     if twice:
         found.append(f"{twice[0]} twice")
-    known = (*map(word_list, ("verbs", "filler", "common")), english, stems)
+    known = (VERBS, FILLER, COMMON, english, stems)
     strange = [word for word in words if not any(word in group or stem(word) in group for group in known)]
     if strange:
         found.append(f"{strange[0]} is no word")

@@ -20,10 +20,11 @@ that `parents` names.
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Tokens without start and end token, and the mean log-probability of all of them and the end token."""
+    """Tokens without start and end token, and the mean and the lowest log-probability of them and the end token."""
 
     tokens: tuple[int, ...]
     score: float
+    lowest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def beam_search(
     parents = np.array([0], dtype=np.int64)
     prefixes: list[tuple[int, ...]] = [()]
     totals = np.zeros(1, dtype=np.float64)
+    lowest = np.zeros(1, dtype=np.float64)
     best: Hypothesis | None = None
     for length in range(1, settings.max_new_tokens + 1):
         if stop():
@@ -82,15 +84,16 @@ def beam_search(
             row, token = divmod(int(flat), v)
             mean = float(candidates[row, token] / length)
             if token in ends and (best is None or mean > best.score):
-                best = Hypothesis(prefixes[row], mean)
+                best = Hypothesis(prefixes[row], mean, float(min(lowest[row], scores[row, token])))
         still_open = order[~np.isin(order % v, list(ends))][:beams]
         parents, tokens = still_open // v, still_open % v
         totals = candidates.ravel()[still_open]
+        lowest = np.minimum(lowest[parents], scores.ravel()[still_open])
         prefixes = [(*prefixes[p], int(t)) for p, t in zip(parents, tokens, strict=True)]
         open_mean = float(totals[0] / length)
         if best is not None and (beams == 1 or best.score >= open_mean):
             return best
-    by_length = Hypothesis(prefixes[0], open_mean)
+    by_length = Hypothesis(prefixes[0], open_mean, float(lowest[0]))
     return best if best is not None and best.score >= by_length.score else by_length
 
 

@@ -1,9 +1,12 @@
-"""The bundles of a process. They are loaded at first use and kept."""
+"""The bundles of a process. They are loaded at first use; summary models are unloaded when they are idle."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sprig_server.bundle.packs import bundles_of, installed_packs
@@ -11,13 +14,19 @@ from sprig_server.bundle.store import Bundle, choose_bundle, find_bundle
 from sprig_server.inference.encoder import Encoder
 from sprig_server.inference.summarizer import Summarizer
 
+IDLE_SECONDS = 300.0
+"""A summary model that was not used for this time is unloaded: it holds some 300 MB, and loading it takes a second."""
+
 
 class Models:
     """Which bundle serves which task and language, and the loaded models."""
 
-    def __init__(self, folders: Sequence[Path], threads: int) -> None:
+    def __init__(self, folders: Sequence[Path], threads: int, idle_seconds: float = IDLE_SECONDS) -> None:
         """Find the bundles. Those in `folders`, which may also be names of installed ones, come before those of the
         packs.
+
+        Args:
+            idle_seconds: how long an unused summary model stays loaded.
 
         Raises:
             InvalidBundle: one of the folders is neither a bundle nor the name of one.
@@ -30,6 +39,8 @@ class Models:
         self._encoders_lock, self._summarizers_lock = threading.Lock(), threading.Lock()
         self._encoders: dict[Path, Encoder] = {}
         self._summarizers: dict[Path, Summarizer] = {}
+        self._idle_seconds = idle_seconds
+        self._unloading: threading.Timer | None = None
 
     def search_bundle(self, language: str) -> Bundle | None:
         """The bundle that encodes functions of that language."""
@@ -51,7 +62,7 @@ class Models:
             return self._encoders[bundle.folder]
 
     def summarizer(self, bundle: Bundle) -> Summarizer:
-        """The summarizer of a summary bundle.
+        """The summarizer of a summary bundle. Whoever uses it keeps it, even if it is unloaded here.
 
         Raises:
             InvalidBundle: it cannot be loaded.
@@ -59,4 +70,16 @@ class Models:
         with self._summarizers_lock:
             if bundle.folder not in self._summarizers:
                 self._summarizers[bundle.folder] = Summarizer(bundle, self.threads)
+            if self._unloading is not None:
+                self._unloading.cancel()
+            self._unloading = threading.Timer(self._idle_seconds, self._unload_summarizers)
+            self._unloading.daemon = True
+            self._unloading.start()
             return self._summarizers[bundle.folder]
+
+    def _unload_summarizers(self) -> None:
+        with self._summarizers_lock:
+            self._summarizers.clear()
+        if sys.platform == "linux":  # glibc keeps freed memory unless it is asked to return it; other libraries cannot
+            with suppress(AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)

@@ -51,4 +51,4 @@ class Summarizer:
             decoding.rules,
         )
         best = beam_search(step, read, settings, stop)
-        return Summary(self._decoder.decode(list(best.tokens)).strip(), best.score)
+        return Summary(self._decoder.decode(list(best.tokens)).strip(), best.score, best.lowest)

@@ -1,7 +1,7 @@
 """Grounding: whether the words of a sentence about a function come from the function.
 
-A sentence that names things which the code does not contain teaches a model to invent. Its content words must come from
-the function, or be common words of programming.
+A sentence that names things which the code does not contain is invented, and teaches a model to invent. Its content
+words must come from the function, or be common words of programming.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from sprig_export.config.toml import read_toml
+from sprig_server.code.sentence_words import COMMON, FILLER
 from sprig_server.code.words import split_identifier, stem
 
 _SHORTEST_PREFIX = 3  # "dir" in the code stands for "directory" in the sentence
@@ -54,8 +53,7 @@ def ground(sentence: str, name: str, code: str) -> Grounding:
 def content_words(sentence: str) -> list[str]:
     """The content words of a sentence after its first word, in lower case, with identifiers split into parts."""
     pieces = [piece for text in _PIECE.findall(sentence)[1:] for piece in split_identifier(text)]
-    filler = word_list("filler")
-    return [word for word in pieces if word not in filler and (len(word) > 1 or word.isdigit())]
+    return [word for word in pieces if word not in FILLER and (len(word) > 1 or word.isdigit())]
 
 
 def names_what_is_there(sentence: str, code: str) -> bool:
@@ -81,18 +79,12 @@ def code_stems(code: str) -> frozenset[str]:
 
 
 @cache
-def word_list(name: str) -> frozenset[str]:
-    """A list of words.toml: "verbs", "filler", "common" or "unwanted"."""
-    return frozenset(read_toml(Path(__file__).with_name("words.toml"))[name])
-
-
-@cache
 def _common_stems() -> frozenset[str]:
-    return frozenset(stem(word) for word in word_list("common"))
+    return frozenset(stem(word) for word in COMMON)
 
 
 def _is_common(word: str) -> bool:
-    return word in word_list("common") or stem(word) in _common_stems()
+    return word in COMMON or stem(word) in _common_stems()
 
 
 def _stands_in(word: str, stems: frozenset[str]) -> bool:
