@@ -71,9 +71,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A generated sentence. `confidence` is the mean log-probability of its tokens, `lowest` the lowest of them, at most
-    0.
-    """
+    """A generated sentence. `confidence` is the mean log-probability of its tokens, `lowest` the lowest of them."""
 
     text: str
     confidence: float
