@@ -128,7 +128,7 @@ def measure_server(functions: list[tuple[Path, Definition]], bundles: Sequence[P
     installed ones.
     """
     figures: dict[str, Figure] = {}
-    settings = {"threads": THREADS, "hover": {"minConfidence": -100}, "bundles": list(map(str, bundles))}
+    settings = {"threads": THREADS, "hover": {"generate": "always"}, "bundles": list(map(str, bundles))}
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
         client = Client({"SPRIG_CACHE_DIR": cache})

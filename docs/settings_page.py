@@ -30,13 +30,13 @@ the defaults are used for these alone.
 Neovim, for example:
 
 ```lua
-settings = {{ sprig = {{ limit = 20, hover = {{ minConfidence = -1.0 }} }} }}
+settings = {{ sprig = {{ limit = 20, hover = {{ generate = "never" }} }} }}
 ```
 
 VS Code's `settings.json` and other clients with dotted keys:
 
 ```json
-{{ "sprig.limit": 20, "sprig.hover.minConfidence": -1.0 }}
+{{ "sprig.limit": 20, "sprig.hover.generate": "never" }}
 ```
 
 On the command line, `--bundle` and `--threads` do what `sprig.bundles` and `sprig.threads` do in an editor.

@@ -119,7 +119,7 @@ class Fuzzer:
             "workspace/didChangeWorkspaceFolders": {
                 "event": {"added": [{"uri": f"{self._folder}/sub", "name": "sub"}], "removed": []}
             },
-            "workspace/didChangeConfiguration": {"settings": {"sprig": {"threads": 1, "hover": {"generate": False}}}},
+            "workspace/didChangeConfiguration": {"settings": {"sprig": {"threads": 1, "hover": {"generate": "never"}}}},
             "$/cancelRequest": {"id": self._random.randrange(1, self._number + 2)},
             "$/setTrace": {"value": "off"},
             "window/workDoneProgress/cancel": {"token": "t"},

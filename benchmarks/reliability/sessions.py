@@ -69,7 +69,7 @@ class _Session:
             try:
                 if self._random.random() < 0.2:  # too early
                     self._send(server, fuzzer, 20)
-                server.initialize(project, threads=1, hover={"generate": False})
+                server.initialize(project, threads=1, hover={"generate": "never"})
                 uri = (project / "anchor.py").as_uri()
                 anchor = {"uri": uri, "languageId": "python", "version": 1, "text": _ANCHOR}
                 self._keep(server, encoded({"method": "textDocument/didOpen", "params": {"textDocument": anchor}}))
@@ -96,7 +96,7 @@ class _Session:
 
     def _check(self, server: Connection, uri: str, owed: dict[int | str, bytes]) -> None:
         """An honest client's hover, after setting right what a fuzzed message may have set."""
-        settings: dict[str, Any] = {"settings": {"sprig": {"threads": 1, "hover": {"generate": False}}}}
+        settings: dict[str, Any] = {"settings": {"sprig": {"threads": 1, "hover": {"generate": "never"}}}}
         self._keep(server, encoded({"method": "workspace/didChangeConfiguration", "params": settings}))
         position = {"line": 0, "character": 5}
         try:

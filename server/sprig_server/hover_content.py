@@ -11,8 +11,9 @@ from sprig_server.code.languages import find_language
 from sprig_server.code.parsed_source import Call, ParsedSource
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
+from sprig_server.inference.likelihood import LIKELY, evidence_of, probability
 from sprig_server.inference.models import Models
-from sprig_server.types import Definition, Summary
+from sprig_server.types import Definition
 
 _MEMORY_ENTRIES = 2000
 _LONGEST_CODE = 100_000  # characters
@@ -22,9 +23,9 @@ class SummaryCache(Protocol):
     """Storage for generated summaries: the index of a workspace, or memory."""
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
-        """A summary that was generated before, with its confidence."""
+        """A summary that was generated before, and the probability that it is right."""
 
-    def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
+    def put_summary(self, content: str, bundle: str, text: str, probability: float) -> None:
         """Keep a generated summary."""
 
 
@@ -35,17 +36,28 @@ class MemoryCache:
         self._kept: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
-        """A summary that was generated before, with its confidence."""
+        """A summary that was generated before, and the probability that it is right."""
         found = self._kept.get((content, bundle))
         if found is not None:
             self._kept.move_to_end((content, bundle))
         return found
 
-    def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
+    def put_summary(self, content: str, bundle: str, text: str, probability: float) -> None:
         """Keep a generated summary."""
-        self._kept[content, bundle] = (text, confidence)
+        self._kept[content, bundle] = (text, probability)
         while len(self._kept) > _MEMORY_ENTRIES:
             self._kept.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A sentence that a model wrote about a function, the probability that it is right, and whether that is enough to
+    show it unasked.
+    """
+
+    text: str
+    probability: float
+    is_likely: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +89,9 @@ def documented(function: Definition, source: ParsedSource) -> Definition:
     return replace(function, documentation=other.documentation) if other is not None else function
 
 
-def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Summary | None:
-    """A summary of a function, cached or generated; None if no bundle serves its language, or if it is too long for a
-    useful sentence.
+def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Written | None:
+    """A sentence about a function, cached or generated; None if no bundle serves its language, if it is too long for a
+    useful sentence, or if its sentence is hidden.
 
     Raises:
         Cancelled: `stop` returned True.
@@ -90,8 +102,11 @@ def summarize(function: Definition, models: Models, cache: SummaryCache, stop: C
         return None
     content = digest_of(summary_input(function.code, function.language).encode("utf-8", errors="replace"))
     kept = cache.summary(content, bundle.manifest.digest)
-    if kept is not None:
-        return Summary(*kept)
-    summary = models.summarizer(bundle).summarize(function.code, function.language, stop)
-    cache.put_summary(content, bundle.manifest.digest, summary.text, summary.confidence)
-    return summary
+    if kept is None:
+        summary = models.summarizer(bundle).summarize(function.code, function.language, stop)
+        calibration = bundle.manifest.calibration
+        kept = summary.text, probability(evidence_of(summary, function, models), calibration) if summary.text else 0.0
+        cache.put_summary(content, bundle.manifest.digest, *kept)
+    text, likelihood = kept
+    likely = bundle.manifest.calibration.likely if bundle.manifest.calibration is not None else LIKELY
+    return Written(text, likelihood, likelihood >= likely) if text else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
-from sprig_server.types import Definition, Summary
+from sprig_server.hover_content import Written
+from sprig_server.types import Definition
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
 _LONGEST_DOCUMENTATION = 2000
+PROBABLY = "Written by Sprig's model, probably right"
+GUESS = "A guess of Sprig's model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Head:
     link: str = ""
 
 
-def as_markdown(function: Definition, head: Head, summary: Summary | None) -> str:
+def as_markdown(function: Definition, head: Head, summary: Written | None) -> str:
     """The hover for clients that show Markdown."""
     text, note = _said(function, summary)
     text = "  \n".join(escape_markdown(line) for line in text.splitlines())
@@ -30,27 +32,22 @@ def as_markdown(function: Definition, head: Head, summary: Summary | None) -> st
     return _paragraphs(first, _code_block(function), text, f"*{note}*" if note else "")
 
 
-def as_plain_text(function: Definition, head: Head, summary: Summary | None) -> str:
+def as_plain_text(function: Definition, head: Head, summary: Written | None) -> str:
     """The hover for clients that show plain text only."""
     text, note = _said(function, summary)
     first = f"{head.name} in {head.place}" if head.place else head.name
     return _paragraphs(first, function.signature, text, note)
 
 
-def _said(function: Definition, summary: Summary | None) -> tuple[str, str]:
+def _said(function: Definition, summary: Written | None) -> tuple[str, str]:
     """The words about a function, and where they are from if nobody wrote them."""
     if summary is None:
         return function.documentation[:_LONGEST_DOCUMENTATION], ""
-    return summary.text, f"Summary written by Sprig's model, {percent(summary)} % sure"
+    return summary.text, PROBABLY if summary.is_likely else GUESS
 
 
 def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
-
-
-def percent(summary: Summary) -> int:
-    """The confidence of a summary in percent: the geometric mean probability of its tokens."""
-    return round(100 * math.exp(min(0.0, summary.confidence)))
 
 
 def escape_markdown(text: str) -> str:

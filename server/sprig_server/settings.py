@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sprig_server.inference.session import default_threads
-from sprig_server.types import MIN_CONFIDENCE
 
 SECTION = "sprig"
 
@@ -18,12 +17,10 @@ MAX_LIMIT = 1000
 """The maximum number of hits of one search."""
 _MAX_THREADS = 1024
 
+_GENERATE = ("always", "likely", "never")
+
 # Keys that clients themselves use in the same section.
 _OF_CLIENTS = frozenset({"trace"})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:
@@ -43,12 +40,12 @@ class HoverSettings:
     """What a user can set for hovers, in editors under `sprig.hover.`."""
 
     enabled: bool = _switch(True, "answer hovers")
-    generate: bool = _switch(True, "generate a summary for a function without documentation")
-    min_confidence: float = _setting(
-        MIN_CONFIDENCE,
-        _is_number,
-        "a number",
-        "hide generated summaries below this mean log-probability of their tokens",
+    documentation: bool = _switch(True, "show written documentation; switch it off beside a server that shows it, too")
+    generate: str = _setting(
+        "likely",
+        lambda value: value in _GENERATE,
+        f"one of {', '.join(map(json.dumps, _GENERATE))}",
+        "show generated sentences about functions without documentation: all, those that are likely right, or none",
     )
 
 

@@ -17,9 +17,6 @@ TrimMethod = Literal["none", "tail", "random", "slim", "diet", "lean", "novelty"
 Vectors = NDArray[np.float32]
 """L2-normalised embeddings, float32 [n, d]."""
 
-MIN_CONFIDENCE = -1.5
-"""The default for `hover.minConfidence`: hovers hide generated summaries below this mean log-probability."""
-
 
 @dataclass(frozen=True, slots=True)
 class Span:

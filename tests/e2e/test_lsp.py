@@ -126,25 +126,6 @@ async def test_a_functions_own_documentation_wins(client: LanguageClient, projec
     assert found.range == lsp.Range(lsp.Position(4, 4), lsp.Position(4, 15))
 
 
-async def test_a_generated_summary_is_marked_and_says_how_sure_it_is(client: LanguageClient, project: Path):
-    uri = open_document(client, project / "shapes.py")
-    found = await hover(client, uri, SHAPES, "clamp_number")
-    assert found is not None
-    name, code, text, note = found.contents.value.split("\n\n")
-    assert name == "`clamp_number`"
-    assert "def clamp_number(value, low, high)" in code
-    assert len(text.split()) >= 2
-    assert note.startswith("*Summary written by Sprig's model, ")
-    assert note.endswith(" % sure*")
-    assert 0 < int(note.split()[-3]) <= 100
-
-
-async def test_a_summary_comes_again_from_the_cache(client: LanguageClient, project: Path):
-    uri = open_document(client, project / "shapes.py")
-    first = await hover(client, uri, SHAPES, "def total", 5)
-    assert first == await hover(client, uri, SHAPES, "def total", 5)
-
-
 async def test_a_called_name_is_explained_from_another_file(client: LanguageClient, project: Path):
     uri = open_document(client, project / "mail.py")
     found = await hover(client, uri, MAIL, "circle_area(2)", 3)

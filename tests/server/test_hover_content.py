@@ -12,9 +12,8 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import Cancelled
 from sprig_server.hover_content import MemoryCache, name_at, summarize
-from sprig_server.hover_text import escape_markdown, percent
+from sprig_server.hover_text import escape_markdown
 from sprig_server.inference.models import Models
-from sprig_server.types import Summary
 
 TEXT = "def load(path):\n    return parse(open_it(path))\n\n\ndef parse(data):\n    return data.strip()\n"
 OTHER = parse_functions("def open_it(path):\n    return open(path)\n", "python")
@@ -78,7 +77,3 @@ def test_escaped_text_has_no_markup_left(text: str):
     assert re.sub(r"\\(.)", r"\1", escaped) == text
     bare = re.sub(r"\\.", "", escaped)
     assert not set(bare) & set("<>*_`[]#\\")
-
-
-def test_confidence_is_a_percentage():
-    assert [percent(Summary("x", value)) for value in (0.0, -0.6931471805599453, -9.0, 0.5)] == [100, 50, 0, 100]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sprig_server.bundle.manifest import (
     SCHEMA,
     Base,
+    Calibration,
     Decoding,
     File,
     Manifest,
@@ -55,7 +56,12 @@ SUMMARY = manifest(
 )
 
 
-@pytest.mark.parametrize("original", [manifest(), SUMMARY, manifest(quality={}, recipe={})])
+CALIBRATION = Calibration(0.5, {"lowest": 1.5}, {"lowest": -2.0, "own": 0.6}, likely=0.75)
+
+
+@pytest.mark.parametrize(
+    "original", [manifest(), SUMMARY, manifest(quality={}, recipe={}), replace(SUMMARY, calibration=CALIBRATION)]
+)
 def test_a_manifest_survives_being_written_and_read(original):
     text = render_manifest(original)
     assert parse_manifest(text, SOURCE) == original
@@ -66,6 +72,22 @@ def test_a_manifest_survives_being_written_and_read(original):
 @pytest.mark.parametrize("trim", [Trim("novelty", 1.0), Trim("novelty", float("nan")), Trim("tail", 0.1, -3)])
 def test_what_cannot_be_left_out_is_named(trim):
     check_error(render_manifest(manifest(trim=trim)), f"the share {trim.ratio:g}", f"{trim.least} tokens", "export the")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bias": float("nan")},
+        {"weights": {"lowest": float("inf")}},
+        {"weights": {"length": 1.0}},
+        {"means": {"lowest": float("nan")}},
+        {"likely": 1.5},
+    ],
+)
+def test_a_calibration_that_gives_no_probability_is_refused(wrong):
+    text = render_manifest(replace(SUMMARY, calibration=replace(CALIBRATION, **wrong)))
+    with pytest.raises(InvalidBundle, match="its calibration has a number that is not finite, a weight without a mean"):
+        parse_manifest(text, SOURCE)
 
 
 def test_fields_with_a_default_may_be_left_out():

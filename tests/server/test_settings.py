@@ -29,7 +29,7 @@ def test_names_are_in_camel_case():
             "threads": 3,
             "index": False,
             "limit": 7,
-            "hover": {"enabled": True, "generate": False, "minConfidence": -1},
+            "hover": {"enabled": True, "generate": "always", "documentation": False},
         }
     )
     assert problems == ()
@@ -38,7 +38,7 @@ def test_names_are_in_camel_case():
         3,
         False,
         7,
-        HoverSettings(enabled=True, generate=False, min_confidence=-1.0),
+        HoverSettings(enabled=True, documentation=False, generate="always"),
     )
     assert settings.thread_count == 3
     assert settings.bundle_folders == (Path("/models/own"), Path.home() / "other")
@@ -57,7 +57,10 @@ def test_names_are_in_camel_case():
         ({"bundles": "/models/own"}, "bundles"),
         ({"hover": False}, "hover"),
         ({"hover": {"enabled": "no"}}, "hover.enabled"),
-        ({"hover": {"minConfidence": "low"}}, "hover.minConfidence"),
+        ({"hover": {"documentation": "yes"}}, "hover.documentation"),
+        ({"hover": {"generate": True}}, "hover.generate"),
+        ({"hover": {"generate": "sometimes"}}, "hover.generate"),
+        ({"hover": {"generate": ["likely"]}}, "hover.generate"),
         ({"threads": -1}, "threads"),
         ({"threads": 10**9}, "threads"),
         ({"limit": 0}, "limit"),
@@ -72,9 +75,9 @@ def test_a_value_that_cannot_be_used_is_named_and_its_default_holds(data, named)
 
 
 def test_one_wrong_value_leaves_the_others_alone():
-    sent = {"threads": "4", "limit": 9, "hover": {"enabled": 2, "generate": False}, "bundles": ["~no-such-user/x"]}
+    sent = {"threads": "4", "limit": 9, "hover": {"enabled": 2, "generate": "never"}, "bundles": ["~no-such-user/x"]}
     settings, problems = parse_settings(sent)
-    assert settings == Settings(bundles=("~no-such-user/x",), limit=9, hover=HoverSettings(generate=False))
+    assert settings == Settings(bundles=("~no-such-user/x",), limit=9, hover=HoverSettings(generate="never"))
     assert problems == (
         'sprig.threads is "4", not a whole number from 0 to 1024',
         "sprig.hover.enabled is 2, not true or false",
@@ -101,11 +104,11 @@ def test_settings_that_are_no_object(data):
 
 
 def test_settings_that_do_not_exist_are_named():
-    settings, problems = parse_settings({"limits": 3, "limit": 9, "hover": {"minconfidence": -1}, "colour": "green"})
+    settings, problems = parse_settings({"limits": 3, "limit": 9, "hover": {"generated": "never"}, "colour": "green"})
     assert settings == Settings(limit=9)
     assert problems == (
         "there is no setting sprig.limits (limit?)",
-        "there is no setting sprig.hover.minconfidence (minConfidence?)",
+        "there is no setting sprig.hover.generated (generate?)",
         "there is no setting sprig.colour",
     )
 
@@ -140,7 +143,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(["bundles", "threads", "index", "limit", "hover"])
 
 
-@given(JSON | st.dictionaries(KEYS, JSON | st.dictionaries(st.sampled_from(["enabled", "minConfidence"]), JSON)))
+@given(JSON | st.dictionaries(KEYS, JSON | st.dictionaries(st.sampled_from(["enabled", "generate"]), JSON)))
 def test_nothing_that_an_editor_sends_is_an_exception(data):
     settings, _ = parse_settings(data)
     assert isinstance(settings, Settings)

@@ -22,6 +22,7 @@ from sprig_export.evaluate.results import (
     NEIGHBOUR,
     SEARCH_COLUMNS,
     SUMMARY_COLUMNS,
+    THRESHOLD,
     ConfidenceCurve,
     Report,
     Sample,
@@ -36,7 +37,6 @@ from sprig_export.report.charts import Dot, dot_chart, line_chart
 from sprig_export.report.frame import html_table, legend, wrap_page
 from sprig_export.report.progress import shown_progress
 from sprig_server.errors import InvalidInput
-from sprig_server.types import MIN_CONFIDENCE
 
 _PIPE_WIDTH = 260  # characters; no wrapping if the output is not a terminal
 _CLASSES = {BM25: "a", BASELINE: "b", NAME: "a", NEIGHBOUR: "b", BASE: "c", BUNDLE_AGAIN: "e", BUNDLE: "d"}
@@ -136,7 +136,7 @@ def _summary_charts(report: Report) -> str:
 def _confidence_charts(report: Report) -> str:
     meanings = {
         "shown": "share of good summaries among those at or above a threshold",
-        "hidden": f"among those below it; the broken line is the default, {MIN_CONFIDENCE:g}",
+        "hidden": f"among those below it; the broken line is that of bundles without a calibration, {THRESHOLD:g}",
     }
     charts = "".join(
         f"<figure>{_curve(curve)}<figcaption>{escape(curve.data)}, {curve.n} summaries</figcaption></figure>"
@@ -150,7 +150,7 @@ def _curve(curve: ConfidenceCurve) -> str:
         "shown": [(p.threshold, p.good_shown) for p in curve.points if p.good_shown is not None],
         "hidden": [(p.threshold, p.good_hidden) for p in curve.points if p.good_hidden is not None],
     }
-    return line_chart(f"Good summaries over the threshold, {curve.data}", lines, _SHOWN, MIN_CONFIDENCE)
+    return line_chart(f"Good summaries over the threshold, {curve.data}", lines, _SHOWN, THRESHOLD)
 
 
 def _classes(columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Dot]]) -> dict[str, str]:
@@ -181,7 +181,8 @@ def render_samples(report: Report) -> str:
         "What the installed bundles write about functions that they were not trained on. Nothing is selected: the",
         f"functions are drawn with seed {report.seed}, and good and bad summaries are shown alike. The reference is",
         "the first sentence of a function's own documentation, which the model does not see. ROUGE-L is from 0 to 100.",
-        f"The confidence is a mean log-probability. A hover hides summaries below {MIN_CONFIDENCE:g} by default.",
+        "The confidence is a mean log-probability. Bundles without a calibration show summaries with at least "
+        f"{THRESHOLD:g}.",
         "",
         "```",
         f"{' '.join(words)} --output REPORT --samples FILE.md",

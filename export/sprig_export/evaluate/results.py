@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from sprig_export.evaluate.metrics import Point
-from sprig_server.types import MIN_CONFIDENCE
+from sprig_server.inference.likelihood import LIKELY
 
 BM25, BASELINE, BASE, BUNDLE = "BM25", "baseline", "base", "bundle"
 NAME, NEIGHBOUR, BUNDLE_AGAIN = "name", "neighbour", "bundle, base's examples"
@@ -25,6 +26,8 @@ SUMMARY_COLUMNS = {
     BUNDLE_AGAIN: "the bundle on the examples that the base ran on",
     BUNDLE: "the installed bundle, quantized, as it is served",
 }
+THRESHOLD = round(math.log(LIKELY), 2)
+"""The mean log-probability from which hovers show the sentences of a bundle without a calibration."""
 _NONE = "–"
 
 
@@ -252,7 +255,7 @@ def _confidence(curves: Sequence[ConfidenceCurve]) -> Table:
     )
     good = f"{curves[0].good_rouge_l:.0f}" if curves else ""
     meaning = (
-        f"Summaries that the default threshold of {MIN_CONFIDENCE:g} shows and hides, in brackets the share with "
+        f"Summaries that a threshold of {THRESHOLD:g} shows and hides, in brackets the share with "
         f"ROUGE-L of at least {good}, the ratio of these shares, and the smallest decile at which it is 2."
     )
     return Table("Confidence", meaning, ("data", "functions", "shown", "hidden", "ratio", "twice at"), rows)

@@ -22,6 +22,7 @@ from sprig_export.evaluate.results import (
     BUNDLE_AGAIN,
     NAME,
     NEIGHBOUR,
+    THRESHOLD,
     Comparison,
     ConfidenceCurve,
     Sample,
@@ -30,7 +31,7 @@ from sprig_export.evaluate.results import (
 from sprig_export.evaluate.summaries import score_summaries
 from sprig_export.report.progress import Announce, stage
 from sprig_server.code.text import search_passage
-from sprig_server.types import MIN_CONFIDENCE, Summary, Vectors
+from sprig_server.types import Summary, Vectors
 
 BASE_SUMMARIES = 25
 """The base runs on at most this many functions of a set, drawn with the seed, because beam search in PyTorch is
@@ -131,7 +132,7 @@ def measure_confidence(written: Written, seed: int) -> ConfidenceCurve:
         n=len(confidences),
         seed=seed,
         good_rouge_l=GOOD_ROUGE_L,
-        default=at_threshold(confidences, written.rouge_l, MIN_CONFIDENCE),
+        default=at_threshold(confidences, written.rouge_l, THRESHOLD),
         twice_at=threshold_for(points, 2.0),
         points=points,
     )
@@ -155,7 +156,7 @@ def draw_samples(written: Iterable[Written], seed: int) -> list[Sample]:
             generated=chosen.summaries[row].text,
             confidence=chosen.summaries[row].confidence,
             rouge_l=chosen.rouge_l[row],
-            shown=chosen.summaries[row].confidence >= MIN_CONFIDENCE,
+            shown=chosen.summaries[row].confidence >= THRESHOLD,
         )
         for language, chosen in by_language.items()
         for row in draw(range(len(chosen.summaries)), SAMPLES, seed)

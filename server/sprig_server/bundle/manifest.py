@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -104,6 +105,19 @@ class Prompts:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How likely a generated sentence is right: 1 / (1 + e^-x), where x is the sum of `bias` and, for all evidence, its
+    weight times its difference from its mean (`inference.likelihood`). From the probability `likely` on, a sentence is
+    shown.
+    """
+
+    bias: float
+    weights: dict[str, float]
+    means: dict[str, float]
+    likely: float
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """One file of the bundle: its size in bytes and its SHA-256 in hexadecimal digits."""
 
@@ -137,6 +151,7 @@ class Manifest:
     trim: Trim = field(default_factory=Trim)
     prompts: Prompts = field(default_factory=Prompts)
     decoding: Decoding | None = None
+    calibration: Calibration | None = None
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -155,6 +170,7 @@ class Manifest:
             decoding,
             sorted(hashes.items()),
             *([] if self.prompts == Prompts() else [asdict(self.prompts)]),
+            *([] if self.calibration is None else [asdict(self.calibration)]),
         ]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
@@ -180,7 +196,7 @@ for _kind in (str, int, bool):
 _converter.register_structure_hook(float, _exactly(float, int))
 _converter.register_structure_hook_func(partial(eq, tuple[str, ...]), partial(_exact_items, str))
 _converter.register_structure_hook_func(partial(eq, tuple[int, ...]), partial(_exact_items, int))
-for _class in (Base, Trim, Rules, Decoding, Prompts, File, Manifest):
+for _class in (Base, Trim, Rules, Decoding, Prompts, Calibration, File, Manifest):
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
     )
@@ -218,7 +234,19 @@ def parse_manifest(text: str, source: Path) -> Manifest:
             f'the manifest "{source}" cannot be used (the share {trim.ratio:g} of a function cannot be left out, with '
             f"{trim.least} tokens at least to stay): export the bundle again"
         )
+    calibration = manifest.calibration
+    if calibration is not None and not _is_usable(calibration):
+        raise InvalidBundle(
+            f'the manifest "{source}" cannot be used (its calibration has a number that is not finite, a weight '
+            "without a mean, or a probability that is not between 0 and 1): export the bundle again"
+        )
     return manifest
+
+
+def _is_usable(calibration: Calibration) -> bool:
+    numbers = [calibration.bias, *calibration.weights.values(), *calibration.means.values()]
+    has_means = calibration.weights.keys() <= calibration.means.keys()
+    return has_means and all(map(math.isfinite, numbers)) and 0 <= calibration.likely <= 1
 
 
 def render_manifest(manifest: Manifest) -> str:

@@ -13,14 +13,14 @@ from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
-from sprig_server.hover_content import name_at, summarize
+from sprig_server.hover_content import Written, name_at, summarize
 from sprig_server.hover_target import Target, find_target, with_documentation
 from sprig_server.hover_text import Head, as_markdown, as_plain_text
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import Entry
 from sprig_server.server import SprigServer
 from sprig_server.source_cache import FolderSources
-from sprig_server.types import Definition, Summary
+from sprig_server.types import Definition
 
 
 def register(server: SprigServer) -> None:
@@ -46,6 +46,8 @@ def register(server: SprigServer) -> None:
             if target is None:
                 return None
             head = _head(target, path, folder)
+            if target.definition.documentation and not ls.settings.hover.documentation:
+                return None
             if target.definition.documentation:  # needs no model, so it waits for none
                 contents: lsp.MarkupContent | None = _render(ls, target.definition, head, None)
             else:
@@ -138,9 +140,9 @@ class _KeptSummaries:
             self._server.report_failure(self._work, error)
             return None
 
-    def put_summary(self, content: str, bundle: str, text: str, confidence: float) -> None:
+    def put_summary(self, content: str, bundle: str, text: str, probability: float) -> None:
         try:
-            self._store.put_summary(content, bundle, text, confidence)
+            self._store.put_summary(content, bundle, text, probability)
             self._server.report_success(self._work)
         except SprigError as error:
             self._server.report_failure(self._work, error)
@@ -150,16 +152,17 @@ def _written(
     server: SprigServer, function: Definition, head: Head, index: FolderIndex | None, stop: Stop
 ) -> lsp.MarkupContent | None:
     """A sentence about a function; None where there is none that is likely right."""
-    if not server.settings.hover.generate:
+    generate = server.settings.hover.generate
+    if generate == "never":
         return None
     cache = _KeptSummaries(server, index) if index is not None else server.cache
-    summary = summarize(function, server.models, cache, stop)
-    if summary is None or not summary.text or summary.confidence < server.settings.hover.min_confidence:
+    written = summarize(function, server.models, cache, stop)
+    if written is None or not (written.is_likely or generate == "always"):
         return None
-    return _render(server, function, head, summary)
+    return _render(server, function, head, written)
 
 
-def _render(server: SprigServer, function: Definition, head: Head, summary: Summary | None) -> lsp.MarkupContent:
+def _render(server: SprigServer, function: Definition, head: Head, summary: Written | None) -> lsp.MarkupContent:
     if _reads_markdown(server):
         return lsp.MarkupContent(lsp.MarkupKind.Markdown, as_markdown(function, head, summary))
     return lsp.MarkupContent(lsp.MarkupKind.PlainText, as_plain_text(function, head, summary))

@@ -308,7 +308,7 @@ class Store:
         return [Entry(_path(path), *rest) for path, *rest in rows]
 
     def summary(self, content: str, bundle: str) -> tuple[str, float] | None:
-        """A summary that was generated before, with its confidence."""
+        """A summary that was generated before, and the probability that it is right."""
         rows = self._database.read(
             "SELECT text, confidence FROM summaries WHERE content = ? AND bundle = ?", (content, bundle)
         )
