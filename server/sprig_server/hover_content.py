@@ -17,6 +17,7 @@ from sprig_server.types import Definition
 
 _MEMORY_ENTRIES = 2000
 _LONGEST_CODE = 100_000  # characters
+_BEAMS_AGAIN = 4
 
 
 class SummaryCache(Protocol):
@@ -89,9 +90,14 @@ def documented(function: Definition, source: ParsedSource) -> Definition:
     return replace(function, documentation=other.documentation) if other is not None else function
 
 
-def summarize(function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool]) -> Written | None:
+def summarize(
+    function: Definition, models: Models, cache: SummaryCache, stop: Callable[[], bool], again: bool = False
+) -> Written | None:
     """A sentence about a function, cached or generated; None if no bundle serves its language, if it is too long for a
     useful sentence, or if its sentence is hidden.
+
+    Args:
+        again: generate it in any case, with a wider search than before.
 
     Raises:
         Cancelled: `stop` returned True.
@@ -100,13 +106,24 @@ def summarize(function: Definition, models: Models, cache: SummaryCache, stop: C
     bundle = models.summary_bundle(function.language)
     if bundle is None or len(function.code) > _LONGEST_CODE:
         return None
-    content = digest_of(summary_input(function.code, function.language).encode("utf-8", errors="replace"))
-    kept = cache.summary(content, bundle.manifest.digest)
+    content, calibration = _content(function), bundle.manifest.calibration
+    kept = cache.summary(content, bundle.manifest.digest) if not again else None
     if kept is None:
-        summary = models.summarizer(bundle).summarize(function.code, function.language, stop)
-        calibration = bundle.manifest.calibration
+        summarizer = models.summarizer(bundle)
+        summary = summarizer.summarize(function.code, function.language, stop, _BEAMS_AGAIN if again else None)
         kept = summary.text, probability(evidence_of(summary, function, models), calibration) if summary.text else 0.0
         cache.put_summary(content, bundle.manifest.digest, *kept)
     text, likelihood = kept
-    likely = bundle.manifest.calibration.likely if bundle.manifest.calibration is not None else LIKELY
+    likely = calibration.likely if calibration is not None else LIKELY
     return Written(text, likelihood, likelihood >= likely) if text else None
+
+
+def hide(function: Definition, models: Models, cache: SummaryCache) -> None:
+    """Hide the sentence about a function until its code changes or another one is generated."""
+    bundle = models.summary_bundle(function.language)
+    if bundle is not None:
+        cache.put_summary(_content(function), bundle.manifest.digest, "", 0.0)
+
+
+def _content(function: Definition) -> str:
+    return digest_of(summary_input(function.code, function.language).encode("utf-8", errors="replace"))

@@ -8,6 +8,9 @@ from lsprotocol import types as lsp
 SEARCH = "sprig.search"
 STATUS = "sprig.status"
 TRIM = "sprig.trim"
+REGENERATE = "sprig.regenerateSummary"
+HIDE = "sprig.hideSummary"
+INSERT = "sprig.insertSummary"
 
 
 @attrs.define(kw_only=True)
@@ -89,6 +92,26 @@ class TrimResult:
     least: int
     """The number of tokens of a function that stay at least."""
     tokens: list[TrimmedToken]
+
+
+@attrs.define(kw_only=True)
+class SummaryParams:
+    """The one argument of `sprig.regenerateSummary`, `sprig.hideSummary` and `sprig.insertSummary`."""
+
+    text_document: lsp.TextDocumentIdentifier
+    position: lsp.Position
+    """A position in the function."""
+
+
+@attrs.define(kw_only=True)
+class SummaryResult:
+    """The result of `sprig.regenerateSummary`."""
+
+    name: str
+    """The qualified name of the function."""
+    text: str
+    probability: float
+    """The probability that the sentence is right, 0 to 1."""
 
 
 @attrs.define(kw_only=True)

@@ -53,6 +53,7 @@ class RawClient:
         self.shown: list[str] = []
         self.logged: list[str] = []
         self.progress: list[dict[str, Any]] = []
+        self.edits: list[dict[str, Any]] = []
         self.stderr = b""
         self._next_id = 0
         self._unanswered: set[int] = set()
@@ -106,7 +107,7 @@ class RawClient:
         return reply["result"]
 
     def receive(self, timeout: float = 30) -> dict[str, Any]:
-        """The next response; answers the server's own requests, and keeps what it shows and logs, on the way."""
+        """The next response; answers the server's own requests, and keeps what it shows, logs and edits, on the way."""
         while True:
             message = self.messages.get(timeout=timeout)
             if isinstance(message, Exception):
@@ -114,7 +115,10 @@ class RawClient:
             assert message is not None, f"the server closed its output: {self.stderr.decode(errors='replace')[-2000:]}"
             if "method" not in message:
                 return message
-            if "id" in message:
+            if message["method"] == "workspace/applyEdit":
+                self.edits.append(message["params"]["edit"])
+                self.send({"id": message["id"], "result": {"applied": True}})
+            elif "id" in message:
                 self.send({"id": message["id"], "result": None})
             elif message["method"] == "window/showMessage":
                 self.shown.append(message["params"]["message"])

@@ -13,7 +13,7 @@ from sprig_server.concurrency import Stop
 from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
-from sprig_server.hover_content import Written, name_at, summarize
+from sprig_server.hover_content import SummaryCache, Written, name_at, summarize
 from sprig_server.hover_target import Target, find_target, with_documentation
 from sprig_server.hover_text import Head, as_markdown, as_plain_text
 from sprig_server.index.folder_index import FolderIndex
@@ -148,6 +148,11 @@ class _KeptSummaries:
             self._server.report_failure(self._work, error)
 
 
+def cache_for(server: SprigServer, index: FolderIndex | None) -> SummaryCache:
+    """Where the summaries of a folder's functions are kept; in memory without a folder."""
+    return _KeptSummaries(server, index) if index is not None else server.cache
+
+
 def _written(
     server: SprigServer, function: Definition, head: Head, index: FolderIndex | None, stop: Stop
 ) -> lsp.MarkupContent | None:
@@ -155,8 +160,7 @@ def _written(
     generate = server.settings.hover.generate
     if generate == "never":
         return None
-    cache = _KeptSummaries(server, index) if index is not None else server.cache
-    written = summarize(function, server.models, cache, stop)
+    written = summarize(function, server.models, cache_for(server, index), stop)
     if written is None or not (written.is_likely or generate == "always"):
         return None
     return _render(server, function, head, written)
