@@ -13,6 +13,10 @@ from sprig_server import protocol
 from sprig_server.app import create_server
 from sprig_server.logs import set_up_logging
 
+COMMANDS = (
+    *(protocol.SEARCH, protocol.STATUS, protocol.TRIM),
+    *(protocol.REGENERATE, protocol.HIDE, protocol.INSERT),
+)
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
@@ -24,7 +28,7 @@ def camel(name: str) -> str:
 def test_the_page_has_every_command():
     described = re.findall(r"^## `(sprig\.\w+)`", PAGE, re.MULTILINE)
     commands = create_server(set_up_logging(verbose=False)).protocol.fm.commands
-    assert sorted(described) == sorted(commands) == sorted([protocol.SEARCH, protocol.STATUS, protocol.TRIM])
+    assert sorted(described) == sorted(commands) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize(
