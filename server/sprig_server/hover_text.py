@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from sprig_server.hover_content import Written
+from sprig_server.markup.documentation import shown_documentation
+from sprig_server.markup.escape import code_block, code_span, escape_markdown
+from sprig_server.markup.writer import written
 from sprig_server.types import Definition
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:])")
-_LONGEST_DOCUMENTATION = 2000
 PROBABLY = "Written by Sprig's model, probably right"
 GUESS = "A guess of Sprig's model"
 
@@ -25,46 +25,27 @@ class Head:
 
 def as_markdown(function: Definition, head: Head, summary: Written | None) -> str:
     """The hover for clients that show Markdown."""
-    text, note = _said(function, summary)
-    text = "  \n".join(escape_markdown(line) for line in text.splitlines())
     name = code_span(head.name)
     first = f"{name} in [{escape_markdown(head.place)}](<{head.link}>)" if head.place else name
-    return _paragraphs(first, _code_block(function), text, f"*{note}*" if note else "")
+    code = code_block(function.signature, function.language)
+    if summary is None:
+        return _paragraphs(first, code, shown_documentation(function.documentation, function.language))
+    return _paragraphs(first, code, written(escape_markdown(summary.text)), f"*{_origin(summary)}*")
 
 
 def as_plain_text(function: Definition, head: Head, summary: Written | None) -> str:
     """The hover for clients that show plain text only."""
-    text, note = _said(function, summary)
     first = f"{head.name} in {head.place}" if head.place else head.name
-    return _paragraphs(first, function.signature, text, note)
-
-
-def _said(function: Definition, summary: Written | None) -> tuple[str, str]:
-    """The words about a function, and where they are from if nobody wrote them."""
     if summary is None:
-        return function.documentation[:_LONGEST_DOCUMENTATION], ""
-    return summary.text, PROBABLY if summary.is_likely else GUESS
+        text = shown_documentation(function.documentation, function.language, as_text=True)
+        return _paragraphs(first, function.signature, text)
+    return _paragraphs(first, function.signature, summary.text, _origin(summary))
+
+
+def _origin(summary: Written) -> str:
+    """Where the words are from if nobody wrote them."""
+    return PROBABLY if summary.is_likely else GUESS
 
 
 def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it stands, whatever it holds."""
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
-def code_span(text: str) -> str:
-    """Text as inline code, whatever it holds."""
-    if "`" not in text:
-        return f"`{text}`"
-    fence = "`" * (1 + max(len(run) for run in re.findall(r"`+", text)))
-    return f"{fence} {text} {fence}"
-
-
-def _code_block(function: Definition) -> str:
-    fence = "```"
-    while fence in function.signature:
-        fence += "`"
-    return f"{fence}{function.language}\n{function.signature}\n{fence}"

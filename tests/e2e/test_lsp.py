@@ -121,7 +121,7 @@ async def test_a_functions_own_documentation_wins(client: LanguageClient, projec
     assert found.contents.kind == lsp.MarkupKind.Markdown
     assert (
         found.contents.value
-        == "`circle_area`\n\n```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle\\."
+        == "`circle_area`\n\n```python\ndef circle_area(radius)\n```\n\nReturn the area of a circle."
     )
     assert found.range == lsp.Range(lsp.Position(4, 4), lsp.Position(4, 15))
 

@@ -12,8 +12,8 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.code.parsed_source import parse_source
 from sprig_server.errors import Cancelled
 from sprig_server.hover_content import MemoryCache, name_at, summarize
-from sprig_server.hover_text import escape_markdown
 from sprig_server.inference.models import Models
+from sprig_server.markup.escape import escape_markdown
 
 TEXT = "def load(path):\n    return parse(open_it(path))\n\n\ndef parse(data):\n    return data.strip()\n"
 OTHER = parse_functions("def open_it(path):\n    return open(path)\n", "python")

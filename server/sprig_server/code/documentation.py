@@ -1,11 +1,13 @@
-"""Documentation above a definition: the comments right before it, without directives for tools."""
+"""Documentation above a definition: the comments right before it, without directives for tools and without code."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from sprig_server.code.commented_code import is_code
 from sprig_server.code.directives import for_people
 from sprig_server.code.lines import with_feeds_only, without_indentation
 from sprig_server.code.syntax import SyntaxTree
@@ -14,36 +16,72 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE_MARK = re.compile(r"^\s*(?:///?|//!)<?!?\s?")
 _KIND = re.compile(r"\s*(/\*|///|//!|//)")
 _BLOCK_EDGE = re.compile(r"^/\*+[!<]*|\*+/$")
-_BLOCK_MARK = re.compile(r"^[ \t]*\*(?!\*)[ \t]?", re.MULTILINE)
+_BLOCK_MARK = re.compile(r"^[ \t]*(?:\*(?!\*)|\*\*(?=\s|\Z))[ \t]?", re.MULTILINE)
 _PRAGMA = re.compile(r"#\s*pragma\b")
+
+_MOST_CODE = 5  # comments with code above one definition, each of which is parsed
 
 
 def comment_above(tree: SyntaxTree, definition: Node) -> str:
     """The text of the comments right above a definition, without comment marks."""
-    runs: list[tuple[str, list[str]]] = []  # line comments with one mark
-    for node in comments_above(tree, definition):
-        text = tree.text_of(node).rstrip()
-        mark = text[: len(text) - len(text.lstrip("/*!"))]
-        if runs and runs[-1][0] == mark and not mark.startswith("/*"):
-            runs[-1][1].append(text)
-        else:
-            runs.append((mark, [text]))
-    return "\n".join(said for _, texts in runs if (said := clean_comment("\n".join(texts))))
+    runs = _runs(tree, comments_above(tree, definition))
+    said = [clean_comment(run.text) for run in runs if not _is_code(tree, run)]
+    return "\n".join(text for text in said if text)
 
 
 def comments_above(tree: SyntaxTree, definition: Node) -> list[Node]:
     """The comments right above a definition and its decorators, in text order, including directives between them.
 
     A block comment, or an unbroken run of line comments, counts if it starts its line and no blank line separates it
-    from the definition. A documentation block may be followed by one blank line.
+    from the definition. A documentation block may be followed by one blank line. Code that is commented out says no
+    more than a directive does.
     """
+    silent: set[int] = set()
+    for _ in range(_MOST_CODE):
+        comments = _comments_above(tree, definition, silent)
+        runs = [run for run in _runs(tree, comments) if not silent.issuperset(node.id for node in run.nodes)]
+        code = {node.id for run in runs if _is_code(tree, run) for node in run.nodes}
+        if not code:
+            break
+        silent |= code
+    return comments
+
+
+@dataclass(slots=True)
+class _Run:
+    """A block comment, or line comments with the same mark."""
+
+    mark: str
+    nodes: list[Node]
+    text: str
+
+
+def _runs(tree: SyntaxTree, comments: list[Node]) -> list[_Run]:
+    runs: list[_Run] = []
+    for node in comments:
+        text = tree.text_of(node).rstrip()
+        mark = text[: len(text) - len(text.lstrip("/*!"))]
+        if runs and runs[-1].mark == mark and not mark.startswith("/*"):
+            runs[-1].nodes.append(node)
+            runs[-1].text += f"\n{text}"
+        else:
+            runs.append(_Run(mark, [node], text))
+    return runs
+
+
+def _is_code(tree: SyntaxTree, run: _Run) -> bool:
+    """Whether a comment is code that was commented out. What is marked as documentation is not."""
+    return run.mark in ("//", "/*") and is_code(clean_comment(run.text), tree.language)
+
+
+def _comments_above(tree: SyntaxTree, definition: Node, silent: set[int]) -> list[Node]:
     comments: list[Node] = []
     last = ""  # what the comment below says
     below, node = definition, definition.prev_sibling
     while node is not None and not last.startswith("/*"):
         text = tree.text_of(node)
         if "comment" in node.type:
-            speaks = clean_comment(text) != ""
+            speaks = node.id not in silent and clean_comment(text) != ""
             if not _belongs(tree, node, below, is_first=not last, speaks=speaks):
                 break
             comments.append(node)
