@@ -20,6 +20,7 @@ _FOOTNOTE = re.compile(r"^ *\.\. (\[[^\]\n]+\])", re.MULTILINE)
 _CITED = re.compile(r"(?<=\])_(?!\w)")
 _LINKED = re.compile(r"(`[^`\n]+`)_{1,2}(?!\w)")
 _TARGETED = re.compile(r"`([^`<>]+?)\s*<([^`<>]+)>`_{1,2}(?!\w)")
+_FOR_THE_LIBRARY = re.compile(r"^ *(?:={2,} |\+[-=]+\+)|^ *[^\s:]+ : \S|::|\.\. ", re.MULTILINE)
 _ROLE = re.compile(r"(?<![\w`:]):(?:[\w+-]+:)*([\w-]+):`([^`\n]+(?:\n[^`\n]+)?)`")
 _TARGET = re.compile(r"\A(.*?)\s*<([^<>]+)>\Z", re.DOTALL)
 _UNDERSCORE = re.compile(r"(?<!\\)_|(?<=\w)\*(?=\w)")
@@ -53,8 +54,9 @@ def restructured_markdown(text: str, kept: Kept) -> str:
     text = _FOOTNOTE.sub(r"\1", _COMMENT.sub("", text))
     text = _TARGETED.sub(lambda match: link(match[1], "".join(match[2].split()), kept), text)
     text = _LINKED.sub(r"\1", _CITED.sub("", _ROLE.sub(lambda match: _role(match[1], match[2], kept), text)))
-    with _library:
-        text = rst_to_markdown(text, extract_signature=False)
+    if _FOR_THE_LIBRARY.search(text):
+        with _library:
+            text = rst_to_markdown(text, extract_signature=False)
     text = keep_spans(keep_code(text, kept), kept)
     text = _UNDERSCORE.sub(r"\\\g<0>", _HEADING.sub(r"\1\\\2", text))
     return "\n\n".join(titled(part.strip("\n")) for part in _PARAGRAPH.split(text))

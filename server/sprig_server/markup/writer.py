@@ -73,7 +73,7 @@ class _Writer:
             ends = []
         self.emphasis_is_escaped = False
         text = self.inline(tokens, ends)
-        if not _says(text, tokens):
+        if any("*" in t.content or "_" in t.content for t in tokens if t.type == "text") and not _says(text, tokens):
             self.emphasis_is_escaped = True
             text = self.inline(tokens, ends)
         return text
