@@ -9,7 +9,17 @@ from contextlib import suppress
 from logging.handlers import MemoryHandler
 
 from sprig_server.connection import Writer, receive
-from sprig_server.features import configuration, hover, indexing, lifecycle, search, status, summaries, trim
+from sprig_server.features import (
+    configuration,
+    hover,
+    indexing,
+    lifecycle,
+    preparation,
+    search,
+    status,
+    summaries,
+    trim,
+)
 from sprig_server.lifetime import end_within_grace
 from sprig_server.logs import log_unexpected, set_up_logging
 from sprig_server.server import SprigServer
@@ -28,6 +38,7 @@ def create_server(log_buffer: MemoryHandler) -> SprigServer:
     search.register(server)
     status.register(server)
     summaries.register(server)
+    preparation.register(server)
     trim.register(server)
     return server
 

@@ -64,6 +64,7 @@ async def receive(server: SprigServer, read: Callable[[], Awaitable[bytes]]) -> 
                     protocol.refuse(None, JsonRpcParseError(found.reason))
             else:
                 protocol.handle(found.value)
+                server.noticed()
             await asyncio.sleep(
                 0
             )  # a handler must see the documents as they are now, so it starts before the next message is read

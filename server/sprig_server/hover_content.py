@@ -118,6 +118,14 @@ def summarize(
     return Written(text, likelihood, likelihood >= likely) if text else None
 
 
+def is_written(function: Definition, models: Models, cache: SummaryCache) -> bool:
+    """Whether `summarize` needs no model: the sentence is cached or hidden, or there will be none."""
+    bundle = models.summary_bundle(function.language)
+    if bundle is None or len(function.code) > _LONGEST_CODE:
+        return True
+    return cache.summary(_content(function), bundle.manifest.digest) is not None
+
+
 def hide(function: Definition, models: Models, cache: SummaryCache) -> None:
     """Hide the sentence about a function until its code changes or another one is generated."""
     bundle = models.summary_bundle(function.language)

@@ -55,6 +55,10 @@ class SprigServer(LanguageServer):
         self.source_cache = SourceCache(self.parse_cache.parse)
         self.was_shut_down = False
         self.told_about_packs: set[str] = set()
+        self.last_hover = "", 0
+        """The document that was hovered last, and the offset in it."""
+        self.noticed: Callable[[], None] = lambda: None
+        """Called on the event loop for every message of the client."""
         self.leave: Callable[[], None] = lambda: None
         """Ends the connection. May be called from any thread."""
 

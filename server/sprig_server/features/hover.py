@@ -31,6 +31,7 @@ def register(server: SprigServer) -> None:
         snapshot = take_snapshot(ls, params.text_document.uri, params.position)
         if snapshot is None or not ls.settings.hover.enabled:
             return None
+        ls.last_hover = params.text_document.uri, snapshot.offset
         place = await ls.parse_cache.locate(snapshot.document, snapshot.offset)
         name = name_at(place.source, place.offset) if place is not None else None
         if place is None or name is None:
