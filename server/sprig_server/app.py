@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -26,6 +27,9 @@ from sprig_server.server import SprigServer
 from sprig_server.stdio import claim_stdout, read_stdin
 
 _CHUNK = 1 << 16
+_COLLECTION = (10_000, 20, 20)
+"""When garbage is collected (`gc.set_threshold`): parsed documents are hundreds of thousands of objects without cycles, and
+looking through all of them stops every thread for a third of a second."""
 
 
 def create_server(log_buffer: MemoryHandler) -> SprigServer:
@@ -54,6 +58,8 @@ def serve(tcp_port: int | None, verbose: bool) -> int:
     def exit_code() -> int:
         return 0 if server.was_shut_down else 1
 
+    gc.freeze()
+    gc.set_threshold(*_COLLECTION)
     try:
         asyncio.run(_serve_stdio(server) if tcp_port is None else _serve_tcp(server, tcp_port))
     finally:
