@@ -28,8 +28,8 @@ from sprig_server.stdio import claim_stdout, read_stdin
 
 _CHUNK = 1 << 16
 _COLLECTION = (10_000, 20, 20)
-"""When garbage is collected (`gc.set_threshold`): parsed documents are hundreds of thousands of objects without cycles, and
-looking through all of them stops every thread for a third of a second."""
+"""When garbage is collected (`gc.set_threshold`): parsed documents are hundreds of thousands of objects without cycles,
+and looking through all of them stops every thread for a third of a second."""
 
 
 def create_server(log_buffer: MemoryHandler) -> SprigServer:
