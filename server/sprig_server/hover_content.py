@@ -11,13 +11,13 @@ from sprig_server.code.languages import find_language
 from sprig_server.code.parsed_source import Call, ParsedSource
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
-from sprig_server.inference.likelihood import LIKELY, evidence_of, probability
+from sprig_server.inference.likelihood import LIKELY, most_likely
 from sprig_server.inference.models import Models
 from sprig_server.types import Definition
 
 _MEMORY_ENTRIES = 2000
 _LONGEST_CODE = 100_000  # characters
-_BEAMS_AGAIN = 4
+_BEAMS_AGAIN = 8
 
 
 class SummaryCache(Protocol):
@@ -110,8 +110,9 @@ def summarize(
     kept = cache.summary(content, bundle.manifest.digest) if not again else None
     if kept is None:
         summarizer = models.summarizer(bundle)
-        summary = summarizer.summarize(function.code, function.language, stop, _BEAMS_AGAIN if again else None)
-        kept = summary.text, probability(evidence_of(summary, function, models), calibration) if summary.text else 0.0
+        candidates = summarizer.candidates(function.code, function.language, stop, _BEAMS_AGAIN if again else None)
+        best, chance = most_likely(candidates, function, models, calibration)
+        kept = best.text, chance
         cache.put_summary(content, bundle.manifest.digest, *kept)
     text, likelihood = kept
     likely = calibration.likely if calibration is not None else LIKELY

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig_export.corpus.grounding import content_words, ground, names_what_is_there
+from sprig_export.corpus.sentence_words import VERBS
 from sprig_export.corpus.teaching import conjugate, first_verb, teaching_sentence, third_person
-from sprig_server.code.grounding import content_words, ground, names_what_is_there
-from sprig_server.code.sentence_words import VERBS
 
 CODE = """def read_config(path, encoding):
     with open(path, encoding=encoding) as stream:

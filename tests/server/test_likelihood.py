@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sprig_server.bundle.manifest import Calibration
 from sprig_server.code.functions import parse_functions
-from sprig_server.inference.likelihood import evidence_of, probability
+from sprig_server.inference.likelihood import evidence_of, most_likely, probability
 from sprig_server.inference.models import Models
 from sprig_server.types import Summary
 
@@ -20,7 +20,7 @@ def read_table(path, separator):
         return [line.split(separator) for line in file]
 """
 (FUNCTION,) = parse_functions(CODE, "python")
-NAMES = ("confidence", "lowest", "own", "known", "present", "similarity")
+NAMES = ("confidence", "lowest", "similarity")
 NUMBERS = st.floats(-100, 100)
 
 
@@ -29,20 +29,26 @@ def models() -> Models:
     return Models((), threads=1)
 
 
-def test_a_sentence_about_the_function_has_more_evidence_than_one_about_another(models: Models):
-    right = evidence_of(Summary("Reads a table from a path, split at a separator.", -1.0, -3.0), FUNCTION, models)
-    wrong = evidence_of(Summary("Deletes 7 users of a database, split at a separator.", -1.0, -3.0), FUNCTION, models)
-    assert right.keys() == wrong.keys() == set(NAMES)
-    assert (right["confidence"], right["lowest"]) == (-1.0, -3.0)
-    assert right["own"] > wrong["own"]
-    assert (right["present"], wrong["present"]) == (1.0, 0.0)
-    assert right["similarity"] > wrong["similarity"] + 0.2
+def test_of_some_candidates_the_one_about_the_function_is_the_most_likely(models: Models):
+    right = Summary("Reads a table from a path, split at a separator.", -1.0, -3.0)
+    wrong = Summary("Deletes the users of a database.", -0.9, -2.9)
+    first, second = evidence_of([right, wrong], FUNCTION, models)
+    assert first.keys() == second.keys() == set(NAMES)
+    assert (first["confidence"], first["lowest"]) == (-1.0, -3.0)
+    assert first["similarity"] > second["similarity"] + 0.2
+    calibration = Calibration(0.0, {"similarity": 5.0, "confidence": 1.0}, {"similarity": 0.5, "confidence": -1.0}, 0.5)
+    candidates = [Summary("", -0.1, -0.1), wrong, right]
+    best, chance = most_likely(candidates, FUNCTION, models, calibration)
+    assert best == right
+    assert chance == pytest.approx(probability(first, calibration), abs=0.02), "vectors depend on their batch"
+    assert most_likely(candidates[:2], FUNCTION, models, None) == (wrong, pytest.approx(math.exp(-0.9)))
 
 
 def test_without_a_search_bundle_there_is_no_similarity():
     models = Models((), threads=1)
     models.bundles = tuple(bundle for bundle in models.bundles if bundle.manifest.task != "search")
-    assert evidence_of(Summary("Reads a table.", -1.0, -2.0), FUNCTION, models).keys() == set(NAMES) - {"similarity"}
+    (evidence,) = evidence_of([Summary("Reads a table.", -1.0, -2.0)], FUNCTION, models)
+    assert evidence == {"confidence": -1.0, "lowest": -2.0}
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), NUMBERS), st.dictionaries(st.sampled_from(NAMES), NUMBERS), NUMBERS)

@@ -15,10 +15,10 @@ from tokenizers import Tokenizer
 
 from sprig_export.bases.recipe import AdapterRecipe
 from sprig_export.bases.summary_data import Examples, write_examples
+from sprig_export.corpus.grounding import ground
 from sprig_export.corpus.teaching import teaching_sentence
 from sprig_export.evaluate.round_trip import Search, find_ranks
 from sprig_export.models.checkpoints import open_checkpoint
-from sprig_server.code.grounding import ground
 from sprig_server.code.text import prompt_parts
 from sprig_server.errors import InvalidInput
 from sprig_server.trim.novelty import keep_novel

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from sprig_server.code.grounding import ground, names_what_is_there
-from sprig_server.code.sentence_words import COMMON, VERBS
+from sprig_export.corpus.grounding import ground, names_what_is_there
+from sprig_export.corpus.sentence_words import COMMON, VERBS
 
 FEWEST_WORDS, MOST_WORDS = 4, 20
 _FEWEST_LINES, _MOST_LINES = 3, 40

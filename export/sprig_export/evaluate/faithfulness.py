@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from sprig_export.corpus.grounding import code_stems, content_words, ground
+from sprig_export.corpus.sentence_words import COMMON, FILLER, VERBS
 from sprig_export.corpus.teaching import first_verb
-from sprig_server.code.grounding import code_stems, content_words, ground
-from sprig_server.code.sentence_words import COMMON, FILLER, VERBS
 from sprig_server.code.words import stem
 
 

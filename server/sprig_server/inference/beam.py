@@ -49,7 +49,14 @@ class BeamSettings:
 def beam_search(
     step: Step, read: Sequence[int], settings: BeamSettings, stop: Callable[[], bool] = lambda: False
 ) -> Hypothesis:
-    """The best sequence by mean log-probability.
+    """The best sequence by mean log-probability; see `beam_candidates`."""
+    return beam_candidates(step, read, settings, stop)[0]
+
+
+def beam_candidates(
+    step: Step, read: Sequence[int], settings: BeamSettings, stop: Callable[[], bool] = lambda: False
+) -> list[Hypothesis]:
+    """The finished sequences, by their mean log-probability: at least one, at most as many as there are beams.
 
     The search ends when a finished hypothesis has a better mean than every open one.
 
@@ -65,7 +72,7 @@ def beam_search(
     prefixes: list[tuple[int, ...]] = [()]
     totals = np.zeros(1, dtype=np.float64)
     lowest = np.zeros(1, dtype=np.float64)
-    best: Hypothesis | None = None
+    finished: list[Hypothesis] = []
     for length in range(1, settings.max_new_tokens + 1):
         if stop():
             raise Cancelled
@@ -82,19 +89,20 @@ def beam_search(
         order = _largest(candidates.ravel(), min(beams + k * len(ends), k * v))
         for flat in order[:beams]:
             row, token = divmod(int(flat), v)
-            mean = float(candidates[row, token] / length)
-            if token in ends and (best is None or mean > best.score):
-                best = Hypothesis(prefixes[row], mean, float(min(lowest[row], scores[row, token])))
+            if token in ends:
+                mean, least = float(candidates[row, token] / length), float(min(lowest[row], scores[row, token]))
+                finished.append(Hypothesis(prefixes[row], mean, least))
         still_open = order[~np.isin(order % v, list(ends))][:beams]
         parents, tokens = still_open // v, still_open % v
         totals = candidates.ravel()[still_open]
         lowest = np.minimum(lowest[parents], scores.ravel()[still_open])
         prefixes = [(*prefixes[p], int(t)) for p, t in zip(parents, tokens, strict=True)]
         open_mean = float(totals[0] / length)
-        if best is not None and (beams == 1 or best.score >= open_mean):
-            return best
-    by_length = Hypothesis(prefixes[0], open_mean, float(lowest[0]))
-    return best if best is not None and best.score >= by_length.score else by_length
+        if finished and (beams == 1 or max(one.score for one in finished) >= open_mean):
+            break
+    else:
+        finished.append(Hypothesis(prefixes[0], open_mean, float(lowest[0])))
+    return sorted(finished, key=lambda one: -one.score)[:beams]
 
 
 def repeating_tokens(prefix: tuple[int, ...], length: int) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from sprig_server.bundle.manifest import Calibration
-from sprig_server.code.grounding import ground, names_what_is_there
 from sprig_server.code.text import search_input, search_passage
 from sprig_server.inference.models import Models
 from sprig_server.types import Definition, Summary
@@ -16,29 +16,35 @@ LIKELY = 0.4
 """The probability from which a sentence of a bundle without a calibration is shown."""
 
 
-def evidence_of(summary: Summary, function: Definition, models: Models) -> dict[str, float]:
-    """What is known about a sentence, by name:
+def most_likely(
+    candidates: Sequence[Summary], function: Definition, models: Models, calibration: Calibration | None
+) -> tuple[Summary, float]:
+    """The candidate that is right with the highest probability, and that probability.
+
+    Args:
+        candidates: at least one; empty sentences have the probability 0.
+    """
+    found = zip(candidates, evidence_of(candidates, function, models), strict=True)
+    chances = [(one, probability(evidence, calibration) if one.text else 0.0) for one, evidence in found]
+    return max(chances, key=lambda chance: chance[1])
+
+
+def evidence_of(summaries: Sequence[Summary], function: Definition, models: Models) -> list[dict[str, float]]:
+    """What is known about each sentence, by name:
 
     - `confidence` and `lowest`: the mean and the lowest log-probability of its tokens.
-    - `own`: the share of its content words that come from the function.
-    - `known`: the share that comes from the function or is common in programming.
-    - `present`: 1 if every name and number in it is in the function, else 0.
     - `similarity`: the cosine of its search vector and the function's; absent without a search bundle.
     """
-    found = ground(summary.text, function.qualified_name, function.code)
-    evidence = {
-        "confidence": summary.confidence,
-        "lowest": summary.lowest,
-        "own": found.own,
-        "known": found.known,
-        "present": float(names_what_is_there(summary.text, function.code)),
-    }
+    evidence = [{"confidence": summary.confidence, "lowest": summary.lowest} for summary in summaries]
     bundle = models.search_bundle(function.language)
-    if bundle is not None:
-        passage = search_passage(search_input(function.code), 0, function.language)
-        sentence, code = models.encoder(bundle).encode([summary.text, passage])
-        evidence["similarity"] = float(np.dot(sentence, code))
-    return evidence
+    if bundle is None:
+        return evidence
+    passage = search_passage(search_input(function.code), 0, function.language)
+    code, *sentences = models.encoder(bundle).encode([passage, *(summary.text for summary in summaries)])
+    return [
+        {**known, "similarity": float(np.dot(sentence, code))}
+        for known, sentence in zip(evidence, sentences, strict=True)
+    ]
 
 
 def probability(evidence: dict[str, float], calibration: Calibration | None) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sprig_server.bundle.store import Bundle
 from sprig_server.errors import InvalidBundle
-from sprig_server.inference.beam import BeamSettings, beam_search
+from sprig_server.inference.beam import BeamSettings, beam_candidates
 from sprig_server.inference.decoders import open_decoder
 from sprig_server.types import Summary
 
@@ -30,7 +30,7 @@ class Summarizer:
     def summarize(
         self, code: str, language: str, stop: Callable[[], bool] = lambda: False, beams: int | None = None
     ) -> Summary:
-        """One sentence about a function.
+        """The sentence about a function that the model prefers.
 
         Args:
             code: the function without its documentation.
@@ -41,6 +41,14 @@ class Summarizer:
         Raises:
             Cancelled: `stop` returned True.
         """
+        return self.candidates(code, language, stop, beams)[0]
+
+    def candidates(
+        self, code: str, language: str, stop: Callable[[], bool] = lambda: False, beams: int | None = None
+    ) -> list[Summary]:
+        """The sentences about a function that the search finished, the preferred one first: at most one for each beam.
+        The arguments and errors are those of `summarize`.
+        """
         read, step = self._decoder.begin(code, language)
         decoding = self._decoding
         settings = BeamSettings(
@@ -50,5 +58,5 @@ class Summarizer:
             decoding.no_repeat,
             decoding.rules,
         )
-        best = beam_search(step, read, settings, stop)
-        return Summary(self._decoder.decode(list(best.tokens)).strip(), best.score, best.lowest)
+        found = beam_candidates(step, read, settings, stop)
+        return [Summary(self._decoder.decode(list(one.tokens)).strip(), one.score, one.lowest) for one in found]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from sprig_server.code.sentence_words import COMMON, FILLER
+from sprig_export.corpus.sentence_words import COMMON, FILLER
 from sprig_server.code.words import split_identifier, stem
 
 _SHORTEST_PREFIX = 3  # "dir" in the code stands for "directory" in the sentence
