@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sprig_server.hover_content import Written
 from sprig_server.markup.documentation import shown_documentation
-from sprig_server.markup.escape import code_block, code_span, escape_markdown
+from sprig_server.markup.escape import code_block, code_span, escape_markdown, escape_misread
 from sprig_server.markup.writer import written
 from sprig_server.types import Definition
 
@@ -26,7 +26,7 @@ class Head:
 def as_markdown(function: Definition, head: Head, summary: Written | None) -> str:
     """The hover for clients that show Markdown."""
     name = code_span(head.name)
-    first = f"{name} in [{escape_markdown(head.place)}](<{head.link}>)" if head.place else name
+    first = f"{name} in [{escape_misread(head.place, '[', ']')}](<{head.link}>)" if head.place else name
     code = code_block(function.signature, function.language)
     if summary is None:
         return _paragraphs(first, code, shown_documentation(function.documentation, function.language))

@@ -131,7 +131,7 @@ async def test_a_called_name_is_explained_from_another_file(client: LanguageClie
     found = await hover(client, uri, MAIL, "circle_area(2)", 3)
     assert found is not None
     first, _, rest = found.contents.value.partition("\n\n")
-    assert first == f"`circle_area` in [shapes\\.py\\:5](<{(project / 'shapes.py').as_uri()}#L5>)"
+    assert first == f"`circle_area` in [shapes.py:5](<{(project / 'shapes.py').as_uri()}#L5>)"
     assert "Return the area of a circle" in rest
 
 

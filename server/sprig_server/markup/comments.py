@@ -9,7 +9,7 @@ from sprig_server.markup.block_tags import SEE_ALSO, Part, split_tags
 from sprig_server.markup.entries import braced, named, without_dash
 from sprig_server.markup.escape import escape_markdown
 from sprig_server.markup.inline_tags import keep_commands, keep_inline_tags, reference
-from sprig_server.markup.prose import escaped, is_drawn, keep_code, keep_spans, plain_markdown, titled
+from sprig_server.markup.prose import escaped, is_drawn, keep_code, keep_names, keep_spans, plain_markdown, titled
 from sprig_server.markup.sections import Entry, Kept, Section, composed, without_margin
 
 _EXAMPLE = re.compile(r"^([ \t]*@example[ \t]*)(?:<caption>(.*?)</caption>)?(.*?)(?=^[ \t]*@[a-z]|\Z)", re.M | re.S)
@@ -22,7 +22,6 @@ _MISREAD = re.compile(
     re.MULTILINE,
 )
 _OPENING = re.compile(r"\A\s*(?=[#>][\s])")
-_DUNDER = re.compile(r"(?<![\w`])__\w+?__(?!\w)")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 
 
@@ -62,7 +61,7 @@ class _Comment:
         text = hypertext.as_markdown(without_margin(text), self.kept)
         if self.language == "java":
             return plain_markdown(hypertext.unescaped(text), self.kept)
-        text = _DUNDER.sub(lambda match: escaped(match[0]), _MISREAD.sub(r"\\\g<0>", text))
+        text = keep_names(_MISREAD.sub(r"\\\g<0>", text), self.kept)
         return "\n\n".join(map(self._paragraph, _PARAGRAPH.split(text)))
 
     def _paragraph(self, text: str) -> str:

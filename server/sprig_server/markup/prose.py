@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from sprig_server.markup.escape import escape_markdown
 from sprig_server.markup.sections import Kept
@@ -14,6 +15,8 @@ _TITLE = re.compile(r"\A[ \t]*([^\n]{1,80})\n[ \t]*(?:\\?[-=~^+*\"'])+[ \t]*(?=\
 _PIECE = re.compile("[\ue000\ue002]\\d+\ue001")
 _ITEM = re.compile(r"^([ \t]*)(?:([-*+\u2022])|(\d{1,3})[.)])[ \t]+(?=\S)", re.M)
 _COLUMNS = re.compile(r"\S {3,}\S|[\u2500-\u259f]|[|+]-{2,}[|+]|^\s*[|+/\\].*[|+/\\]\s*$")
+_OPENS = re.compile(r"[({\[]$|^\s*(?:def|class|with|for|while|if|try|else)\b.*:$")
+_DUNDER = re.compile(r"(?<![\w.`/])(?:\w+\.)*__\w+?__(?:\(\))?(?![\w/])")
 _DELIMITER = re.compile(r"\s*\|?\s*:?-{2,}:?\s*\|[\s|:-]*$")
 _BLANK = re.compile(r"\n(?:[ \t]*\n)+")
 
@@ -28,9 +31,14 @@ def keep_spans(text: str, kept: Kept) -> str:
     return _CODE.sub(lambda match: kept.span(match[2]), text)
 
 
+def keep_names(text: str, kept: Kept) -> str:
+    """A text with names such as `__init__` kept as code, because Markdown would make them bold."""
+    return _DUNDER.sub(lambda match: kept.span(match[0]), text)
+
+
 def plain_markdown(text: str, kept: Kept) -> str:
     """Plain text as Markdown. What is kept in it stays."""
-    text = keep_spans(keep_code(text, kept), kept)
+    text = keep_names(keep_spans(keep_code(text, kept), kept), kept)
     found: list[str] = []
     in_list = False
     for part in _parts(text):
@@ -65,10 +73,12 @@ def _margin(line: str) -> int:
 
 
 def is_drawn(paragraph: str) -> bool:
-    """Whether the spaces of a paragraph count: it has columns, or several depths. Lists and tables are none."""
+    """Whether the spaces of a paragraph count: it is code, or has columns or several depths, and is no list."""
     lines = paragraph.strip("\n").split("\n")
     if len(lines) < 2 or any(_ITEM.match(line) or _DELIMITER.match(line) for line in lines):
         return False
+    if any(_OPENS.search(line) and _margin(below) > _margin(line) for line, below in pairwise(lines)):
+        return True
     depths = {_margin(line) for line in lines if _margin(line) > _margin(lines[0])}
     return len(depths) > 1 or sum(_COLUMNS.search(line) is not None for line in lines) * 2 > len(lines)
 

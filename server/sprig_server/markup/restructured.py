@@ -7,10 +7,12 @@ import threading
 
 from docstring_to_markdown.rst import looks_like_rst, rst_to_markdown
 
-from sprig_server.markup.prose import keep_code, keep_spans, titled
+from sprig_server.markup.prose import keep_code, keep_names, keep_spans, titled
 from sprig_server.markup.sections import Kept, link, without_margin
 
-_DIRECTIVE = re.compile(r"^( *)\.\.[ ]+([\w:-]+)::[ ]*([^\n]*)((?:\n(?:\1[ ]+[^\n]*|[ ]*(?=\n|\Z)))*)", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^( *)\.\.[ ]+([\w:-]+?)[ ]?::[ ]*([^\n]*)((?:\n(?:\1[ ]+[^\n]*|[ ]*(?=\n|\Z)))*)", re.MULTILINE
+)
 _LITERAL = re.compile(
     r"^( *)(?!\.\. )([^\n]*[^\n:]|)::[ ]*\n(?:[ ]*\n)+((?:\1[ ]+[^\n]*(?:\n|\Z)|[ ]*\n)+)", re.MULTILINE
 )
@@ -57,7 +59,7 @@ def restructured_markdown(text: str, kept: Kept) -> str:
     if _FOR_THE_LIBRARY.search(text):
         with _library:
             text = rst_to_markdown(text, extract_signature=False)
-    text = keep_spans(keep_code(text, kept), kept)
+    text = keep_names(keep_spans(keep_code(text, kept), kept), kept)
     text = _UNDERSCORE.sub(r"\\\g<0>", _HEADING.sub(r"\1\\\2", text))
     return "\n\n".join(titled(part.strip("\n")) for part in _PARAGRAPH.split(text))
 

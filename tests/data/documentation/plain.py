@@ -54,3 +54,16 @@ def joined():
     ("Said in "
      "two *parts* of one \"text\".\n\nAnd a\tsecond \\d+ paragraph.")
     return 1
+
+
+def unfenced():
+    """Work like this. Of self.__dict__ only the values count:
+
+    with opened() as door:
+        door.close()
+
+    call(
+        "a",
+    )
+    """
+    return 1
