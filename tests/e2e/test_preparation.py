@@ -66,3 +66,15 @@ def test_nothing_is_prepared_where_nothing_is_generated(start: Any, tmp_path: Pa
     start(generate="never")
     time.sleep(8)
     assert kept(tmp_path / "cache") == 0
+
+
+def test_a_client_that_says_nothing_after_a_wrong_beginning_is_told_nothing(tmp_path: Path):
+    client = RawClient(env={"SPRIG_CACHE_DIR": str(tmp_path / "cache")})
+    try:
+        assert client.wait(client.request("textDocument/hover", {}))["error"]["code"] == -32002
+        time.sleep(5)
+        client.initialize(tmp_path.as_uri())
+        assert client.execute("sprig.status")["failures"] == []
+        assert client.shown == []
+    finally:
+        client.kill()

@@ -41,6 +41,8 @@ def register(server: SprigServer) -> None:
 
 
 def _may_prepare(server: SprigServer) -> bool:
+    if not server.has_opened or server.was_shut_down:
+        return False
     if server.settings.hover.generate == "never" or not server.settings.hover.enabled:
         return False
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
