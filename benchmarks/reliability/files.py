@@ -171,14 +171,29 @@ def _wrong(text: str, definitions: Sequence[Definition]) -> Iterator[str]:
 
 
 def _is_text_of(code: str, text: str) -> bool:
-    """Whether each line of some code stands in a text, in order."""
+    """Whether each line of some code stands in a text, in order; in one line, a docstring may have been left out."""
     place = 0
-    for line in code.splitlines():
-        found = text.find(line.strip(), place)
-        if found < 0:
+    for line in map(str.strip, code.splitlines()):
+        found = text.find(line, place)
+        end = found + len(line) if found >= 0 else _end_around_docstring(line, text, place)
+        if end is None:
             return False
-        place = found + len(line.strip())
+        place = end
     return True
+
+
+def _end_around_docstring(line: str, text: str, place: int) -> int | None:
+    """Where a line ends in a text that has a string within the line; None if that is not all it has besides."""
+    for cut in range(1, len(line)):
+        before, after = line[:cut].rstrip(), line[cut:].lstrip()
+        start = text.find(before, place)
+        if start < 0:
+            return None
+        found = text.find(after, start + len(before))
+        left_out = text[start + len(before) : found].strip(" \t;")
+        if found >= 0 and left_out.lstrip("rRuU")[:1] in ("'", '"') and left_out[-1] in ("'", '"'):
+            return found + len(after)
+    return None
 
 
 def _wrong_functions(text: str, kind: str) -> Iterator[str]:
