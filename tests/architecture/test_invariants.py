@@ -83,8 +83,8 @@ def test_the_exporter_uses_only_the_shared_parts_of_the_server():
                 assert parts[1] in may, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["code", "trim"])
-def test_code_and_trim_do_no_io_and_know_no_lsp(package: str):
+@pytest.mark.parametrize("package", ["code", "markup", "trim"])
+def test_code_markup_and_trim_do_no_io_and_know_no_lsp(package: str):
     io = {"os", "pathlib", "subprocess", "socket", "sqlite3", "urllib", "http", "tempfile", "shutil", "io"}
     for path in sorted((SERVER / package).rglob("*.py")):
         for name in imports(path):

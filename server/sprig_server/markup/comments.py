@@ -9,7 +9,7 @@ from sprig_server.markup.block_tags import SEE_ALSO, Part, split_tags
 from sprig_server.markup.entries import braced, named, without_dash
 from sprig_server.markup.escape import escape_markdown
 from sprig_server.markup.inline_tags import keep_commands, keep_inline_tags, reference
-from sprig_server.markup.prose import escaped, is_drawn, keep_code, keep_names, keep_spans, plain_markdown, titled
+from sprig_server.markup.prose import escaped, keep_code, keep_names, keep_spans, laid_out, plain_markdown
 from sprig_server.markup.sections import Entry, Kept, Section, composed, without_margin
 
 _EXAMPLE = re.compile(r"^([ \t]*@example[ \t]*)(?:<caption>(.*?)</caption>)?(.*?)(?=^[ \t]*@[a-z]|\Z)", re.M | re.S)
@@ -22,7 +22,6 @@ _MISREAD = re.compile(
     re.MULTILINE,
 )
 _OPENING = re.compile(r"\A\s*(?=[#>][\s])")
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
 
 
 def comment_markdown(documentation: str, language: str) -> str:
@@ -61,11 +60,7 @@ class _Comment:
         text = hypertext.as_markdown(without_margin(text), self.kept)
         if self.language == "java":
             return plain_markdown(hypertext.unescaped(text), self.kept)
-        text = keep_names(_MISREAD.sub(r"\\\g<0>", text), self.kept)
-        return "\n\n".join(map(self._paragraph, _PARAGRAPH.split(text)))
-
-    def _paragraph(self, text: str) -> str:
-        return self.kept.block(text).strip("\n") if is_drawn(text) else titled(text.strip("\n"))
+        return laid_out(text, self.kept, lambda part: keep_names(_MISREAD.sub(r"\\\g<0>", part), self.kept))
 
     def _said(self, text: str) -> str:
         """What a tag says, which is no heading and no quotation."""

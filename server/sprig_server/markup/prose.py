@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 from sprig_server.markup.escape import escape_markdown
@@ -38,12 +39,26 @@ def keep_names(text: str, kept: Kept) -> str:
 
 def plain_markdown(text: str, kept: Kept) -> str:
     """Plain text as Markdown. What is kept in it stays."""
-    text = keep_names(keep_spans(keep_code(text, kept), kept), kept)
+    return laid_out(keep_names(keep_spans(keep_code(text, kept), kept), kept), kept, _lines)
+
+
+def laid_out(text: str, kept: Kept, read: Callable[[str], str]) -> str:
+    """A text as paragraphs, where code and drawings are kept.
+
+    Args:
+        text: the text, in which code between marks is kept already.
+        kept: where code is kept.
+        read: reads a paragraph or a list as Markdown.
+    """
     found: list[str] = []
     in_list = False
     for part in _parts(text):
         in_list = _ITEM.search(part) is not None or (in_list and part.startswith("  "))
-        found.append(_paragraph(part, kept, in_list))
+        is_indented = all(line.startswith("    ") or not line.strip() for line in part.split("\n"))
+        if is_drawn(part) or (is_indented and not in_list and not _MARK.search(part)):
+            found.append(kept.block(part).strip("\n"))
+        else:
+            found.append(titled(read(part)))
     return "\n\n".join(found)
 
 
@@ -58,14 +73,10 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _paragraph(text: str, kept: Kept, in_list: bool) -> str:
-    lines = text.split("\n")
-    if is_drawn(text):
-        return kept.block(text).strip("\n")
-    if not in_list and all(line.startswith("    ") or not line.strip() for line in lines) and not _MARK.search(text):
-        return kept.block(text).strip("\n")
-    numbers = sum(match[3] is not None for match in _ITEM.finditer(text))
-    return titled("\n".join(_line(line, numbers > 1) for line in lines))
+def _lines(paragraph: str) -> str:
+    """A paragraph or a list in which nothing else is Markdown."""
+    numbers = sum(match[3] is not None for match in _ITEM.finditer(paragraph))
+    return "\n".join(_line(line, numbers > 1) for line in paragraph.split("\n"))
 
 
 def _margin(line: str) -> int:

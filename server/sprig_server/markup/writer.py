@@ -48,7 +48,7 @@ class _Writer:
             return self.heading(inner[0].children or [])
         if token.type in ("fence", "code_block"):
             language = _WORD.match(token.info.strip())
-            return self.code(token.content.rstrip("\n"), language[0] if language else "")
+            return self.code(token.content.rstrip("\n"), language[0].lower() if language else "")
         if token.type in ("bullet_list_open", "ordered_list_open"):
             return self._items(token, inner)
         if token.type == "blockquote_open":

@@ -49,3 +49,19 @@ inline void slam() { shut(); }
 //     indented = code;
 // NOLINTNEXTLINE
 inline int plain(int* a, int* b) { return *a * *b; }
+
+/**
+ * Follows a circle. It is
+ *
+ *     p(phi) = R * (e1*cos(phi) + e2*sin(phi))
+ *
+ * where e1*e2 is 0.
+ *
+ * - In a list
+ *
+ *     more of its item
+ *
+ * \par Description
+ *      Of its own.
+ */
+inline int circle(int phi) { return phi; }
