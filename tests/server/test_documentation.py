@@ -304,3 +304,16 @@ def test_no_text_takes_long(language, unit):
     shown_documentation(unit * 30_000, language)
     shown_documentation(unit * 30_000, language, as_text=True)
     assert time.thread_time() - before < 2.0
+
+
+@pytest.mark.parametrize(
+    ("documentation", "expected"),
+    [
+        (":param : first\n:param : second", "**Parameters**\n\n- first\n- second"),
+        (".. rubric::\n\nText.", "**Rubric**\n\nText."),
+        (":returns int: one\n:returns: or two", "**Returns** (int): one  \nor two"),
+        ("Args:\n    one\n    two", "**Parameters:** one  \ntwo"),
+    ],
+)
+def test_fields_that_lack_a_part_lose_no_words(documentation, expected):
+    assert shown_documentation(documentation, "python") == expected

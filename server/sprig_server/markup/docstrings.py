@@ -64,7 +64,7 @@ class _Docstring:
         return link(match[1], address, self.kept) if address else match[0]
 
     def _section(self, part: Part) -> Section:
-        if part.items and all(not item.name for item in part.items):  # what is returned
+        if len(part.items) == 1 and not part.items[0].name:  # what is returned
             return Section(part.title, text=self.prose(part.items[0].text), kind=self._kind(part.items[0].kind))
         if part.items:
             return Section(part.title, tuple(map(self._entry, part.items)))

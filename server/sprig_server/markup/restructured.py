@@ -79,7 +79,7 @@ def _directive(match: re.Match[str], kept: Kept) -> str:
         version, _, said = argument.strip().partition(" ")
         title = _TITLES.get(name, name).format(version)
     elif name in ("admonition", "rubric", "topic"):
-        title, said = argument.strip(), ""
+        title, said = argument.strip() or name.capitalize(), ""
     else:
         title, said = _TITLES.get(name, name.replace("-", " ").capitalize()), argument.strip()
     body = "\n".join(filter(None, (said, body)))
