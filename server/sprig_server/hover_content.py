@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sprig_server.code.languages import find_language
 from sprig_server.code.parsed_source import Call, ParsedSource
+from sprig_server.code.references import Reference, reference_at
 from sprig_server.code.text import summary_input
 from sprig_server.index.store import digest_of
 from sprig_server.inference.likelihood import LIKELY, most_likely
@@ -63,21 +64,35 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in a text, characters [start, end): that of a function which is defined there, or one that is called."""
+    """A name in a text, characters [start, end): what is defined or called there, or else what stands for something."""
 
     start: int
     end: int
-    function: Definition | None = None
+    definition: Definition | None = None
     call: Call | None = None
+    reference: Reference | None = None
 
 
 def name_at(source: ParsedSource, offset: int) -> Name | None:
-    """The name of a function at `offset`, in its definition or where it is called."""
-    for function in source.functions:
-        if function.name_span.start <= offset <= function.name_span.end:
-            return Name(function.name_span.start, function.name_span.end, function=documented(function, source))
+    """The name at `offset`: of a function or class in its definition, of a call, or of anything else. None for
+    keywords, literals and comments.
+    """
+    for definition in source.definitions:
+        start, end = _own_name(definition, source)
+        if start <= offset <= end and definition.kind != "module":
+            return Name(start, end, definition=documented(definition, source))
     call = source.call_at(offset)
-    return Name(call.start, call.end, call=call) if call is not None else None
+    if call is not None:
+        return Name(call.start, call.end, call=call)
+    reference = reference_at(source.text, source.language, source.scopes, offset)
+    return Name(reference.start, reference.end, reference=reference) if reference is not None else None
+
+
+def _own_name(definition: Definition, source: ParsedSource) -> tuple[int, int]:
+    """Where the name of a definition stands; in C++, without the class or namespace that qualifies it."""
+    start, end = definition.name_span.start, definition.name_span.end
+    qualified = source.text.rfind("::", start, end) if definition.language == "cpp" else -1
+    return (start if qualified < 0 else qualified + 2), end
 
 
 def documented(function: Definition, source: ParsedSource) -> Definition:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["function", "method", "constructor", "class", "module"]
+Kind = Literal["function", "method", "constructor", "class", "module", "variable"]
 Task = Literal["search", "summarize"]
 TASKS: tuple[Task, ...] = ("search", "summarize")
 TrimMethod = Literal["none", "tail", "random", "slim", "diet", "lean", "novelty"]
@@ -30,7 +30,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function, method or constructor with a body; for the index also a class or a module.
+    """A function, method or constructor with a body; for the index also a class or a module, for hovers also a constant
+    or field.
 
     `code` is the source without the definition's documentation and without common indentation. For a class or module,
     the functions in it are left out. `documentation` is the text of the documentation without comment marks, or "".

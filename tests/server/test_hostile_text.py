@@ -13,6 +13,9 @@ from sprig_server.code.lines import Lines, decode
 from sprig_server.code.outline import parse_outline
 from sprig_server.code.parsed_source import parse_source
 from sprig_server.code.statements import split_statements
+from sprig_server.hover_content import name_at
+from sprig_server.hover_target import find_reference
+from sprig_server.source_cache import FolderSources, SourceCache
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "code"
 DIALECTS = [language.aliases[0] if language.extensions == (".tsx",) else language.name for language in LANGUAGES]
@@ -106,7 +109,22 @@ def check(text, language):
         assert call is not None
         assert (call.start, call.end, call.expression) == (start, end, text[first:end])
         assert text[start:end].strip()
+    check_names(parsed)
     return functions
+
+
+def check_names(parsed):
+    """A name holds the place that it was asked for at, and whatever it stands for is found or not, without an error."""
+    sources = FolderSources(SourceCache(parse_source), None, lambda tail: [], {})
+    sources.put("file", parsed)
+    for offset in range(0, len(parsed.text) + 1, 1 + len(parsed.text) // 20):
+        name = name_at(parsed, offset)
+        if name is None:
+            continue
+        assert name.start <= offset <= name.end
+        if name.reference is not None:
+            target = find_reference(sources, "file", name.reference)
+            assert target is None or target.definition.name
 
 
 def names(text, language):

@@ -25,22 +25,21 @@ def models() -> Models:
 
 
 @pytest.mark.parametrize(
-    ("marker", "name", "is_definition"),
+    ("marker", "name", "kind"),
     [
-        ("load", "load", True),
-        ("parse(open", "parse", False),
-        ("open_it", "open_it", False),
-        ("path)", None, False),
-        ("return", None, False),
-        ("strip", "strip", False),
-        ("data.strip", None, False),
+        ("load", "load", "definition"),
+        ("parse(open", "parse", "call"),
+        ("open_it", "open_it", "call"),
+        ("path)", "path", "reference"),
+        ("return", None, ""),
+        ("strip", "strip", "call"),
+        ("data.strip", "data", "reference"),
     ],
 )
-def test_a_name_is_defined_or_called(marker: str, name: str | None, is_definition: bool):
+def test_a_name_is_defined_or_called_or_stands_for_something(marker: str, name: str | None, kind: str):
     found = name_at(parse_source(TEXT, "python", "m"), TEXT.index(marker) + 1)
     assert (TEXT[found.start : found.end] if found else None) == name
-    if found:
-        assert (found.function is not None, found.call is not None) == (is_definition, not is_definition)
+    assert [k for k in ("definition", "call", "reference") if getattr(found, k, None)] == ([kind] if kind else [])
 
 
 def test_a_summary_is_generated_once(models: Models):

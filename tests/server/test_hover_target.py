@@ -9,7 +9,8 @@ import pytest
 
 from sprig_server.code.languages import language_of_path
 from sprig_server.code.parsed_source import name_of, parse_source
-from sprig_server.hover_target import Target, find_target, with_documentation
+from sprig_server.counterparts import Target, with_documentation
+from sprig_server.hover_target import find_target
 from sprig_server.source_cache import FolderSources, SourceCache
 
 Texts = dict[str, str]

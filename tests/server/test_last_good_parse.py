@@ -145,11 +145,11 @@ def check_kept(whole: ParsedSource, now: ParsedSource, start: int, end: int) -> 
         if not (function.span.end <= start or function.span.start >= end):
             continue
         by = shift if function.span.start >= end else 0
-        places = [function.name_span.start]
+        places = [function.name_span.end]
         called = [s for s, e, *_ in whole.calls.tolist() if whole.text[s:e] == function.name]
         places += [s for s in called if not start - 40 < s < end]
         names = [name_at(now, place + (shift if place >= end else 0)) for place in places]
-        shown = {name and (name.function.name if name.function else now.text[name.start : name.end]) for name in names}
+        shown = {n and (n.definition.name if n.definition else now.text[n.start : n.end]) for n in names}
         is_shown = shown == {function.name}
         good += is_shown and key(function, by) in entries
         count += 1

@@ -6,6 +6,7 @@ import builtins
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sprig_server.code import scopes_cpp, scopes_java, scopes_python, scopes_script
 from sprig_server.code.imports import Paths, header, java_class, java_sibling, python_module, script_module
@@ -17,7 +18,8 @@ class Dialect:
     """What scopes and members mean in a language.
 
     `receiver` and `parent` are the words for the own instance and its class's bases; a scope named `rebinding` gives
-    `receiver` another meaning. In a class whose `members_in_scope`, a bare name may mean a member. `module` finds the
+    `receiver` another meaning. What a class binds has its bare name in its `body` only, in all of its `members`, or
+    nowhere: its `class_scope`. `module` finds the
     file of an import, `submodule` that of a module within a package. A base in `empty_bases` has no members that
     somebody could mean. What is called by calling an instance is its `call_member`. A module that
     binds `whole_export` is that value when it is imported. No file needs to bind a name that is `built_in`. `sibling`
@@ -28,7 +30,7 @@ class Dialect:
     rules: dict[str, Rule]
     receiver: str
     parent: str
-    members_in_scope: bool
+    class_scope: Literal["none", "body", "members"]
     module: Callable[[str, str, Paths], str | None]
     submodule: Callable[[str, str, Paths], str | None]
     empty_bases: frozenset[str] = frozenset()
@@ -43,9 +45,9 @@ class Dialect:
 
 def _python_submodule(package: str, name: str, paths: Paths) -> str | None:
     folder, file = posixpath.split(package)
-    if file != "__init__.py":
+    if file not in ("__init__.py", "__init__.pyi"):
         return None
-    for path in (f"{name}.py", f"{name}/__init__.py"):
+    for path in (f"{name}.py", f"{name}/__init__.py", f"{name}.pyi", f"{name}/__init__.pyi"):
         if paths.has(posixpath.join(folder, path)):
             return posixpath.join(folder, path)
     return None
@@ -72,7 +74,7 @@ _SCRIPT = Dialect(
     rules=scopes_script.RULES,
     receiver="this",
     parent="super",
-    members_in_scope=False,
+    class_scope="none",
     module=script_module,
     submodule=_no_submodule,
     empty_bases=frozenset({"Object"}),
@@ -90,7 +92,7 @@ _JAVA = Dialect(
     rules=scopes_java.RULES,
     receiver="this",
     parent="super",
-    members_in_scope=True,
+    class_scope="members",
     module=_java_class,
     submodule=_no_submodule,
     empty_bases=frozenset({"Object", "Serializable", "Cloneable", "Comparable", "Runnable", "Closeable", "Exception"}),
@@ -103,7 +105,7 @@ _CPP = Dialect(
     rules=scopes_cpp.RULES,
     receiver="this",
     parent="",
-    members_in_scope=True,
+    class_scope="members",
     module=header,
     submodule=_no_submodule,
     overloads=True,
@@ -114,7 +116,7 @@ DIALECTS: dict[str, Dialect] = {
         rules=scopes_python.RULES,
         receiver="",
         parent="super",
-        members_in_scope=False,
+        class_scope="body",
         module=python_module,
         submodule=_python_submodule,
         empty_bases=frozenset({"object", "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}),

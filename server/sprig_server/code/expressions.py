@@ -31,11 +31,12 @@ StepKind = Literal["name", "member", "call", "index", "cast", "await"]
 class Step:
     """One part of a chain: a `name` at its beginning, a `member` of what stands before, a `call`, an `index`, an
     `await` of everything before it, or a `cast` to a type. `text` is the name or the type, and `called` says that a
-    call follows."""
+    call follows. Of a variable, what it holds is meant, or the variable `itself`."""
 
     kind: StepKind
     text: str = ""
     called: bool = False
+    itself: bool = False
 
 
 def read_chain(text: str) -> tuple[Step, ...]:

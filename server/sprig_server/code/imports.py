@@ -10,6 +10,7 @@ from typing import Protocol
 from sprig_server.code import extensions
 
 _PACKAGE = "__init__.py"
+_STUB = "i"  # what a file of declarations has after the ending of the module that it describes
 _SCRIPTS = (*extensions.TYPESCRIPT, *extensions.TSX, *extensions.JAVASCRIPT)
 
 
@@ -25,6 +26,7 @@ class Paths(Protocol):
 
 def python_module(name: str, importer: str, paths: Paths) -> str | None:
     """The file of a module, or the `__init__.py` that a folder has or could have; None if it is not in the workspace.
+    It is a `.pyi` where there is nothing else.
 
     Args:
         name: as it stands in the import, with leading dots for a relative one.
@@ -38,7 +40,7 @@ def python_module(name: str, importer: str, paths: Paths) -> str | None:
         return _in_folder(posixpath.join(folder, *bare.split(".")) if bare else folder, paths)
     tail = name.replace(".", "/")
     found: dict[str, str] = {}
-    for ending in (f"{tail}.py", f"{tail}/{_PACKAGE}"):
+    for ending in (f"{tail}.py{_STUB}", f"{tail}/{_PACKAGE}{_STUB}", f"{tail}.py", f"{tail}/{_PACKAGE}"):
         for path in paths.ending(ending):
             root = path[: len(path) - len(ending)]
             if not paths.has(f"{root}{_PACKAGE}"):
@@ -60,9 +62,9 @@ def _python_root(folder: str, paths: Paths) -> str:
 
 
 def _in_folder(base: str, paths: Paths) -> str | None:
-    if base and paths.has(f"{base}.py"):
-        return f"{base}.py"
-    return posixpath.join(base, _PACKAGE)
+    package = posixpath.join(base, _PACKAGE)
+    known = [f"{base}.py", package, f"{base}.py{_STUB}", f"{package}{_STUB}"] if base else []
+    return next((path for path in known if paths.has(path)), package)
 
 
 def script_module(name: str, importer: str, paths: Paths) -> str | None:

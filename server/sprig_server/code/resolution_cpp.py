@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sprig_server.code.dialects import Dialect
 from sprig_server.code.expressions import Step, read_chain
-from sprig_server.code.resolution import ABSENT, Absent, Meaning, Resolver, Unbound
+from sprig_server.code.meaning import ABSENT, Absent, Files, Meaning, Unbound
+from sprig_server.code.resolution import Resolver
 from sprig_server.code.scopes import Scope
 
 _MOST_INCLUDED = 300
@@ -14,6 +16,10 @@ _MOST_INCLUDED = 300
 
 class CppResolver(Resolver):
     """Looks names up in classes, then in namespaces over all files that the file includes."""
+
+    def __init__(self, files: Files, dialect: Dialect) -> None:
+        super().__init__(files, dialect)
+        self._seen_files: dict[str, tuple[Sequence[str], bool]] = {}
 
     def _lookup(self, path: str, scope: int, step: Step) -> Meaning | None:
         scopes = self._files.scopes(path)
@@ -39,7 +45,7 @@ class CppResolver(Resolver):
         if current.kind in ("module", "namespace"):
             return self._in_namespace(path, _names(scopes, place), step)
         if bindings := self._fitting(current, step):
-            return self._merge(path, place, bindings)
+            return self._merge(path, place, bindings, step)
         used = self._used(path, current, step)
         if used is not ABSENT:
             return used
@@ -87,7 +93,7 @@ class CppResolver(Resolver):
                     continue
                 bindings = self._fitting(scope, step)
                 if bindings:
-                    meaning = self._merge(file, place, bindings)
+                    meaning = self._merge(file, place, bindings, step)
                     if meaning is None:
                         return None
                     found.append(meaning)

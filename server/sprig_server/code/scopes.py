@@ -20,6 +20,9 @@ BindingKind = Literal["function", "class", "namespace", "variable", "import", "s
 
 _MOST_NODES = 2_000_000
 
+ALIAS = frozenset({"alias"})
+"""The marks of a variable that only names something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -29,7 +32,7 @@ class Binding:
     in which `type` and `value` are to be read: texts of an annotation or return type, and of what is assigned. An
     `import` binds a `module` as it is written, or the `member` of it; a `star` binds all its names; a `return` is
     something that a function returns. A call may have from `least` to `most` arguments. `marks` are decorators and
-    modifiers.
+    modifiers; a variable that is marked `ALIAS` is nothing but its value by another name.
     """
 
     name: str
@@ -98,6 +101,10 @@ class ScopeWalk:
     def bind(self, scope: int, binding: Binding) -> None:
         """Bind a name in a scope."""
         self.scopes[scope].bindings.append(binding)
+
+    def alias(self, scope: int, name: str, start: int, value: str) -> None:
+        """Bind another name for what an expression names."""
+        self.bind(scope, Binding(name, "variable", start, scope, value=value, marks=ALIAS))
 
     def variable(self, scope: int, name: Node, type: str = "", value: str = "") -> None:
         """Bind a variable in the scope that it stands in."""

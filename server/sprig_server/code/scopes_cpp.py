@@ -47,6 +47,22 @@ def _class(walk: ScopeWalk, node: Node, scope: int) -> _Next:
     yield body, inner
 
 
+def _enum(walk: ScopeWalk, node: Node, scope: int) -> _Next:
+    """The names in an enumeration are also those of the scope around it, unless it is a class."""
+    name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+    inner = walk.open("class", walk.text(name), node, scope)
+    if name is not None and name.type == "type_identifier" and body is not None:
+        walk.bind(scope, Binding(walk.text(name), "class", walk.tree.start(name), scope, inner))
+    is_class = any(child.type in ("class", "struct") for child in node.children)
+    for child in body.named_children if body is not None else []:
+        member = child.child_by_field_name("name")
+        if member is not None:
+            walk.variable(inner if is_class else scope, member, value="(unknown)")
+            if name is not None and not is_class:
+                walk.variable(inner, member, value="(unknown)")
+    yield from ()
+
+
 def _function(walk: ScopeWalk, node: Node, scope: int) -> _Next:
     declarator, body = _function_declarator(node), node.child_by_field_name("body")
     if declarator is None:
@@ -223,7 +239,7 @@ def _using(walk: ScopeWalk, node: Node, scope: int) -> None:
         walk.bind(scope, Binding("*", "star", walk.tree.start(node), scope, member=walk.text(named)))
     elif named.type == "qualified_identifier":
         text = walk.text(named)
-        walk.bind(scope, Binding(text.rpartition("::")[2], "variable", walk.tree.start(node), scope, value=text))
+        walk.alias(scope, text.rpartition("::")[2], walk.tree.start(node), text)
 
 
 def _include(walk: ScopeWalk, node: Node, scope: int) -> _Next:
@@ -239,6 +255,7 @@ def _nothing(walk: ScopeWalk, node: Node, scope: int) -> _Next:
 RULES: dict[str, Rule] = {
     "namespace_definition": _namespace,
     **dict.fromkeys(("class_specifier", "struct_specifier", "union_specifier"), _class),
+    "enum_specifier": _enum,
     "function_definition": _function,
     **dict.fromkeys(("declaration", "field_declaration"), _declaration),
     **dict.fromkeys(("for_range_loop", "for_statement", "if_statement", "catch_clause"), _loop),

@@ -27,6 +27,7 @@ def _class(walk: ScopeWalk, node: Node, scope: int) -> Iterator[tuple[Node, int]
     inner = walk.open("class", walk.text(name), node, scope, texts)
     marks = frozenset(_decorators(walk, node))
     walk.bind(scope, Binding(walk.text(name), "class", walk.tree.start(name), scope, inner, marks=marks))
+    _type_parameters(walk, node, inner)
     yield body, inner
 
 
@@ -41,6 +42,7 @@ def _function(walk: ScopeWalk, node: Node, scope: int) -> Iterator[tuple[Node, i
     returned = walk.text(node.child_by_field_name("return_type"))
     binding = Binding(walk.text(name), "function", walk.tree.start(name), scope, inner, type=returned, marks=marks)
     walk.bind(scope, binding)
+    _type_parameters(walk, node, inner)
     parameters = node.child_by_field_name("parameters")
     in_class = walk.scopes[scope].kind == "class"
     for place, parameter in enumerate(parameters.named_children if parameters is not None else []):
@@ -48,6 +50,25 @@ def _function(walk: ScopeWalk, node: Node, scope: int) -> Iterator[tuple[Node, i
         first = place == 0 and in_class and "staticmethod" not in marks and parameter.type == "identifier"
         _parameter(walk, parameter, inner, receiver if first else "")
     yield body, inner
+
+
+def _type_parameters(walk: ScopeWalk, node: Node, scope: int) -> None:
+    """A type parameter hides a class of its name, and nobody knows what it is."""
+    for given in node.children_by_field_name("type_parameters"):
+        for parameter in given.named_children:
+            if parameter.named_children and parameter.named_children[0].type == "identifier":
+                walk.variable(scope, parameter.named_children[0], value="(unknown)")
+
+
+def _capture(walk: ScopeWalk, node: Node, scope: int) -> None:
+    """What a pattern of `match` binds. A dotted name is none of it, and neither is a class."""
+    if node.type == "as_pattern" and node.named_children[0].type != "case_pattern":  # that of `with` and `except`
+        return
+    for child in node.named_children:
+        if child.type == "dotted_name" and child.named_child_count == 1:
+            walk.variable(scope, child.named_children[0], value="(unknown)")
+        elif child.type == "identifier":  # `*rest`, `pattern as name`
+            walk.variable(scope, child, value="(unknown)")
 
 
 def _decorators(walk: ScopeWalk, node: Node) -> Iterator[str]:
@@ -203,6 +224,7 @@ RULES: dict[str, Rule] = {
     "for_statement": _loop,
     "for_in_clause": _loop,
     "as_pattern_target": _alias_target,
+    **dict.fromkeys(("case_pattern", "splat_pattern", "as_pattern"), _capture),
     "named_expression": _named,
     "import_statement": _import,
     "import_from_statement": _import_from,

@@ -77,6 +77,10 @@ class SyntaxTree:
         """The offset just past the last character of `node`."""
         return self._character(node.end_byte)
 
+    def byte(self, offset: int) -> int:
+        """The first byte of a character."""
+        return offset if self._characters is None else int(np.searchsorted(self._characters, offset, "right")) - 1
+
     def characters(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Character offsets for byte offsets, of any shape."""
         return places if self._characters is None else self._characters[places]

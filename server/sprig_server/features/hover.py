@@ -8,13 +8,14 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInternalError
 
 from sprig_server.code.languages import find_language
-from sprig_server.code.parsed_source import Call, ParsedSource
+from sprig_server.code.parsed_source import ParsedSource
 from sprig_server.concurrency import Stop
+from sprig_server.counterparts import Target, with_documentation
 from sprig_server.errors import Cancelled, SprigError
 from sprig_server.features.snapshot import take_snapshot
 from sprig_server.folder import Folder
-from sprig_server.hover_content import SummaryCache, Written, name_at, summarize
-from sprig_server.hover_target import Target, find_target, with_documentation
+from sprig_server.hover_content import Name, SummaryCache, Written, name_at, summarize
+from sprig_server.hover_target import find_reference, find_target
 from sprig_server.hover_text import Head, as_markdown, as_plain_text
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.index.store import Entry
@@ -33,24 +34,25 @@ def register(server: SprigServer) -> None:
             return None
         ls.last_hover = params.text_document.uri, snapshot.offset
         place = await ls.parse_cache.locate(snapshot.document, snapshot.offset)
-        name = name_at(place.source, place.offset) if place is not None else None
-        if place is None or name is None:
+        if place is None:
             return None
         found = ls.folder_of(params.text_document.uri)
         folder, path = found or (None, snapshot.document.uri)
         index = folder.index if folder else None
+        finder = _Finder(ls, folder, path, place.source)
+        offset = place.offset
         try:
-            if name.function is not None:
-                target: Target | None = await _defined(ls, folder, path, place.source, name.function)
-            else:
-                target = await _called(ls, folder, path, place.source, name.call)
-            if target is None:
+            about = await ls.questions.run(lambda stop: finder.find(offset))
+            if about is None:
                 return None
+            name, target = about
             head = _head(target, path, folder)
             if target.definition.documentation and not ls.settings.hover.documentation:
                 return None
             if target.definition.documentation:  # needs no model, so it waits for none
                 contents: lsp.MarkupContent | None = _render(ls, target.definition, head, None)
+            elif target.definition.kind in ("class", "variable"):
+                contents = None
             else:
                 contents = await ls.summaries.run(lambda stop: _written(ls, target.definition, head, index, stop))
         except Cancelled:
@@ -58,45 +60,43 @@ def register(server: SprigServer) -> None:
         except SprigError as error:
             raise JsonRpcInternalError(str(error)) from None
         ends = (name.start + place.shift, name.end + place.shift)
-        start, end = (lsp.Position(*snapshot.lines.position(offset, snapshot.encoding)) for offset in ends)
+        start, end = (lsp.Position(*snapshot.lines.position(o, snapshot.encoding)) for o in ends)
         return lsp.Hover(contents, lsp.Range(start, end)) if contents is not None else None
 
 
-async def _defined(
-    server: SprigServer, folder: Folder | None, path: str, source: ParsedSource, function: Definition
-) -> Target:
-    """A function that is defined in a file, with the documentation of its declaration if it has none."""
-    target = Target(path, function)
-    if function.documentation:
-        return target
-    sources = _sources(server, folder)
-    sources.put(path, source)
-    return await server.questions.run(lambda stop: with_documentation(sources, target))
+class _Finder:
+    """Finds what a name in a document stands for. It is made on the event loop, and asked on a thread."""
 
+    def __init__(self, server: SprigServer, folder: Folder | None, path: str, source: ParsedSource) -> None:
+        self._server, self._folder, self._path, self._source = server, folder, path, source
+        self._others = {other.uri: _sources(server, other) for other in server.folders.values()}
+        self._sources = self._others[folder.uri] if folder is not None else _sources(server, None)
+        self._sources.put(path, source)
 
-async def _called(
-    server: SprigServer, folder: Folder | None, path: str, source: ParsedSource, call: Call | None
-) -> Target | None:
-    """The function that a call in a file calls."""
-    if call is None:
-        return None
-    others = {other.uri: _sources(server, other) for other in server.folders.values()}
-    sources = others[folder.uri] if folder is not None else _sources(server, None)
-    sources.put(path, source)
-    language = find_language(source.language).name
+    def find(self, offset: int) -> tuple[Name, Target] | None:
+        """The name at an offset, and what it stands for; None if there is none, or if that is not certain."""
+        name = name_at(self._source, offset)
+        target = self._target(name) if name is not None else None
+        return (name, target) if name is not None and target is not None else None
 
-    def named(name: str) -> list[Target]:
+    def _target(self, name: Name) -> Target | None:
+        if name.definition is not None:
+            return with_documentation(self._sources, Target(self._path, name.definition))
+        if name.call is not None:
+            return find_target(self._sources, self._path, name.call, self._named)
+        return find_reference(self._sources, self._path, name.reference) if name.reference is not None else None
+
+    def _named(self, name: str) -> list[Target]:
         """The functions of a name outside of classes; those in other folders by their whole path."""
         found: list[Target] = []
-        for other, entry in server.functions_named(name, language, folder):
+        language = find_language(self._source.language).name
+        for other, entry in self._server.functions_named(name, language, self._folder):
             if entry.kind != "function":
                 continue
-            shown = entry.path if other is folder else (other.index.root / entry.path).as_posix()
-            defined = others[other.uri].source(entry.path) if other.uri in others else None
+            shown = entry.path if other is self._folder else (other.index.root / entry.path).as_posix()
+            defined = self._others[other.uri].source(entry.path) if other.uri in self._others else None
             found += [Target(shown, d) for d in (defined.functions if defined is not None else ()) if _is_of(d, entry)]
         return found
-
-    return await server.questions.run(lambda stop: find_target(sources, path, call, named))
 
 
 def _sources(server: SprigServer, folder: Folder | None) -> FolderSources:
