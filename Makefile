@@ -58,7 +58,7 @@ bench-definitions: $(VENV)/.sprig-dev  ## docs/results/definitions.md: functions
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps libclang==18.1.1
 	$(PYTHON) benchmarks/definitions.py --output docs/results/definitions.md
 
-bench-hover: $(VENV)/.sprig-dev  ## docs/results/hover.md: which function a hover shows, beside language engines; minutes
+bench-hover: $(VENV)/.sprig-dev  ## docs/results/hover.md: what a hover shows, beside the engines of the languages; 15 minutes
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check jedi==0.20.1
 	$(PYTHON) benchmarks/hover.py --output docs/results/hover.md
 

@@ -1,5 +1,5 @@
-// What TypeScript's language service says is called at places of files: a JSON line a place, [[path, name, line], ...]
-// with paths relative to the folder, [] for what is outside of it, null for what is no function or not known.
+// What TypeScript's language service says that names stand for: a JSON line a place, [[path, line, is it a function or
+// class], ...] with paths relative to the folder, [] for what is outside of it, null for what is not known.
 // Usage: node references.cjs FOLDER_OF_TYPESCRIPT < {"root", "files", "sites": [[path, offset], ...]}
 const fs = require("fs");
 const path = require("path");
@@ -41,13 +41,11 @@ function isFunction(node) {
 for (const [name, place] of sites) {
   const found = service.getDefinitionAtPosition(path.join(root, name), place) || [];
   const answers = [];
-  let known = found.length > 0;
   for (const definition of found) {
     const file = program.getSourceFile(definition.fileName);
-    const inside = definition.fileName.startsWith(root + path.sep);
-    if (!file || (inside && !isFunction(token(file, definition.textSpan.start)))) { known = false; continue; }
+    if (!file || !definition.fileName.startsWith(root + path.sep)) continue;
     const line = file.getLineAndCharacterOfPosition(definition.textSpan.start).line + 1;
-    if (inside) answers.push([path.relative(root, definition.fileName), definition.name, line]);
+    answers.push([path.relative(root, definition.fileName), line, isFunction(token(file, definition.textSpan.start))]);
   }
-  console.log(JSON.stringify(known || answers.length ? answers : null));
+  console.log(JSON.stringify(found.length ? answers : null));
 }

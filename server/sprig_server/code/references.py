@@ -18,12 +18,13 @@ from sprig_server.code.syntax import SyntaxTree
 
 _NAME = re.compile(r"[\w$]")
 
-_LEAVES = frozenset(
+LEAVES = frozenset(
     {
         *("identifier", "type_identifier", "field_identifier", "namespace_identifier", "property_identifier"),
         *("private_property_identifier", "shorthand_property_identifier"),
     }
 )
+"""The nodes of names."""
 _MEMBERS = frozenset(
     {
         *("attribute", "field_access", "method_invocation", "method_reference", "member_expression"),
@@ -84,7 +85,7 @@ def reference_at(text: str, language: str, scopes: Sequence[Scope], offset: int)
     if len(path) < 2:
         return None
     leaf, field = path[-1]
-    if leaf.type not in _LEAVES:
+    if leaf.type not in LEAVES:
         return None
     start, end = tree.start(leaf), tree.end(leaf)
     statement = next((node for node, _ in path[:-1] if node.type in _IMPORTS), None)
