@@ -191,7 +191,8 @@ def _class(sources: FolderSources, meaning: Meaning, arguments: int, dialect: Di
 
 
 def _encloses(definition: Definition, scope: Scope) -> bool:
-    return definition.name == scope.name and definition.span.start <= scope.start < definition.span.end
+    is_named = definition.name == scope.name.rpartition("::")[2]  # a class may be defined outside of the one it is in
+    return is_named and definition.span.start <= scope.start < definition.span.end
 
 
 def _at(source: ParsedSource, start: int) -> Definition | None:

@@ -409,6 +409,11 @@ int use(house::Door& d, house::Key k, int count, struct Wall* w) {
   throw Wall{}; label: goto label;
 }
 int other() { run(count); }
+/// A link.
+struct Chain { explicit Chain(int a) {} Chain* next; void tie(Chain* c); };
+template <class T> struct Ring { struct Node; };
+/// In a ring.
+template <class T> struct Ring<T>::Node { explicit Node(int a) {} Node* after; };
 """,
 }
 
@@ -449,6 +454,9 @@ int other() { run(count); }
         ("throw ^Wall", "Wall: A wall."),
         ("^label:", None),
         ("run(^count)", "count: Counts."),
+        ("^Chain* next", "Chain: A link."),
+        ("tie(^Chain* c)", "Chain: A link."),
+        ("^Node* after", "Ring<T>::Node: In a ring."),
     ],
 )
 def test_cpp(tmp_path: Path, marker: str, expected: str | None):

@@ -58,6 +58,13 @@ class CppResolver(Resolver):
             return self._in_namespace(owner.path, _names(self._files.scopes(owner.path), owner.scope), step)
         return ABSENT
 
+    def _member_in_scope(self, path: str, scope: int, step: Step) -> Meaning | Absent | None:
+        """What a bare name means in a class. Its own name means the class, unless a constructor of it is called."""
+        own = self._files.scopes(path)[scope].name.rpartition("::")[2].partition("<")[0]
+        if step.text == own and not step.called:
+            return Meaning("class", path, scope)
+        return super()._member_in_scope(path, scope, step)
+
     def _qualifier(self, path: str, function: int) -> Meaning | None:
         """The class or namespace that a function is defined outside of."""
         scope = self._files.scopes(path)[function]

@@ -41,10 +41,20 @@ def _class(walk: ScopeWalk, node: Node, scope: int) -> _Next:
     bases = next((child for child in node.named_children if child.type == "base_class_clause"), None)
     kinds = ("type_identifier", "qualified_identifier", "template_type")
     texts = tuple(walk.text(base) for base in bases.named_children if base.type in kinds) if bases is not None else ()
-    inner = walk.open("class", walk.text(name).split("<")[0], node, scope, texts)
+    inner = walk.open("class", _class_name(walk, name), node, scope, texts)
     if name is not None and name.type == "type_identifier":
         walk.bind(scope, Binding(walk.text(name), "class", walk.tree.start(name), scope, inner))
     yield body, inner
+
+
+def _class_name(walk: ScopeWalk, name: Node | None) -> str:
+    """The name of a class as written, without the arguments of a specialization."""
+    if name is None:
+        return ""
+    last = name
+    while last.type in ("qualified_identifier", "template_type") and (part := last.child_by_field_name("name")):
+        last = part
+    return "".join(walk.tree.text[walk.tree.start(name) : walk.tree.end(last)].split())
 
 
 def _enum(walk: ScopeWalk, node: Node, scope: int) -> _Next:
