@@ -16,7 +16,6 @@ from sprig_server.code.functions import parse_functions
 from sprig_server.commands.search import show_hits
 from sprig_server.commands.terminal import progress
 from sprig_server.hover_content import summarize
-from sprig_server.hover_text import GUESS, PROBABLY
 from sprig_server.index.build import Control
 from sprig_server.index.folder_index import FolderIndex
 from sprig_server.inference.models import Models
@@ -59,7 +58,7 @@ def main() -> None:
         if function.documentation:
             console.print(Text(f"  its author wrote:  {function.documentation.splitlines()[0]}"))
         if summary is not None:
-            console.print(Text(f"  the model writes:  {summary.text}  ({PROBABLY if summary.is_likely else GUESS})"))
+            console.print(Text(f"  the model writes:  {summary.text}  ({'probably right' if summary.is_likely else 'a guess'})"))
     console.print(
         '\nNow your own code:  [bold]sprig search "what you look for" --workspace DIR[/bold]'
         "   (editors: docs/editors.md)"
