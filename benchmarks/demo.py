@@ -58,7 +58,8 @@ def main() -> None:
         if function.documentation:
             console.print(Text(f"  its author wrote:  {function.documentation.splitlines()[0]}"))
         if summary is not None:
-            console.print(Text(f"  the model writes:  {summary.text}  ({'probably right' if summary.is_likely else 'a guess'})"))
+            sure = "probably right" if summary.is_likely else "a guess"
+            console.print(Text(f"  the model writes:  {summary.text}  ({sure})"))
     console.print(
         '\nNow your own code:  [bold]sprig search "what you look for" --workspace DIR[/bold]'
         "   (editors: docs/editors.md)"
