@@ -22,7 +22,7 @@ from sprig_export.evaluate import suite, summary_rows
 from sprig_export.evaluate.command import render_page, render_samples
 from sprig_export.evaluate.datasets import Documented, SearchSet, SummarySet, draw, load_standard
 from sprig_export.evaluate.metrics import at_threshold, bm25, curve, nearest, threshold_for, words_of_name
-from sprig_export.evaluate.results import Model, Report, render_json
+from sprig_export.evaluate.results import THRESHOLD, Model, Report, render_json
 from sprig_export.evaluate.search import bootstrap_interval, ranks
 from sprig_export.evaluate.suite import Evaluation, run_standard
 from sprig_export.evaluate.summaries import score_summaries
@@ -54,8 +54,8 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def only_python_bundles(monkeypatch: pytest.MonkeyPatch):
-    """Whatever else is installed: there is a language with bundles, and there are languages without."""
-    found = tuple(pack for pack in installed_packs() if pack.name == "python")
+    """Whatever else is installed: there is a language with a search bundle, and there are languages without."""
+    found = tuple(pack for pack in installed_packs() if pack.name in ("python", "summaries"))
     monkeypatch.setattr("sprig_server.inference.models.installed_packs", lambda: found)
 
 
@@ -277,8 +277,8 @@ def test_the_suite_measures_what_is_there_and_names_what_is_not(
     assert summaries["cosqa_summarize.valid", "name"].rouge_l == pytest.approx(verbatim["rouge_l"])
 
     of_cosqa = report.confidence[0]
-    assert (of_cosqa.data, of_cosqa.n, of_cosqa.default.threshold) == ("cosqa_summarize.valid", 6, -1.5)
-    assert of_cosqa.default.shown == sum(summary.confidence >= -1.5 for summary in written)
+    assert (of_cosqa.data, of_cosqa.n, of_cosqa.default.threshold) == ("cosqa_summarize.valid", 6, THRESHOLD)
+    assert of_cosqa.default.shown == sum(summary.confidence >= THRESHOLD for summary in written)
     assert {sample.data for sample in report.samples} == {"held-out python"}
     assert len({sample.name for sample in report.samples}) == 10
     assert all(sample.package.startswith("package") for sample in report.samples)
@@ -289,7 +289,7 @@ def test_the_suite_measures_what_is_there_and_names_what_is_not(
     ]  # fmt: skip
     assert took_part[3:] == [
         ("search", "bundle", "search-python"),
-        ("summarize", "bundle", summary_bundle.manifest.name),
+        *[("summarize", "bundle", "summaries")] * 4,  # one bundle for all languages
     ]
     assert "humanevalx_python.test: there is no humanevalx_python.test.jsonl.gz" in report.left_out
     assert "held-out java: there is no java.parquet" in report.left_out
