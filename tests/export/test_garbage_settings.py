@@ -88,6 +88,17 @@ def changes(draw: st.DrawFn) -> tuple[Task, str, Any]:
     return task, name, draw(JSON) if kind == "whole" else (draw(st.integers(0, 60)), draw(JSON))
 
 
+@pytest.mark.parametrize(("task", "key"), [("search", "layer_norm_eps"), ("summarize", "activation_function")])
+def test_a_setting_that_a_layer_reads_only_when_it_runs_is_refused(folders: dict[Task, Path], task: Task, key: str):
+    path = folders[task] / "config.json"
+    before = path.read_text()
+    try:
+        path.write_text(json.dumps({**json.loads(before), key: None}))
+        assert check(folders[task], task) is not None
+    finally:
+        path.write_text(before)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(change=changes())
 def test_any_settings_are_read_or_refused_in_one_sentence(

@@ -38,6 +38,7 @@ def inspect_model(checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
             f'the tokenizer of the model "{checkpoint.name}" has {tokens} tokens, the model {rows} embeddings: give '
             "the tokenizer that it was trained with"
         )
+    _check_that_it_runs(checkpoint, model)
     if task == "search":
         return _inspect_encoder(checkpoint, model, tokenizer)
     left = read_generation(checkpoint.folder).left
@@ -69,6 +70,23 @@ def fit_lengths(recipe: Recipe, checkpoint: Checkpoint, say: Say = say_nothing) 
         if left < asked:
             say(f"{name} is {left} instead of {asked}: the model has positions for {positions} tokens")
     return fitted
+
+
+def _check_that_it_runs(checkpoint: Checkpoint, model: PreTrainedModel) -> None:
+    """Some settings are used only when the model runs, such as the epsilon of a normalization."""
+    one = torch.zeros((1, 1), dtype=torch.int64)
+    inputs = {"input_ids": one, "attention_mask": torch.ones_like(one)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = one
+    try:
+        with torch.inference_mode():
+            model(**inputs)
+    except Exception as error:  # whatever a layer raises for a setting of a wrong type
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInput(
+            f'the model "{checkpoint.name}" does not run with the settings in its config.json ({reason}): mend the '
+            "setting, or give another model"
+        ) from None
 
 
 def _inspect_encoder(
