@@ -411,6 +411,7 @@ int use(house::Door& d, house::Key k, int count, struct Wall* w) {
 int other() { run(count); }
 /// A link.
 struct Chain { explicit Chain(int a) {} Chain* next; void tie(Chain* c); };
+struct Pair { int left() { return sum; } explicit Pair(int left) : sum(left) {} int sum; };
 template <class T> struct Ring { struct Node; };
 /// In a ring.
 template <class T> struct Ring<T>::Node { explicit Node(int a) {} Node* after; };
@@ -456,6 +457,7 @@ template <class T> struct Ring<T>::Node { explicit Node(int a) {} Node* after; }
         ("run(^count)", "count: Counts."),
         ("^Chain* next", "Chain: A link."),
         ("tie(^Chain* c)", "Chain: A link."),
+        ("sum(^left)", None),
         ("^Node* after", "Ring<T>::Node: In a ring."),
     ],
 )

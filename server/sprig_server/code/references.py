@@ -154,6 +154,8 @@ def _first(tree: SyntaxTree, path: Sequence[tuple[Node, str]]) -> int:
 
 def _header(tree: SyntaxTree, path: Sequence[tuple[Node, str]]) -> int:
     """The definition of Python in whose header a path ends: the names there are those of the scope around it."""
+    if tree.language.name != "python":  # C++ has nodes of the same types
+        return -1
     for (node, _), (_, field) in zip(path[-2::-1], path[:0:-1], strict=True):
         if node.type in _HEADERS:
             return -1 if field == "body" else tree.start(node)
