@@ -45,7 +45,8 @@ class Judged:
     evidence: Numbers
     right: NDArray[np.bool_]
     useful: NDArray[np.bool_]
-    languages: tuple[str, ...]
+    functions: NDArray[np.int64]
+    """The function of each sentence, int64 [n]: several sentences may be about one."""
 
 
 def main() -> None:
@@ -72,7 +73,12 @@ def read_judged(path: Path) -> Judged:
     rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     labels = np.array([row["label"] for row in rows])
     evidence = np.array([[row[name] for name in EVIDENCE] for row in rows], dtype=np.float64)
-    return Judged(evidence, labels > 0, labels == 2, tuple(row["language"] for row in rows))
+    return Judged(evidence, labels > 0, labels == 2, _numbered(rows))
+
+
+def _numbered(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+    names = [f"{row['package']} {row['name']}" for row in rows]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def calibrate(judged: Judged) -> Calibration:
@@ -105,11 +111,14 @@ def fit(evidence: Numbers, right: NDArray[np.bool_]) -> Numbers:
 
 
 def cross_validate(judged: Judged, seed: int) -> Numbers:
-    """The probability of each sentence by weights that were fitted to others, float64 [n]: means over `ROUNDS`."""
+    """The probability of each sentence by weights that were fitted to other functions, float64 [n]: means over
+    `ROUNDS`.
+    """
     n, draw = len(judged.right), np.random.default_rng(seed)
     total = np.zeros(n)
     for _ in range(ROUNDS):
-        for fold in np.array_split(draw.permutation(n), FOLDS):
+        for functions in np.array_split(draw.permutation(judged.functions.max() + 1), FOLDS):
+            fold = np.flatnonzero(np.isin(judged.functions, functions))
             others = np.setdiff1d(np.arange(n), fold)
             means, spreads = judged.evidence[others].mean(axis=0), judged.evidence[others].std(axis=0)
             bias, *weights = fit((judged.evidence[others] - means) / spreads, judged.right[others])
